@@ -1,0 +1,63 @@
+"""`AgentSpec`: how to build one agent and its session."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from livekit.agents import JobContext
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentSpec:
+    """How to build one agent and the session it speaks in.
+
+    A model (``stt``, ``llm``, ``tts``) is a string (``"openai/gpt-4.1-mini"``, ``"offline:"``) or a callable without
+    arguments that returns a fresh instance for every session: an instance shared by calls would keep the HTTP
+    session of the first call, which closes with it.
+
+    Args:
+        agent: An ``Agent`` subclass, or a sync or async factory that takes nothing or one `Call` and returns an
+            ``Agent``. Built anew for every session.
+        name: The agent's name. An entry point's own name replaces it.
+        entrypoint: Instead of ``agent``, a plain LiveKit entrypoint; it starts its own session.
+        display_name: The name that other participants see; the agent's name when empty.
+        summary: One line for lists.
+        stt: Speech-to-text model.
+        llm: Language model, or a realtime model.
+        tts: Text-to-speech model.
+        vad: Voice activity detection; by default the resource ``vad``.
+        turn_detection: Turn detection; by default the resource ``turn_detection``.
+        greeting: Said when the session starts.
+        session_options: Further keyword arguments of ``AgentSession``.
+        room_options: ``RoomOptions`` of livekit-agents for ``AgentSession.start``.
+        resources: Keys of the resources without which this agent cannot serve.
+        examples: Sentences that a caller may say to this agent; the demo and the offline models use them.
+    """
+
+    agent: Callable[..., Any] | None = None
+    name: str = ""
+    entrypoint: Callable[[JobContext], Awaitable[None]] | None = None
+    display_name: str = ""
+    summary: str = ""
+    stt: Any = None
+    llm: Any = None
+    tts: Any = None
+    vad: Any = None
+    turn_detection: Any = None
+    greeting: str = ""
+    session_options: Mapping[str, Any] = field(default_factory=dict)
+    room_options: Any = None
+    resources: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.agent is None) == (self.entrypoint is None):
+            raise TypeError("AgentSpec needs either agent= or entrypoint=, and not both")
+        for name in ("resources", "examples"):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                raise TypeError(f"AgentSpec {name}= takes a list of strings, not one string")
+            object.__setattr__(self, name, tuple(value))

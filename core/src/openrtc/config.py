@@ -1,0 +1,104 @@
+"""The operator's settings: `openrtc.toml`, environment and flags, in rising order of weight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Which installed distributions may be used; all names are normalised (PEP 503).
+
+    Args:
+        allow: When not None, only these distributions are used.
+        deny: These are never used.
+        prefer: For an agent name, resource key or provider scheme that several distributions bring: which one wins.
+    """
+
+    allow: tuple[str, ...] | None = None
+    deny: tuple[str, ...] = ()
+    prefer: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutingSettings:
+    """How calls are routed.
+
+    Args:
+        default: The agent that answers when no rule decides; None means the first one that is ready.
+        order: Names of rules and router plugins in the order to ask them; None means the built-in order.
+    """
+
+    default: str | None = None
+    order: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionDefaults:
+    """Models and greeting of every agent that sets none itself.
+
+    Args:
+        stt: Speech-to-text model string.
+        llm: Language model string.
+        tts: Text-to-speech model string.
+        greeting: Said when a session starts.
+        offline: Use the offline models where neither the agent nor these defaults name one.
+    """
+
+    stt: str = ""
+    llm: str = ""
+    tts: str = ""
+    greeting: str = ""
+    offline: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """How the worker runs.
+
+    Args:
+        url: Address of the LiveKit server (``ws://`` or ``wss://``).
+        api_key: API key of the LiveKit server.
+        api_secret: API secret of the LiveKit server.
+        agent_name: Name for explicit dispatch; empty for automatic dispatch.
+        max_sessions: How many sessions the worker takes at once.
+        isolation: ``coroutine`` (all calls in one loop), ``thread`` or ``process`` (one for each call).
+        host: Address that the health server binds.
+        port: Port of the health server; 0 picks a free one.
+        drain_timeout: Seconds that live calls have to finish after SIGTERM.
+        log_level: ``debug``, ``info``, ``warning`` or ``error``.
+        log_format: ``text`` or ``json``.
+    """
+
+    url: str = ""
+    api_key: str = field(default="", repr=False)
+    api_secret: str = field(default="", repr=False)
+    agent_name: str = ""
+    max_sessions: int = 50
+    isolation: str = "coroutine"
+    host: str = "127.0.0.1"
+    port: int = 8081
+    drain_timeout: int = 3600
+    log_level: str = "info"
+    log_format: str = "text"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All settings.
+
+    Args:
+        policy: Which distributions may be used.
+        routing: How calls are routed.
+        defaults: Models and greeting of agents that set none.
+        worker: How the worker runs.
+        source: The `openrtc.toml` that was read, if any.
+    """
+
+    policy: Policy = field(default_factory=Policy)
+    routing: RoutingSettings = field(default_factory=RoutingSettings)
+    defaults: SessionDefaults = field(default_factory=SessionDefaults)
+    worker: WorkerSettings = field(default_factory=WorkerSettings)
+    source: Path | None = None
