@@ -1,0 +1,76 @@
+"""What a local LiveKit server is told: listen on loopback addresses and nowhere else."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Mapping
+
+LOOPBACK = "127.0.0.1"
+
+DEV_API_KEY = "devkey"
+"""API key of a local server."""
+
+DEV_API_SECRET = "openrtc-local-dev-secret-known-to-all"
+"""API secret of a local server. It is public, so not a secret at all: use it on loopback addresses only."""
+
+_VARIABLE = "LIVEKIT_CONFIG"
+_READ_BY_SERVER = {"NODE_IP", "UDP_PORT", "REDIS_HOST", "REDIS_PASSWORD"}
+
+
+def loopback_settings(*, port: int, udp_port: int, keys: Mapping[str, str], log_level: str) -> dict[str, object]:
+    """Return the server's settings.
+
+    Args:
+        port: TCP port for HTTP and signalling.
+        udp_port: UDP port for all media.
+        keys: API secrets by API key.
+        log_level: The server's least level: ``debug``, ``info``, ``warn`` or ``error``.
+    """
+    return {
+        "port": port,
+        "bind_addresses": [LOOPBACK],
+        "rtc": {
+            "tcp_port": 0,  # the default one listens on every interface
+            "udp_port": udp_port,
+            "use_external_ip": False,
+            "enable_loopback_candidate": True,
+            "interfaces": {"includes": [_loopback_interface()]},
+        },
+        "keys": dict(keys),
+        "logging": {"level": log_level, "pion_level": "error"},
+    }
+
+
+def server_environment(settings: Mapping[str, object]) -> dict[str, str]:
+    """Return the environment to start the server in: this process's own, with the settings as the only ones it reads.
+
+    JSON is valid YAML. A variable, unlike an argument or a file, shows no secret to other users and leaves nothing
+    behind.
+    """
+    own = {k: v for k, v in os.environ.items() if not k.startswith("LIVEKIT_") and k not in _READ_BY_SERVER}
+    return own | {_VARIABLE: json.dumps(settings)}
+
+
+def free_port(kind: socket.SocketKind) -> int:
+    """Return a loopback port for TCP (``SOCK_STREAM``) or UDP (``SOCK_DGRAM``) that was free a moment ago."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def is_port_free(port: int) -> bool:
+    """Return whether something could listen on this TCP port of the loopback address now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        if os.name == "posix":  # as the server does: connections that just ended do not hold the port
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def _loopback_interface() -> str:
+    return next((name for _, name in socket.if_nameindex() if name.lower().startswith("lo")), "lo")
