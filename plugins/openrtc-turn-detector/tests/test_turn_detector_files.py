@@ -1,0 +1,91 @@
+"""`openrtc_turn_detector.files`, with a Hugging Face cache that the test lays out on the disk."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants
+
+from openrtc_turn_detector.files import ModelFiles, cache_folder, model_files
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def put_into_cache(cache: Path, files: ModelFiles) -> Path:
+    """Write small files where the hub's client would have put the model's; return their folder."""
+    repository = cache / f"models--{files.repository.replace('/', '--')}"
+    reference = repository / "refs" / files.revision
+    reference.parent.mkdir(parents=True, exist_ok=True)
+    reference.write_text(COMMIT)
+    snapshot = repository / "snapshots" / COMMIT
+    for name in files.names:
+        path = snapshot / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+    return snapshot
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    return tmp_path
+
+
+def test_the_names_are_those_of_the_installed_turn_detector() -> None:
+    # In a process of its own: importing the turn detector registers inference runners for every worker in the process.
+    code = (
+        "from livekit.plugins.turn_detector.models import *; import json; "
+        "print(json.dumps([HG_MODEL, MODEL_REVISIONS, 'onnx/' + ONNX_FILENAME]))"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
+    repository, revisions, weights = json.loads(done.stdout)
+    assert revisions.keys() == {"en", "multilingual"}
+    for model, revision in revisions.items():
+        files = model_files(model)
+        assert (files.repository, files.revision) == (repository, revision)
+        assert files.names == (weights, "languages.json", "tokenizer.json", "tokenizer_config.json")
+
+
+def test_finding_the_names_does_not_import_the_turn_detector() -> None:
+    code = (
+        "import sys; from openrtc_turn_detector.files import model_files; model_files('en').missing(); "
+        "print([m for m in sys.modules if m.startswith(('livekit.agents', 'livekit.plugins.turn', 'transformers'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_everything_is_missing_from_an_empty_cache(cache: Path) -> None:
+    files = model_files("en")
+    assert files.missing() == files.names
+    assert cache_folder() == str(cache)
+
+
+def test_nothing_is_missing_when_every_file_is_in_the_cache(cache: Path) -> None:
+    files = model_files("en")
+    put_into_cache(cache, files)
+    assert files.missing() == ()
+
+
+def test_one_removed_file_is_named(cache: Path) -> None:
+    files = model_files("multilingual")
+    (put_into_cache(cache, files) / "languages.json").unlink()
+    assert files.missing() == ("languages.json",)
+
+
+def test_a_link_to_a_removed_blob_is_missing(cache: Path) -> None:
+    files = model_files("en")
+    path = put_into_cache(cache, files) / files.names[0]
+    path.unlink()
+    path.symlink_to(cache / "no-such-blob")
+    assert files.missing() == (files.names[0],)
+
+
+def test_another_revision_does_not_count(cache: Path) -> None:
+    english = model_files("en")
+    put_into_cache(cache, english)
+    assert model_files("multilingual").missing() == english.names
