@@ -1,0 +1,86 @@
+"""The hook module `dispatch_desk`: its agents, its fleet, and what the agents say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import distribution
+from typing import Any
+
+import pytest
+from livekit.agents.llm import FunctionTool
+
+import dispatch_desk
+from dispatch_desk.agents import Dispatcher, Driver
+from dispatch_desk.fleet import FLEET_KEY, Fleet, Truck, load_fleet
+from openrtc import Call, Decision, RouteRequest
+
+
+def tool(agent: Dispatcher | Driver, name: str) -> FunctionTool[..., Any]:
+    found = {tool.info.name: tool for tool in agent.tools if isinstance(tool, FunctionTool)}
+    return found[name]
+
+
+def test_the_distribution_announces_the_module() -> None:
+    (entry,) = distribution("dispatch-desk").entry_points
+    assert (entry.group, entry.name, entry.value) == ("openrtc.agents", "dispatch-desk", "dispatch_desk")
+    assert entry.load() is dispatch_desk
+
+
+def test_importing_the_module_and_calling_its_hooks_imports_no_livekit() -> None:
+    code = (
+        "import dispatch_desk, sys; dispatch_desk.openrtc_agents(); dispatch_desk.openrtc_resources()[0].load(); "
+        "print([m for m in sys.modules if m.split('.')[0] == 'livekit'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_it_brings_tim_and_chris_who_both_need_the_fleet() -> None:
+    specs = dispatch_desk.openrtc_agents()
+    assert [(spec.name, spec.display_name, spec.resources) for spec in specs] == [
+        ("dispatcher", "Tim", ("dispatch.fleet",)),
+        ("driver", "Chris", ("dispatch.fleet",)),
+    ]
+
+
+def test_both_agents_get_the_one_fleet_of_the_worker() -> None:
+    (resource,) = dispatch_desk.openrtc_resources()
+    fleet = resource.load()
+    call = Call(
+        job_id="AJ_1",
+        agent_name="dispatcher",
+        request=RouteRequest.parse(room_name="dispatcher"),
+        decision=Decision.to("dispatcher"),
+        resources={FLEET_KEY: fleet},
+    )
+    assert dispatch_desk.build_dispatcher(call).fleet is fleet
+    assert dispatch_desk.build_driver(call).truck is fleet.trucks["blue"]
+
+
+@pytest.mark.parametrize(
+    ("destination", "answer"),
+    [
+        ("airport", "Take the north road, and turn left after the bridge."),
+        (" Harbor ", "Follow the river for nine miles, and stop at the yellow gate."),
+        ("moon", "I know the routes to the airport and the harbor."),
+    ],
+)
+async def test_tim_knows_the_routes(destination: str, answer: str) -> None:
+    assert await tool(Dispatcher(load_fleet()), "route")(destination=destination) == answer
+
+
+async def test_tim_knows_the_free_truck() -> None:
+    assert await tool(Dispatcher(load_fleet()), "free_truck")() == "The red truck is free, and waits at the harbor."
+
+
+async def test_tim_says_so_when_no_truck_is_free() -> None:
+    busy = Fleet({"red": Truck("red", "at the harbor", "full", "sand")}, {})
+    assert await tool(Dispatcher(busy), "free_truck")() == "No truck is free now."
+
+
+async def test_chris_tells_position_fuel_and_load() -> None:
+    chris = Driver(load_fleet())
+    assert await tool(chris, "position")() == "I am on the river road, four miles from the harbor."
+    assert await tool(chris, "fuel")() == "My tank is half full."
+    assert await tool(chris, "load")() == "I carry twenty boxes of apples."
