@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,16 +41,20 @@ class SessionDefaults:
     """Models and greeting of every agent that sets none itself.
 
     Args:
-        stt: Speech-to-text model string.
-        llm: Language model string.
-        tts: Text-to-speech model string.
+        stt: Speech-to-text model: a string, or (from code) a callable that returns a fresh instance.
+        llm: Language model, likewise.
+        tts: Text-to-speech model, likewise.
+        vad: Voice activity detection (from code only).
+        turn_detection: Turn detection (from code only).
         greeting: Said when a session starts.
         offline: Use the offline models where neither the agent nor these defaults name one.
     """
 
-    stt: str = ""
-    llm: str = ""
-    tts: str = ""
+    stt: Any = ""
+    llm: Any = ""
+    tts: Any = ""
+    vad: Any = None
+    turn_detection: Any = None
     greeting: str = ""
     offline: bool = False
 

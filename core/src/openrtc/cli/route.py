@@ -1,0 +1,89 @@
+"""`openrtc route`: explain which agent would answer a call, without a server."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from openrtc.routing.decision import Decision
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("--room", required=True, metavar="ROOM", help="name of the room")
+    parser.add_argument("--job-metadata", default="", metavar="JSON", help="metadata of the dispatch")
+    parser.add_argument("--room-metadata", default="", metavar="JSON", help="metadata of the room")
+    parser.add_argument("--agent-name", default="", dest="dispatched_name", metavar="NAME", help="agent name of the dispatch")
+    parser.add_argument(
+        "--attribute", action="append", default=[], metavar="KEY=VALUE", help="attribute of the dispatch (repeatable)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the decision and its trace; exit 0 when routed, 1 when rejected."""
+    from openrtc.cli.output import json_output
+
+    if args.json:
+        with json_output() as write:
+            decision = _decide(args)
+            write(decision.to_json())
+    else:
+        decision = _decide(args)
+        _print(decision)
+    return 0 if decision.rejected is None else 1
+
+
+def _decide(args: argparse.Namespace) -> Decision:
+    from openrtc.catalog.catalog import Catalog
+    from openrtc.discovery.discover import discover
+    from openrtc.hooks.hooks import Hooks
+    from openrtc.plugins.load import load_plugins
+    from openrtc.routing.request import RouteRequest
+    from openrtc.routing.router import Router
+    from openrtc.settings import load_config
+
+    config = load_config(args.config, overrides=vars(args))
+    loaded = load_plugins(discover(config), config)
+    catalog = Catalog.of(loaded)
+    hooks = Hooks(plugin for plugin in loaded.plugins if plugin.state == "ready")
+    router = Router(catalog, hooks, config.routing, worker_agent_name=config.worker.agent_name)
+    request = RouteRequest.parse(
+        room_name=args.room,
+        agent_name=args.dispatched_name,
+        attributes=_attributes(args.attribute),
+        job_metadata=args.job_metadata,
+        room_metadata=args.room_metadata,
+    )
+    return asyncio.run(router.route(request))
+
+
+def _attributes(pairs: list[str]) -> dict[str, str]:
+    from openrtc.errors import OpenRTCError
+
+    for pair in pairs:
+        if "=" not in pair:
+            raise OpenRTCError(f"{pair!r} has no '='", origin="--attribute", fix="write --attribute key=value")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def _print(decision: Decision) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from openrtc.cli.output import console
+
+    out = console()
+    table = Table(box=None, pad_edge=False)
+    for heading in ("Rule", "Source", "Answer", "Why", "ms"):
+        table.add_column(heading, justify="right" if heading == "ms" else "left", overflow="fold")
+    for line in decision.trace:
+        answer = ", ".join(line.answer) if line.answer else "rejected" if line is decision.trace[-1] else "-"
+        table.add_row(*map(escape, (line.rule, line.source, answer, line.reason)), f"{line.ms:.1f}")
+    out.print(table)
+    if decision.rejected is None:
+        out.print(f"\n[bold green]{escape(decision.agents[0])}[/] by {escape(decision.rule)}: {escape(decision.reason)}")
+    else:
+        out.print(f"\n[bold red]rejected[/] by {escape(decision.rule)}: {escape(decision.rejected)}")

@@ -1,0 +1,213 @@
+"""`Hooks`: the one way in which OpenRTC calls its plugins.
+
+pluggy finds and orders the implementations. Calling them is done here, because one raising implementation would stop
+all later ones in pluggy, and an ``async def`` one would win every ``firstresult`` call with its coroutine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pluggy
+
+from openrtc.hooks import specs
+from openrtc.hooks.markers import PROJECT
+
+HUNG_LIMIT = 4
+"""After so many calls that are still running past their time, an implementation is left out."""
+
+
+class PluginLike(Protocol):
+    """What `Hooks` needs of a loaded plugin."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def distribution(self) -> str: ...
+    @property
+    def target(self) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Implementation:
+    """One plugin's implementation of one hook.
+
+    Args:
+        hook: The hook's name.
+        plugin: The plugin's name.
+        distribution: The distribution that brings it.
+        function: What is called.
+        argument_names: Which of the hook's arguments it takes.
+        tryfirst: Whether it asked to be called before the others.
+    """
+
+    hook: str
+    plugin: str
+    distribution: str
+    function: Callable[..., Any]
+    argument_names: tuple[str, ...]
+    tryfirst: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What calling one implementation gave.
+
+    Args:
+        implementation: The one that was called.
+        value: What it returned; None when it failed.
+        error: What it raised, `TimeoutError` when it took too long, else None.
+        ms: How long it took, in milliseconds.
+    """
+
+    implementation: Implementation
+    value: Any
+    error: BaseException | None
+    ms: float
+
+
+class Hooks:
+    """The implementations of all hooks, in calling order.
+
+    Args:
+        plugins: Loaded plugins in the order in which they are to be asked; ``tryfirst`` and ``trylast`` change it as in
+            pluggy.
+    """
+
+    def __init__(self, plugins: Iterable[PluginLike] = ()) -> None:
+        self._manager = pluggy.PluginManager(PROJECT)
+        self._manager.add_hookspecs(specs)
+        self._distributions: dict[str, str] = {}
+        self._hung: Counter[Callable[..., Any]] = Counter()
+        # pluggy asks the plugin that was registered last first.
+        for plugin in reversed(list(plugins)):
+            self._manager.register(plugin.target, name=plugin.name)
+            self._distributions[plugin.name] = plugin.distribution
+
+    def implementations(self, hook: str) -> list[Implementation]:
+        """Return the implementations of ``hook`` in the order in which they are called."""
+        caller: pluggy.HookCaller = getattr(self._manager.hook, hook)
+        return [
+            Implementation(
+                hook,
+                impl.plugin_name,
+                self._distributions[impl.plugin_name],
+                impl.function,
+                tuple(impl.argnames),
+                impl.tryfirst,
+            )
+            for impl in reversed(caller.get_hookimpls())
+        ]
+
+    def call_now(self, hook: str) -> list[Outcome]:
+        """Call every implementation of a hook without arguments in this thread: for use at start."""
+        return [_call_now(implementation) for implementation in self.implementations(hook)]
+
+    async def call_all(self, hook: str, *, limit: float, **arguments: Any) -> list[Outcome]:
+        """Call every implementation of ``hook``, one after the other; what one raises does not keep the next from running.
+
+        Args:
+            hook: The hook's name.
+            limit: Seconds that each implementation has.
+            **arguments: The hook's arguments.
+        """
+        return [
+            await self.call(implementation, limit=limit, **arguments) for implementation in self.implementations(hook)
+        ]
+
+    async def call(self, implementation: Implementation, *, limit: float, **arguments: Any) -> Outcome:
+        """Call one implementation: a sync one in a thread, since a blocked loop could not enforce the limit."""
+        given = {name: arguments[name] for name in implementation.argument_names}
+        started = time.perf_counter()
+        try:
+            value = await asyncio.wait_for(self._run(implementation.function, given), limit)
+            return Outcome(implementation, value, None, _ms_since(started))
+        except asyncio.CancelledError as error:
+            if _being_cancelled():
+                raise
+            return Outcome(implementation, None, error, _ms_since(started))
+        except TimeoutError:
+            late = TimeoutError(f"no answer within {limit:g} s")
+            return Outcome(implementation, None, late, _ms_since(started))
+        except BaseException as error:  # a plugin's sys.exit() must not end the worker
+            return Outcome(implementation, None, error, _ms_since(started))
+
+    async def _run(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+        if inspect.iscoroutinefunction(function):
+            return await function(**arguments)
+        value = await self._run_in_thread(function, arguments)
+        return await value if inspect.isawaitable(value) else value
+
+    async def _run_in_thread(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+        # A thread of its own, not a pool: an implementation that hangs must not take a place from the others,
+        # and a daemon thread does not keep the process from ending.
+        if self._hung[function] >= HUNG_LIMIT:
+            raise TimeoutError(f"left out: {HUNG_LIMIT} earlier calls of it still hang")
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Any] = loop.create_future()
+        context = contextvars.copy_context()
+
+        def work() -> None:
+            try:
+                result, error = context.run(function, **arguments), None
+            except BaseException as raised:
+                result, error = None, raised
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._settle, answer, function, result, error)
+
+        threading.Thread(target=work, daemon=True, name=f"hook-{function.__name__}").start()
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            self._hung[function] += 1
+            raise
+
+    def _settle(
+        self, answer: asyncio.Future[Any], function: Callable[..., Any], result: Any, error: BaseException | None
+    ) -> None:
+        if answer.cancelled():
+            self._hung[function] -= 1
+        elif error is not None:
+            answer.set_exception(_storable(error))
+        else:
+            answer.set_result(result)
+
+
+class HookExit(RuntimeError):
+    """A plugin called ``sys.exit`` or raised ``KeyboardInterrupt`` or ``StopIteration`` in a hook."""
+
+
+def _storable(error: BaseException) -> BaseException:
+    # asyncio refuses StopIteration in a future, and lets the other two end the loop.
+    if isinstance(error, StopIteration | SystemExit | KeyboardInterrupt):
+        wrapped = HookExit(f"raised {error!r}")
+        wrapped.__cause__ = error
+        return wrapped
+    return error
+
+
+def _call_now(implementation: Implementation) -> Outcome:
+    started = time.perf_counter()
+    try:
+        return Outcome(implementation, implementation.function(), None, _ms_since(started))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin's sys.exit() must not end the worker
+        return Outcome(implementation, None, error, _ms_since(started))
+
+
+def _being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _ms_since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000

@@ -1,0 +1,67 @@
+"""Log lines for people (text) and for machines (JSON, one object a line)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from typing import Any
+
+CALL_FIELDS = ("job_id", "room", "agent", "distribution")
+"""What every log line of a call carries, where it is known."""
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_QUIET = ("asyncio", "aiohttp.access", "httpx", "httpcore", "urllib3", "opentelemetry", "watchfiles", "numba")
+
+
+def configure_logs(level: str, style: str) -> None:
+    """Send the logs of OpenRTC, of livekit-agents and of the agents to standard error.
+
+    Args:
+        level: ``debug``, ``info``, ``warning`` or ``error``.
+        style: ``text`` or ``json``.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if style == "json" else TextLines())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    # Native WebRTC messages help nobody who does not debug the library itself.
+    logging.getLogger("livekit").setLevel(max(logging.WARNING, root.level))
+    logging.getLogger("livekit.agents").setLevel(root.level)
+    logging.captureWarnings(True)
+
+
+class TextLines(logging.Formatter):
+    """``12:30:01 INFO  openrtc.worker  message  room=… agent=…``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = "".join(f"  {key}={value}" for key, value in extra_fields(record).items())
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        line = f"{clock} {record.levelname:<7} {record.name}: {record.getMessage()}{fields}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: ``time``, ``level``, ``logger``, ``message``, then the fields of the call."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{record.msecs:03.0f}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **extra_fields(record),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def extra_fields(record: logging.LogRecord) -> dict[str, Any]:
+    """Return what a record carries beyond the standard fields, the call's own first."""
+    extra = {key: value for key, value in vars(record).items() if key not in _STANDARD and value not in ("", None)}
+    return {key: extra.pop(key) for key in CALL_FIELDS if key in extra} | extra

@@ -1,0 +1,106 @@
+"""`Providers`: which plugin builds the models of which scheme."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from packaging.utils import canonicalize_name
+
+from openrtc.errors import OpenRTCError, one_line
+from openrtc.hooks.hooks import Hooks, Outcome
+from openrtc.providers.provider import Provider, ProviderContext
+
+logger = logging.getLogger("openrtc.providers")
+
+ModelKind = Literal["stt", "llm", "tts"]
+MODEL_KINDS: tuple[ModelKind, ...] = ("stt", "llm", "tts")
+OFFLINE = "offline:"
+
+_SCHEME = re.compile(r"([a-z][a-z0-9_-]*):(?!/)(.*)", re.DOTALL)
+
+
+class Providers:
+    """Builds models from what agents and settings name.
+
+    Args:
+        hooks: The plugins; ``openrtc_providers`` of each is called at once.
+        prefer: For a scheme that several distributions bring: which distribution wins.
+    """
+
+    def __init__(self, hooks: Hooks, prefer: Mapping[str, str] | None = None) -> None:
+        self._providers: dict[str, tuple[Provider, str]] = {}
+        for outcome in hooks.call_now("openrtc_providers"):
+            self._add(outcome, prefer or {})
+
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """The schemes that can be named, sorted."""
+        return tuple(sorted(self._providers))
+
+    def why_unavailable(self, scheme: str) -> str | None:
+        """Return None when the provider of ``scheme`` can be used, else why not."""
+        if scheme not in self._providers:
+            return f"no installed plugin brings {scheme!r} models"
+        provider, distribution = self._providers[scheme]
+        try:
+            return provider.available()
+        except Exception as error:
+            return one_line(f"{distribution}: {type(error).__name__}: {error}")
+
+    def build(self, kind: ModelKind, model: Any, context: ProviderContext) -> Any:
+        """Return what ``AgentSession`` takes for ``model``.
+
+        Args:
+            kind: ``stt``, ``llm`` or ``tts``.
+            model: A model string, a callable without arguments, or an instance. A string whose scheme no plugin
+                brings is returned as it is, for livekit-agents to resolve.
+            context: Whom the model is built for.
+
+        Raises:
+            OpenRTCError: The provider cannot be used here, or failed.
+        """
+        if not isinstance(model, str):
+            return model() if callable(model) else model
+        match = _SCHEME.fullmatch(model)
+        if match is None or match[1] not in self._providers:
+            self._refuse_missing_offline(model)
+            return model
+        provider, distribution = self._providers[match[1]]
+        problem = self.why_unavailable(match[1])
+        if problem is not None:
+            raise OpenRTCError(f"{kind} {model!r} cannot be used here: {problem}", origin=distribution)
+        return getattr(provider, kind)(match[2], context)
+
+    def _refuse_missing_offline(self, model: str) -> None:
+        if model.startswith(OFFLINE):
+            raise OpenRTCError(f"no installed plugin brings {model!r}", fix='pip install "openrtc-offline[espeak]"')
+
+    def _add(self, outcome: Outcome, prefer: Mapping[str, str]) -> None:
+        source = outcome.implementation.distribution
+        if outcome.error is not None or not isinstance(outcome.value, Mapping):
+            said = outcome.error if outcome.error is not None else f"returned {type(outcome.value).__name__}, no mapping"
+            logger.error("%s: openrtc_providers: %s", source, one_line(f"{said!s}"))
+            return
+        for scheme, provider in outcome.value.items():
+            self._add_one(scheme, provider, source, prefer.get(scheme))
+
+    def _add_one(self, scheme: str, provider: Provider, source: str, preferred: str | None) -> None:
+        present = self._providers.get(scheme)
+        if present is None or (preferred and canonicalize_name(source) == preferred):
+            self._providers[scheme] = (provider, source)
+        elif not (preferred and canonicalize_name(present[1]) == preferred):
+            logger.error(
+                "%r models are brought by %s and %s; %s is used (choose in openrtc.toml: [plugins.prefer] %r = ...)",
+                scheme, present[1], source, present[1], scheme,
+            )  # fmt: skip
+
+
+def describe(model: Any) -> str:
+    """Return a model string as it is and a label for anything else; empty for none."""
+    if model is None:
+        return ""
+    return model if isinstance(model, str) else f"instance of {type(model).__name__}"
+

@@ -1,0 +1,98 @@
+"""Keeps ``sys.exit`` in one call from ending the process that all calls share.
+
+asyncio lets `SystemExit` and `KeyboardInterrupt` of any task end the loop. Here a task turns them into `AgentExit`, an
+ordinary error of that task; what a plain callback raises is logged, and the loop goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Generator
+from types import TracebackType
+from typing import Any, TypeVar
+
+logger = logging.getLogger("openrtc.worker")
+
+T = TypeVar("T")
+
+
+class AgentExit(RuntimeError):
+    """Code of an agent called ``sys.exit`` or raised ``KeyboardInterrupt``."""
+
+
+def contain_exits(loop: asyncio.AbstractEventLoop) -> None:
+    """Make every task that ``loop`` creates from now on turn `SystemExit` into `AgentExit`."""
+    if loop.get_task_factory() is not _contained_task:
+        loop.set_task_factory(_contained_task)
+
+
+def run_contained(main: Coroutine[Any, Any, T]) -> T:
+    """Run ``main`` like `asyncio.run`, in a loop that ``sys.exit`` in a task or callback does not end."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    contain_exits(loop)
+    try:
+        task = loop.create_task(main)
+        while True:
+            try:
+                return loop.run_until_complete(task)
+            except (SystemExit, KeyboardInterrupt) as error:
+                if task.done():
+                    raise
+                logger.error("a callback raised %r; the worker goes on", error)
+    finally:
+        _finish(loop)
+
+
+def _finish(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        pending = asyncio.all_tasks(loop)
+        for task in pending:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+def _contained_task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> asyncio.Task[Any]:
+    # Generators (old-style coroutines) are left alone: asyncio itself tells them apart by their type.
+    contained = _Contained(coro) if isinstance(coro, Coroutine) else coro
+    return asyncio.Task(contained, loop=loop, **options)
+
+
+class _Contained(Coroutine[Any, Any, Any]):
+    """Passes everything on to a coroutine, but lets neither `SystemExit` nor `KeyboardInterrupt` out of it.
+
+    A wrapping ``async def`` would leave the inner coroutine unawaited when the task is cancelled before its first step.
+    """
+
+    __slots__ = ("_inner", "__weakref__")
+
+    def __init__(self, inner: Coroutine[Any, Any, Any]) -> None:
+        self._inner = inner
+
+    def send(self, value: Any) -> Any:
+        try:
+            return self._inner.send(value)
+        except (SystemExit, KeyboardInterrupt) as error:
+            raise AgentExit(f"{error!r} was raised in a call") from error
+
+    def throw(self, typ: Any, val: Any = None, tb: TracebackType | None = None) -> Any:
+        # The form with three arguments is deprecated, and asyncio passes an instance.
+        try:
+            return self._inner.throw(typ) if val is None and tb is None else self._inner.throw(typ, val, tb)
+        except (SystemExit, KeyboardInterrupt) as error:
+            raise AgentExit(f"{error!r} was raised in a call") from error
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._inner.__await__()
+
+    def __getattr__(self, name: str) -> Any:
+        # cr_frame, cr_code and the like, for whoever prints a task's stack.
+        return getattr(self._inner, name)

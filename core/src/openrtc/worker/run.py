@@ -1,0 +1,162 @@
+"""Runs a worker from its first log line to its last."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from openrtc.call import WorkerInfo
+from openrtc.config import Config
+from openrtc.errors import OpenRTCError, one_line
+from openrtc.worker.containment import run_contained
+from openrtc.worker.entrypoint import use_runtime
+from openrtc.worker.runtime import Runtime, build_runtime
+from openrtc.worker.server import WorkerServer
+from openrtc.worker.upstream import loop_monitor, preload
+
+logger = logging.getLogger("openrtc.worker")
+
+
+async def serve(runtime: Runtime, server: WorkerServer) -> int:
+    """Register the worker and run calls until SIGTERM or SIGINT; then drain.
+
+    Args:
+        runtime: What the calls share.
+        server: The server to run.
+
+    Returns:
+        The exit code: 0 when it was asked to stop, 1 when it could not go on.
+    """
+    stop = StopSignals()
+    await prepare(runtime, server)
+    require_agents(runtime)
+    _log_agents(runtime)
+    running = asyncio.create_task(server.agent_server.run(), name="worker")
+    watching = asyncio.create_task(server.load.watch(), name="load")
+    try:
+        await asyncio.wait({running, stop.first}, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            return _told_failure(running)
+        await _drain(server, stop)
+        return 0
+    finally:
+        await close(runtime, server)
+        watching.cancel()
+        await asyncio.gather(running, watching, return_exceptions=True)
+        logger.info("worker stopped")
+
+
+async def prepare(runtime: Runtime, server: WorkerServer) -> None:
+    """Load everything that a call would otherwise wait for, and make `runtime` the one of this process."""
+    if server.isolation != "process":
+        await runtime.start()
+        preload(end_of_turn=_needs_end_of_turn(runtime))
+    use_runtime(runtime)
+    loop_monitor.start_monitoring(asyncio.get_running_loop(), name="worker", emit_spans=False)
+
+
+async def close(runtime: Runtime, server: WorkerServer) -> None:
+    """Close the server with its jobs, then the plugins and resources."""
+    await server.agent_server.aclose()
+    await runtime.aclose(
+        WorkerInfo(
+            worker_id=server.agent_server.id,
+            agent_name=runtime.config.worker.agent_name,
+            isolation=server.isolation,
+            max_sessions=runtime.config.worker.max_sessions,
+            served=runtime.served,
+        )
+    )
+    loop_monitor.stop_monitoring(asyncio.get_running_loop())
+    use_runtime(None)
+
+
+def require_agents(runtime: Runtime) -> None:
+    """Raise where no agent can take calls.
+
+    Raises:
+        OpenRTCError: No agent is installed, or none is ready.
+    """
+    if runtime.catalog.ready:
+        return
+    if runtime.catalog.names:
+        raise OpenRTCError("no agent is ready to take calls", fix="see openrtc list-agents --load")
+    raise OpenRTCError("no agent is installed", fix='pip install one; its entry point is in the group "openrtc.agents"')
+
+
+def _needs_end_of_turn(runtime: Runtime) -> bool:
+    # livekit-agents' own detector is used unless something else is: the weights cost 240 MB.
+    return not (runtime.config.defaults.offline or "turn_detection" in _offered_keys(runtime))
+
+
+def _offered_keys(runtime: Runtime) -> set[str]:
+    return {record.key for record in runtime.resources.records if record.ready}
+
+
+def _log_agents(runtime: Runtime) -> None:
+    ready = runtime.catalog.ready
+    default = runtime.config.routing.default or ready[0]
+    logger.info("agents: %s; default: %s", ", ".join(ready), default)
+    logger.info("routing: %s", " > ".join(runtime.router.rules))
+
+
+def _told_failure(running: asyncio.Task[Any]) -> int:
+    error = running.exception()
+    if error is None:
+        return 0
+    if isinstance(error, OSError):
+        raise OpenRTCError(one_line(str(error)), fix="choose another --port") from error
+    raise OpenRTCError(one_line(str(error))) from error
+
+
+async def _drain(server: WorkerServer, stop: StopSignals) -> None:
+    logger.info("draining: %d live calls may finish; a second signal stops at once", server.active)
+    draining = asyncio.create_task(server.agent_server.drain(), name="drain")
+    await asyncio.wait({draining, stop.second}, return_when=asyncio.FIRST_COMPLETED)
+    if not draining.done():
+        logger.warning("second signal: ending %d live calls", server.active)
+        draining.cancel()
+        server.hurry()
+    elif isinstance(draining.exception(), TimeoutError):
+        logger.warning("the drain timeout is over: ending %d live calls", server.active)
+
+
+class StopSignals:
+    """The first and the second SIGTERM or SIGINT."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.first: asyncio.Future[None] = loop.create_future()
+        self.second: asyncio.Future[None] = loop.create_future()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._received)
+
+    def _received(self) -> None:
+        pending: list[Callable[[None], None]] = [f.set_result for f in (self.first, self.second) if not f.done()]
+        if pending:
+            pending[0](None)
+
+
+def run_worker(config: Config, arguments: Mapping[str, Any]) -> int:
+    """Import all agents and plugins on this, the main, thread and run a worker until it is told to stop.
+
+    Args:
+        config: The settings.
+        arguments: Further arguments of `build_runtime`.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        OpenRTCError: The worker cannot start, or cannot go on.
+    """
+    runtime = build_runtime(config, **arguments)
+    require_agents(runtime)
+
+    async def main() -> int:
+        return await serve(runtime, WorkerServer(runtime, config.worker, child_arguments=arguments))
+
+    return run_contained(main())

@@ -1,0 +1,161 @@
+"""`Runtime`: everything that the calls of one process share."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from openrtc.call import Call, WorkerInfo
+from openrtc.catalog.catalog import Catalog
+from openrtc.catalog.spec import AgentSpec
+from openrtc.config import Config
+from openrtc.discovery.discover import discover
+from openrtc.discovery.entries import State
+from openrtc.errors import OpenRTCError, one_line
+from openrtc.hooks.hooks import Hooks
+from openrtc.plugins.load import Loaded, load
+from openrtc.providers.providers import OFFLINE, Providers
+from openrtc.resources.resources import Resources
+from openrtc.resources.spec import ResourceSpec
+from openrtc.routing.router import Router
+from openrtc.worker.code_router import CodeRouter, RouterFunction
+
+logger = logging.getLogger("openrtc.worker")
+
+SHUTDOWN_LIMIT = 10.0
+"""Seconds that each ``openrtc_shutdown`` has."""
+
+
+class LocalFrontend(Protocol):
+    """Talks to an agent without a LiveKit room: the console and the demo."""
+
+    async def before_start(self, call: Call, session: Any) -> None:
+        """Attach inputs and outputs to an ``AgentSession`` that is about to start."""
+
+    async def after_start(self, call: Call, session: Any) -> None:
+        """Hold the conversation; the call ends when this returns."""
+
+
+@dataclass(kw_only=True)
+class Runtime:
+    """Everything that the calls of one process share.
+
+    Args:
+        config: The settings.
+        catalog: The agents.
+        hooks: The plugins.
+        providers: Who builds the models of which scheme.
+        router: Chooses the agent of a call.
+        resources: What was loaded once.
+        frontend: Talks to agents of jobs without a room, if any.
+        served: How many sessions were started.
+    """
+
+    config: Config
+    catalog: Catalog
+    hooks: Hooks
+    providers: Providers
+    router: Router
+    resources: Resources
+    frontend: LocalFrontend | None = None
+    served: int = 0
+    closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+
+    async def start(self) -> None:
+        """Load the shared resources; an agent whose resource is missing is no longer ready."""
+        await self.resources.load(_offered(self.hooks))
+        for name in self.catalog.ready:
+            spec = self.catalog.get(name).spec
+            missing = [key for key in (spec.resources if spec else ()) if self.resources.why_missing(key)]
+            if missing:
+                self._lose(name, self.resources.why_missing(missing[0]) or "")
+
+    async def aclose(self, worker: WorkerInfo) -> None:
+        """Run every ``openrtc_shutdown``, then close the resources."""
+        for outcome in await self.hooks.call_all("openrtc_shutdown", limit=SHUTDOWN_LIMIT, worker=worker):
+            if outcome.error is not None:
+                said = one_line(f"{type(outcome.error).__name__}: {outcome.error}")
+                logger.error("%s: openrtc_shutdown failed: %s", outcome.implementation.plugin, said)
+        await self.resources.aclose()
+
+    def _lose(self, name: str, reason: str) -> None:
+        self.catalog = self.catalog.with_state(name, State.BROKEN, reason, "openrtc plugins")
+        self.router = Router(
+            self.catalog, self.hooks, self.config.routing, worker_agent_name=self.config.worker.agent_name
+        )
+        logger.error("agent %r cannot serve: %s", name, reason)
+
+
+def build_runtime(
+    config: Config,
+    *,
+    specs: Sequence[AgentSpec] = (),
+    discovered: bool = True,
+    router: RouterFunction | None = None,
+) -> Runtime:
+    """Import all agents and plugins, on the calling thread, and put them together.
+
+    Args:
+        config: The settings.
+        specs: Agents registered in code; they come before the installed ones.
+        discovered: Whether installed packages are used.
+        router: A router function registered in code; it is asked before the routers of packages.
+
+    Raises:
+        OpenRTCError: The settings name something that does not exist.
+    """
+    loaded = load(discover(config), config) if discovered else Loaded()
+    report_unusable(loaded)
+    plugins = [plugin for plugin in loaded.plugins if plugin.state is State.READY]
+    hooks = Hooks([CodeRouter(router), *plugins] if router else plugins)
+    catalog = Catalog.of(loaded, specs=specs)
+    providers = Providers(hooks, config.policy.prefer)
+    if config.defaults.offline and (problem := providers.why_unavailable(OFFLINE.rstrip(":"))):
+        raise OpenRTCError(
+            f"the offline models cannot be used: {problem}", origin="--offline", fix='pip install "openrtc-offline[espeak]"'
+        )
+    routes = Router(catalog, hooks, config.routing, worker_agent_name=config.worker.agent_name)
+    return Runtime(
+        config=config,
+        catalog=catalog,
+        hooks=hooks,
+        providers=providers,
+        router=routes,
+        resources=Resources(config.policy.prefer),
+    )
+
+
+def report_unusable(loaded: Loaded) -> None:
+    """Log one line for each package that cannot be used, and why."""
+    broken = [item for item in (*loaded.agents, *loaded.plugins) if item.state is not State.READY]
+    seen: set[tuple[str, str | None]] = set()
+    for item in broken:
+        if (item.name, item.reason) not in seen:
+            seen.add((item.name, item.reason))
+            _report_one(item.name, item)
+
+
+def _report_one(name: str, item: Any) -> None:
+    level = logging.ERROR if item.state in (State.BROKEN, State.CONFLICT, State.INCOMPATIBLE) else logging.INFO
+    source = item.entry.distribution if item.entry else "this program"
+    where = f" at {item.location}" if item.location else ""
+    fix = f" ({item.fix})" if item.fix else ""
+    logger.log(level, "%s of %s is %s: %s%s%s", name, source, item.state, item.reason, where, fix)
+
+
+def _offered(hooks: Hooks) -> list[tuple[ResourceSpec, str]]:
+    offered: list[tuple[ResourceSpec, str]] = []
+    for outcome in hooks.call_now("openrtc_resources"):
+        source = outcome.implementation.distribution
+        try:
+            specs = list(outcome.value or ()) if outcome.error is None else []
+        except TypeError:
+            specs = [outcome.value]
+        wrong = [spec for spec in specs if not isinstance(spec, ResourceSpec)]
+        if outcome.error is not None or wrong:
+            said = outcome.error if outcome.error is not None else f"returned {wrong[0]!r:.80}, not a ResourceSpec"
+            logger.error("%s: openrtc_resources: %s", source, one_line(f"{said!s}"))
+        offered += [(spec, source) for spec in specs if isinstance(spec, ResourceSpec)]
+    return offered

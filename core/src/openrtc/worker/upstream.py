@@ -1,0 +1,211 @@
+"""Every private name of livekit-agents that OpenRTC uses, and nothing else.
+
+`AgentServer.run` assigns its process pool to ``self._proc_pool``; a data descriptor on a subclass swaps it for one
+server without touching the others. A job then runs livekit-agents' own lifecycle (`_JobProc`: spans, session report,
+order of shutdown, HTTP session of the job) in the worker's loop, fed through a channel in memory instead of a socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from livekit.agents import AgentServer, JobContext, JobExecutorType, JobProcess, utils
+from livekit.agents.ipc import proto
+from livekit.agents.ipc.job_executor import JobExecutor, JobStatus
+from livekit.agents.ipc.job_proc_lazy_main import _JobProc
+from livekit.agents.job import RunningJobInfo
+from livekit.agents.telemetry import loop_monitor
+
+from openrtc.worker.shielded_connect import shield_connect
+
+__all__ = [
+    "JobExecutor",
+    "JobLifecycle",
+    "JobStatus",
+    "PooledAgentServer",
+    "RunningJobInfo",
+    "cancel_and_wait",
+    "launch",
+    "loop_monitor",
+    "preload",
+    "why_unsupported",
+]
+
+_LIFECYCLE_PARAMETERS = (
+    "self",
+    "initialize_process_fnc",
+    "job_entrypoint_fnc",
+    "session_end_fnc",
+    "session_end_timeout",
+    "executor_type",
+    "user_arguments",
+    "simulation_end_fnc",
+)
+
+
+def why_unsupported() -> str | None:
+    """Return None when this livekit-agents has what coroutine mode needs, else what is different."""
+    found = tuple(inspect.signature(_JobProc.__init__).parameters)
+    if found != _LIFECYCLE_PARAMETERS:
+        return f"the job lifecycle takes {', '.join(found[1:])}"
+    for name in ("_start_job", "entrypoint"):
+        if not callable(getattr(_JobProc, name, None)):
+            return f"the job lifecycle has no {name}"
+    if "self._proc_pool = " not in inspect.getsource(AgentServer.run):
+        return "AgentServer.run does not set _proc_pool"
+    return None
+
+
+class PooledAgentServer(AgentServer):
+    """An `AgentServer` whose process pool is replaced by what ``make_pool`` returns.
+
+    Args:
+        make_pool: Takes the server and livekit-agents' own pool, returns the pool to use.
+        **options: Arguments of `AgentServer`.
+    """
+
+    def __init__(self, make_pool: Callable[[PooledAgentServer, Any], Any], **options: Any) -> None:
+        super().__init__(**options)
+        self.__dict__["_make_pool"] = make_pool
+
+    @property
+    def _proc_pool(self) -> Any:
+        return self.__dict__["_pool"]
+
+    @_proc_pool.setter
+    def _proc_pool(self, pool: Any) -> None:
+        self.__dict__["_pool"] = self.__dict__["_make_pool"](self, pool)
+
+    @property
+    def pool(self) -> Any:
+        """The pool in use; there is none before `run`."""
+        return self._proc_pool
+
+    @property
+    def session_end(self) -> Callable[[JobContext], Awaitable[None]] | None:
+        """The callback for the end of a session, if one was registered."""
+        return self._session_end_fnc
+
+    @property
+    def entrypoint(self) -> Callable[[JobContext], Awaitable[None]]:
+        """The registered entrypoint."""
+        assert self._entrypoint_fnc is not None
+        return self._entrypoint_fnc
+
+    @property
+    def inference_executor(self) -> Any:
+        """The process that runs registered inference runners, None where there are none."""
+        return self._inference_executor
+
+    @property
+    def session_end_seconds(self) -> float:
+        """How long the end of a session may take."""
+        return self._session_end_timeout
+
+
+async def launch(server: AgentServer, info: RunningJobInfo) -> None:
+    """Run a job that no LiveKit server assigned."""
+    await server._proc_pool.launch_job(info)
+
+
+def preload(*, end_of_turn: bool) -> None:
+    """Do livekit-agents' own one-time warm-up now, so that no call waits for it.
+
+    Args:
+        end_of_turn: Also load the end-of-turn weights (about 240 MB), unless the variable
+            ``LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE`` says otherwise.
+    """
+    import livekit.local_inference as local_inference
+
+    if not end_of_turn:
+        os.environ.setdefault("LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE", "0")
+    from livekit.agents.ipc import _preload  # noqa: F401
+    from livekit.agents.telemetry.traces import _resource
+
+    local_inference.init_vad()
+    _resource({})
+
+
+class JobLifecycle(_JobProc):
+    """livekit-agents' lifecycle of one job, run as a coroutine.
+
+    Args:
+        entrypoint: Runs the job.
+        session_end: Called when the session has ended, if given.
+        session_end_seconds: How long that may take.
+        inference: The server's inference executor, if any.
+        userdata: Initial contents of ``JobProcess.userdata``.
+    """
+
+    def __init__(
+        self,
+        entrypoint: Callable[[JobContext], Awaitable[None]],
+        *,
+        session_end: Callable[[JobContext], Awaitable[None]] | None,
+        session_end_seconds: float,
+        inference: Any,
+        userdata: Mapping[str, Any],
+    ) -> None:
+        super().__init__(
+            lambda process: None,
+            entrypoint,
+            session_end,
+            session_end_timeout=session_end_seconds,
+            executor_type=JobExecutorType.THREAD,
+        )
+        # What upstream's initialize() would set, with a process of its own on the other side.
+        self._client: Any = _NobodyListening()
+        self._inf_client: Any = _SharedInference(inference)
+        self._job_proc = JobProcess(executor_type=JobExecutorType.THREAD, user_arguments=None, http_proxy=None)
+        self._job_proc.userdata.update(userdata)
+        self._messages: utils.aio.Chan[Any] = utils.aio.Chan()
+
+    async def run(self, info: RunningJobInfo) -> None:
+        """Run the job from its start to the end of its shutdown."""
+        request = proto.StartJobRequest()
+        request.running_job = info
+        self._messages.send_nowait(request)
+        await self.entrypoint(self._messages)
+
+    def request_shutdown(self, reason: str) -> None:
+        """Ask the job to shut down, as the worker asks a job process."""
+        if not self._messages.closed:
+            self._messages.send_nowait(proto.ShutdownRequest(reason=reason))
+
+    def _start_job(self, msg: proto.StartJobRequest) -> None:
+        super()._start_job(msg)
+        if not msg.running_job.fake_job:
+            shield_connect(self._room)
+
+
+class _NobodyListening:
+    """Stands where a job process tells its parent what it does."""
+
+    async def send(self, message: Any) -> None:
+        """Take a message that no other process needs."""
+
+
+class _SharedInference:
+    """Hands a job's inference to the server's executor."""
+
+    def __init__(self, executor: Any) -> None:
+        self._executor = executor
+
+    async def do_inference(self, method: str, data: bytes) -> bytes | None:
+        """Run one inference."""
+        if self._executor is None:
+            raise RuntimeError(f"no inference runner is registered for {method!r}")
+        result: bytes | None = await self._executor.do_inference(method, data)
+        return result
+
+    def close(self) -> None:
+        """The executor belongs to the server and outlives the job."""
+
+
+async def cancel_and_wait(task: asyncio.Task[Any]) -> None:
+    """Cancel a task and wait until it has ended."""
+    await utils.aio.cancel_and_wait(task)
