@@ -127,17 +127,17 @@ class Hooks:
         """Call one implementation: a sync one in a thread, since a blocked loop could not enforce the limit."""
         given = {name: arguments[name] for name in implementation.argument_names}
         started = time.perf_counter()
+        deadline = asyncio.timeout(limit)
         try:
-            value = await asyncio.wait_for(self._run(implementation.function, given), limit)
+            async with deadline:
+                value = await self._run(implementation.function, given)
             return Outcome(implementation, value, None, _ms_since(started))
         except asyncio.CancelledError as error:
             if _being_cancelled():
                 raise
             return Outcome(implementation, None, error, _ms_since(started))
-        except TimeoutError:
-            late = TimeoutError(f"no answer within {limit:g} s")
-            return Outcome(implementation, None, late, _ms_since(started))
-        except BaseException as error:  # a plugin's sys.exit() must not end the worker
+        except BaseException as raised:  # a plugin's sys.exit() must not end the worker
+            error = TimeoutError(f"no answer within {limit:g} s") if deadline.expired() else raised
             return Outcome(implementation, None, error, _ms_since(started))
 
     async def _run(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
@@ -150,7 +150,7 @@ class Hooks:
         # A thread of its own, not a pool: an implementation that hangs must not take a place from the others,
         # and a daemon thread does not keep the process from ending.
         if self._hung[function] >= HUNG_LIMIT:
-            raise TimeoutError(f"left out: {HUNG_LIMIT} earlier calls of it still hang")
+            raise StillHanging(f"left out: {HUNG_LIMIT} earlier calls of it still hang")
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
         context = contextvars.copy_context()
@@ -179,6 +179,10 @@ class Hooks:
             answer.set_exception(_storable(error))
         else:
             answer.set_result(result)
+
+
+class StillHanging(RuntimeError):
+    """Too many earlier calls of an implementation have not come back."""
 
 
 class HookExit(RuntimeError):

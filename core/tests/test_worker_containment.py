@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import warnings
+
+import pytest
+
+from openrtc.worker.containment import AgentExit, run_contained
+
+
+async def exit_soon(code: int = 3) -> None:
+    await asyncio.sleep(0.01)
+    sys.exit(code)
+
+
+def test_exit_in_a_task_is_an_error_of_that_task_and_the_loop_goes_on() -> None:
+    async def main() -> str:
+        with pytest.raises(AgentExit, match=r"SystemExit\(3\)"):
+            await asyncio.create_task(exit_soon())
+        return "still here"
+
+    assert run_contained(main()) == "still here"
+
+
+def test_exit_in_a_task_nobody_awaits_leaves_other_tasks_alone() -> None:
+    async def main() -> int:
+        lost = asyncio.create_task(exit_soon())
+        ticks = 0
+        for _ in range(5):
+            await asyncio.sleep(0.01)
+            ticks += 1
+        assert isinstance(lost.exception(), AgentExit)
+        return ticks
+
+    assert run_contained(main()) == 5
+
+
+def test_exit_in_a_callback_is_logged_and_the_loop_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> str:
+        asyncio.get_running_loop().call_soon(sys.exit, 4)
+        await asyncio.sleep(0.02)
+        return "still here"
+
+    with caplog.at_level(logging.ERROR):
+        assert run_contained(main()) == "still here"
+    assert "SystemExit(4)" in caplog.text
+
+
+def test_exit_while_being_cancelled_is_contained() -> None:
+    async def stubborn() -> None:
+        try:
+            await asyncio.sleep(10)
+        except asyncio.CancelledError:
+            sys.exit(5)
+
+    async def main() -> BaseException | None:
+        task = asyncio.create_task(stubborn())
+        await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.wait({task})
+        return task.exception()
+
+    assert isinstance(run_contained(main()), AgentExit)
+
+
+def test_a_task_cancelled_before_its_first_step_gives_no_warning() -> None:
+    async def main() -> None:
+        task = asyncio.create_task(exit_soon())
+        task.cancel()
+        await asyncio.wait({task})
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run_contained(main())
+
+
+def test_exit_of_the_main_coroutine_itself_is_raised() -> None:
+    with pytest.raises(AgentExit):
+        run_contained(exit_soon())
+
+
+def test_timeouts_and_groups_work_as_without_containment() -> None:
+    async def main() -> list[int]:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.sleep(5), 0.01)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(asyncio.sleep(0, value)) for value in (1, 2)]
+        return [task.result() for task in tasks]
+
+    assert run_contained(main()) == [1, 2]

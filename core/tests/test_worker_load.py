@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import asyncio
+import time
+
+from openrtc.worker.load import LAG_BUDGET, SAMPLES, SERVER_LIMIT, LoadGauge
+
+
+def test_load_stays_under_the_servers_limit_until_the_last_slot_is_taken() -> None:
+    taken = 0
+    gauge = LoadGauge(50, lambda: taken)
+    seen = []
+    for taken in range(51):  # noqa: B007 - the gauge reads it
+        seen.append(gauge())
+    assert seen[0] == 0
+    assert all(load < SERVER_LIMIT for load in seen[:50])
+    assert seen[50] >= SERVER_LIMIT
+
+
+def test_a_short_lag_does_not_make_the_worker_full_but_a_lasting_one_does() -> None:
+    gauge = LoadGauge(10, lambda: 0)
+    gauge._lags.extend([5.0] * (SAMPLES - 1) + [0.0])
+    assert gauge() == 0
+    gauge._lags.extend([LAG_BUDGET] * SAMPLES)
+    assert gauge() >= SERVER_LIMIT
+
+
+def test_the_lag_of_a_blocked_loop_is_measured() -> None:
+    async def main() -> float:
+        gauge = LoadGauge(10, lambda: 0)
+        watching = asyncio.create_task(gauge.watch())
+        await asyncio.sleep(0)
+        time.sleep(0.9)  # noqa: ASYNC251 - blocking the loop is what is measured
+        await asyncio.sleep(0.05)
+        watching.cancel()
+        return max(gauge._lags)
+
+    assert 0.2 < asyncio.run(main()) < 2.0

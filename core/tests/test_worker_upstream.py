@@ -1,0 +1,94 @@
+"""Contract with livekit-agents: each private name that OpenRTC uses is there and is used as OpenRTC expects."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+
+import pytest
+from livekit import rtc
+from livekit.agents import AgentServer, JobContext
+from livekit.agents.ipc import proto
+from livekit.agents.ipc.job_proc_lazy_main import _JobProc
+from livekit.agents.ipc.proc_pool import ProcPool
+
+import openrtc.worker.upstream as upstream
+from openrtc.worker.coroutine_pool import CoroutineJob, CoroutinePool
+
+
+def attributes_of(owner: object, base: str) -> set[str]:
+    """Return the names that ``owner``'s source reads or calls on ``base``, such as ``self._proc_pool``."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(owner)))  # type: ignore[arg-type]
+    return {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and ast.unparse(node.value) == base}
+
+
+def test_this_livekit_agents_is_supported() -> None:
+    assert upstream.why_unsupported() is None
+
+
+def test_the_server_uses_only_what_the_coroutine_pool_has() -> None:
+    used = attributes_of(AgentServer, "self._proc_pool")
+    assert {"launch_job", "processes", "aclose", "start", "on", "get_by_job_id"} <= used
+    assert all(hasattr(CoroutinePool, name) for name in used), used
+
+
+def test_the_server_uses_of_a_job_only_what_the_coroutine_job_has() -> None:
+    used = attributes_of(AgentServer, "proc") - {"running_job"}
+    assert used and all(hasattr(CoroutineJob, name) for name in used), used
+
+
+def test_the_server_gives_the_pool_to_the_descriptor_once() -> None:
+    source = textwrap.dedent(inspect.getsource(AgentServer))
+    assigned = [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "self._proc_pool"
+    ]
+    assert len(assigned) == 1
+    assert isinstance(upstream.PooledAgentServer.__dict__["_proc_pool"], property)
+
+
+def test_the_lifecycle_uses_of_its_client_and_inference_only_what_stands_in_for_them() -> None:
+    entry = attributes_of(_JobProc, "self._client")
+    assert entry <= {"send"}
+    inference = attributes_of(_JobProc, "self._inf_client") | attributes_of(JobContext, "self._inf_executor")
+    assert inference <= {"close", "_on_inference_response", "do_inference"}
+
+
+def test_the_lifecycle_sets_up_only_what_openrtc_sets_too() -> None:
+    tree = ast.parse(textwrap.dedent(inspect.getsource(_JobProc.initialize)))
+    names = {
+        ast.unparse(node.targets[0]) for node in ast.walk(tree) if isinstance(node, ast.Assign)
+    }
+    assert names == {"self._client", "self._inf_client", "self._job_proc"}
+
+
+def test_the_room_is_made_before_the_job_task_gets_to_run() -> None:
+    source = inspect.getsource(_JobProc._start_job)
+    assert "self._room = rtc.Room()" in source
+    assert not inspect.iscoroutinefunction(_JobProc._start_job)
+    assert "connect" in vars(rtc.Room) and rtc.Room.__dictoffset__ != 0
+
+
+def test_the_job_connects_through_the_instance_so_that_a_shield_is_seen() -> None:
+    assert "await self._room.connect(" in inspect.getsource(JobContext.connect)
+
+
+def test_the_messages_that_openrtc_sends_are_there() -> None:
+    assert proto.ShutdownRequest(reason="x").reason == "x"
+    request = proto.StartJobRequest()
+    with pytest.raises(AttributeError):
+        request.running_job  # noqa: B018
+
+
+def test_the_pool_emits_what_the_server_listens_to() -> None:
+    listened = {
+        node.args[0].value
+        for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(AgentServer.run))))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "self._proc_pool.on" and isinstance(node.args[0], ast.Constant)
+    }
+    assert listened == {"process_started", "process_closed", "process_job_launched"}
+    assert {"process_closed", "process_job_launched"} <= set(
+        __import__("re").findall(r'emit\("(\w+)"', inspect.getsource(CoroutinePool) + inspect.getsource(ProcPool))
+    )
