@@ -1,0 +1,156 @@
+"""Finds the installed distributions that speak of OpenRTC, reading no more of the others than it must."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import importlib_metadata
+
+from openrtc.setting_kinds import normalised
+
+ENTRY_POINTS = "entry_points.txt"
+FOLDER = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)(?:-py\d.*)?\.(?:dist|egg)-info")
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """One installed distribution.
+
+    Args:
+        distribution: importlib_metadata's object.
+        folder: Its metadata folder, where it has one.
+        key: Normalised name.
+        name: Name as its folder writes it.
+        version: Version as its folder writes it; empty when the folder does not tell.
+    """
+
+    distribution: importlib_metadata.Distribution
+    folder: Path | None
+    key: str
+    name: str
+    version: str
+
+    def place(self, file: str, line: int = 1) -> str:
+        """Return ``file:line`` of one of its metadata files."""
+        return f"{self.folder / file}:{line}" if self.folder else f"{self.name}/{file}:{line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """The head of a METADATA file.
+
+    Args:
+        name: Name of the distribution.
+        version: Its version.
+        summary: One line about it.
+        requires: Each ``Requires-Dist`` with its line number.
+        fault: Why the file cannot be used, else None.
+        line: The line of that fault.
+    """
+
+    name: str = ""
+    version: str = ""
+    summary: str = ""
+    requires: tuple[tuple[str, int], ...] = ()
+    fault: str | None = None
+    line: int = 1
+
+
+def installed_distributions() -> dict[str, Installed]:
+    """Return every installed distribution by its normalised name, without those that an earlier `sys.path` entry hides.
+
+    Of two in one folder, as a broken upgrade leaves them, the newer counts: nothing may depend on the disk's order.
+    """
+    found: dict[str, Installed] = {}
+    for distribution in importlib_metadata.distributions():
+        one = _identify(distribution)
+        if one is None:
+            continue
+        other = found.get(one.key)
+        if other is None or (_same_place(one, other) and _version_key(one) > _version_key(other)):
+            found[one.key] = one
+    return found
+
+
+def entry_points_text(one: Installed) -> tuple[str, int | None] | None:
+    """Return `entry_points.txt` where it speaks of OpenRTC, and the line that is not UTF-8, if any."""
+    try:
+        text = one.distribution.read_text(ENTRY_POINTS)
+        return (text, None) if text and "openrtc" in text else None
+    except UnicodeDecodeError as error:
+        raw = error.object.replace(b"\0", b"")
+        line = error.object[: error.start].count(b"\n") + 1
+        return (raw.decode("utf-8", "replace"), line) if b"openrtc" in raw else None
+    except Exception:
+        # A finder of somebody's own may fail in any way; what it cannot read cannot speak of OpenRTC.
+        return None
+
+
+def read_metadata(one: Installed) -> Metadata:
+    """Return the head of the distribution's METADATA; never raises, the fault is in the result."""
+    try:
+        text = one.distribution.read_text("METADATA") or one.distribution.read_text("PKG-INFO")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        return Metadata(fault="METADATA is not UTF-8", line=line)
+    except Exception as error:
+        return Metadata(fault=f"METADATA cannot be read: {error!r}")
+    if not text:
+        return Metadata(fault="METADATA is missing: the installation is damaged")
+    return _parse(text)
+
+
+def _parse(text: str) -> Metadata:
+    fields: dict[str, str] = {}
+    requires: list[tuple[str, int]] = []
+    for key, value, number in _headers(text):
+        if key == "requires-dist":
+            requires.append((value, number))
+        else:
+            fields.setdefault(key, value)
+    name, version, summary = (fields.get(key, "") for key in ("name", "version", "summary"))
+    missing = [title for title, value in (("Name", name), ("Version", version)) if not value]
+    fault = f"METADATA has no {' and no '.join(missing)}" if missing else None
+    return Metadata(name, version, summary, tuple(requires), fault)
+
+
+def _headers(text: str) -> Iterator[tuple[str, str, int]]:
+    """Yield key, value and line of each header; a tenth of the cost of the email parser, which reads the body too."""
+    key, value, start = "", "", 0
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
+        if line[:1] in " \t" and line.strip() and key:
+            value += " " + line.strip()
+            continue
+        if key:
+            yield key, value, start
+        head, colon, rest = line.partition(":")
+        key, value, start = (head.strip().lower(), rest.strip(), number) if colon else ("", "", 0)
+        if not line.strip():
+            return
+    if key:
+        yield key, value, start
+
+
+def _identify(distribution: importlib_metadata.Distribution) -> Installed | None:
+    """Tell name and version from the folder's name: reading METADATA of every distribution would cost seconds."""
+    folder = getattr(distribution, "_path", None)
+    match = FOLDER.fullmatch(os.path.basename(str(folder))) if folder is not None else None
+    if match:
+        return Installed(distribution, folder, normalised(match["name"]), match["name"], match["version"])
+    try:
+        name = distribution.name
+    except Exception:
+        return None  # a metadata folder without name, version or contents: nothing to report about
+    return Installed(distribution, folder, normalised(name), name, "") if name else None
+
+
+def _same_place(one: Installed, other: Installed) -> bool:
+    return bool(one.folder and other.folder and one.folder.parent == other.folder.parent)
+
+
+def _version_key(one: Installed) -> tuple[tuple[int, str], ...]:
+    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in re.findall(r"\d+|[a-z]+", one.version))

@@ -1,0 +1,137 @@
+"""What a setting's value may be: each kind checks a value and decodes one from text."""
+
+from __future__ import annotations
+
+import re
+
+from openrtc.errors import OpenRTCError
+from openrtc.suggest import did_you_mean
+
+DISTRIBUTION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+TRUE = ("1", "true", "yes", "on")
+FALSE = ("0", "false", "no", "off")
+
+
+class Kind:
+    """What a value may be. `check` raises `OpenRTCError` with a message that follows the setting's name."""
+
+    secret = False
+
+    def check(self, value: object) -> object:
+        """Return ``value`` in its final form."""
+        raise NotImplementedError
+
+    def decode(self, text: str) -> object:
+        """Return what a settings file would hold for ``text``, from a variable or a flag."""
+        return text
+
+
+class Text(Kind):
+    """Any text."""
+
+    def __init__(self, secret: bool = False) -> None:
+        self.secret = secret
+
+    def check(self, value: object) -> str:
+        if isinstance(value, str):
+            return value
+        raise _wrong(value, 'a text, as in "…"')
+
+
+class Url(Kind):
+    """Address of a LiveKit server."""
+
+    def check(self, value: object) -> str:
+        if isinstance(value, str) and re.match(r"(wss?|https?)://[^\s/]", value):
+            return value
+        raise _wrong(value, "the address of a LiveKit server", "as in ws://127.0.0.1:7880")
+
+
+class Switch(Kind):
+    """True or false."""
+
+    def check(self, value: object) -> bool:
+        if isinstance(value, bool):
+            return value
+        raise _wrong(value, "true or false")
+
+    def decode(self, text: str) -> object:
+        lower = text.lower()
+        return True if lower in TRUE else False if lower in FALSE else text
+
+
+class Number(Kind):
+    """A whole number in a range."""
+
+    def __init__(self, low: int, high: int) -> None:
+        self.low, self.high = low, high
+
+    def check(self, value: object) -> int:
+        if isinstance(value, int) and not isinstance(value, bool) and self.low <= value <= self.high:
+            return value
+        raise _wrong(value, f"a whole number from {self.low} to {self.high}")
+
+    def decode(self, text: str) -> object:
+        return int(text) if re.fullmatch(r"-?[0-9]{1,12}", text) else text
+
+
+class Choice(Kind):
+    """One of a few words."""
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    def check(self, value: object) -> str:
+        word = value.lower() if isinstance(value, str) else None
+        if word in self.words:
+            return word
+        raise _wrong(
+            value, f"one of {', '.join(self.words)}", did_you_mean(str(value), self.words, f"e.g. {self.words[0]}")
+        )
+
+
+class Names(Kind):
+    """A list of names; those of distributions are normalised."""
+
+    def __init__(self, distributions: bool = False) -> None:
+        self.distributions = distributions
+
+    def check(self, value: object) -> tuple[str, ...]:
+        if not isinstance(value, list) or not all(isinstance(name, str) and name.strip() for name in value):
+            raise _wrong(value, 'a list of names, as in ["my-agent"]')
+        names = [name.strip() for name in value]
+        return tuple(dict.fromkeys(distribution_name(name) if self.distributions else name for name in names))
+
+    def decode(self, text: str) -> object:
+        return [part.strip() for part in text.split(",") if part.strip()]
+
+
+class PreferTable(Kind):
+    """Which distribution wins a name."""
+
+    def check(self, value: object) -> dict[str, str]:
+        if not isinstance(value, dict) or not all(isinstance(name, str) for name in value.values()):
+            raise _wrong(value, "a table of name = distribution", 'as in support = "my-agent" below [plugins.prefer]')
+        return {name.strip(): distribution_name(winner) for name, winner in value.items()}
+
+    def decode(self, text: str) -> object:
+        pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+        if not all(name.strip() and winner.strip() for name, _, winner in pairs):
+            return text
+        return {name.strip(): winner.strip() for name, _, winner in pairs}
+
+
+def normalised(name: str) -> str:
+    """Return a distribution's name as PEP 503 writes it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def distribution_name(name: str) -> str:
+    """Return a distribution's name in normal form, or raise `OpenRTCError` when it cannot be one."""
+    if not DISTRIBUTION.fullmatch(name.strip()):
+        raise OpenRTCError(f'cannot hold "{name}"', fix="write the name that pip knows, without version or quotes")
+    return normalised(name.strip())
+
+
+def _wrong(value: object, expected: str, fix: str | None = None) -> OpenRTCError:
+    return OpenRTCError(f"must be {expected}, not {value!r}", fix=fix)
