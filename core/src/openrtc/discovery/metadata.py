@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import importlib_metadata
 
@@ -14,6 +15,14 @@ from openrtc.setting_kinds import normalised
 
 ENTRY_POINTS = "entry_points.txt"
 FOLDER = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)(?:-py\d.*)?\.(?:dist|egg)-info")
+
+
+class Readable(Protocol):
+    """What is used of importlib_metadata's distributions."""
+
+    @property
+    def name(self) -> str: ...
+    def read_text(self, filename: str) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +37,7 @@ class Installed:
         version: Version as its folder writes it; empty when the folder does not tell.
     """
 
-    distribution: importlib_metadata.Distribution
+    distribution: Readable
     folder: Path | None
     key: str
     name: str
@@ -135,7 +144,7 @@ def _headers(text: str) -> Iterator[tuple[str, str, int]]:
         yield key, value, start
 
 
-def _identify(distribution: importlib_metadata.Distribution) -> Installed | None:
+def _identify(distribution: Readable) -> Installed | None:
     """Tell name and version from the folder's name: reading METADATA of every distribution would cost seconds."""
     folder = getattr(distribution, "_path", None)
     match = FOLDER.fullmatch(os.path.basename(str(folder))) if folder is not None else None

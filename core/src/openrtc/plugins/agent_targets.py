@@ -1,0 +1,84 @@
+"""Turns what an entry of `openrtc.agents` points at into an `AgentSpec`, or says why it cannot be one."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+from openrtc.catalog.build import check_builder, is_agent, is_agent_class, name_of
+from openrtc.catalog.spec import AgentSpec
+from openrtc.discovery.entries import PLUGINS_GROUP, Entry
+from openrtc.errors import OpenRTCError, one_line
+from openrtc.plugins.fault import Fault, place_of
+from openrtc.plugins.hook_check import implemented_names
+
+
+def spec_of(target: object, entry: Entry) -> AgentSpec:
+    """Return the spec of the agent ``entry`` points at; raises `Fault`."""
+    if isinstance(target, AgentSpec):
+        return named_spec(target, entry.name, entry)
+    builder = _builder(target, entry)
+    return AgentSpec(agent=builder, name=entry.name, summary=own_summary(builder) or entry.summary)
+
+
+def named_spec(spec: AgentSpec, name: str, entry: Entry) -> AgentSpec:
+    """Return ``spec`` under ``name``, with a summary; raises `Fault` when it cannot build agents."""
+    if spec.agent is not None:
+        _builder(spec.agent, entry)
+    elif not callable(spec.entrypoint):
+        raise Fault("AgentSpec entrypoint= is no function", "give async def entrypoint(ctx)", None)
+    summary = spec.summary or own_summary(spec.agent or spec.entrypoint) or entry.summary
+    return replace(spec, name=name, summary=one_line(str(summary), 200))
+
+
+def own_summary(target: object) -> str:
+    """Return the first docstring line of a class or function that is its own, not inherited."""
+    if isinstance(target, type):
+        text = target.__dict__.get("__doc__")
+    else:
+        text = target.__doc__ if inspect.isroutine(target) else None
+    lines = [line.strip() for line in text.splitlines() if line.strip()] if isinstance(text, str) else []
+    return one_line(lines[0], 200) if lines else ""
+
+
+def _builder(target: object, entry: Entry) -> Callable[..., Any]:
+    if isinstance(target, ModuleType):
+        fix = f"write {entry.name} = {target.__name__}:ClassName"
+        raise Fault(f"{entry.value} is a module, not an agent", fix, place_of(target))
+    if is_agent(target):
+        fix = f"write {name_of(type(target))} or a factory"
+        raise Fault(f"{entry.value} is an Agent instance: all calls would share it", fix, _module_file(entry))
+    if not isinstance(target, type) and not is_agent_class(target) and _is_livekit_entrypoint(target):
+        fix = f"wrap it: AgentSpec(entrypoint={getattr(target, '__name__', 'entrypoint')}), and point to that"
+        raise Fault(f"{entry.value} is a LiveKit entrypoint, not an agent", fix, place_of(target))
+    if not is_agent_class(target) and implemented_names(target):
+        fix = f"put it into the group {PLUGINS_GROUP}"
+        raise Fault(f"{entry.value} is a plugin, not an agent", fix, place_of(target))
+    if inspect.isabstract(target):
+        raise Fault(f"{entry.value} is an abstract class", "point to a class that can be built", place_of(target))
+    try:
+        check_builder(target)
+    except OpenRTCError as error:
+        raise Fault(error.message, error.fix or "", place_of(target)) from None
+    builder: Callable[..., Any] = target  # type: ignore[assignment]
+    return builder
+
+
+def _module_file(entry: Entry) -> str | None:
+    return getattr(sys.modules.get(entry.value.partition(":")[0]), "__file__", None)
+
+
+def _is_livekit_entrypoint(target: object) -> bool:
+    """Whether it is ``async def entrypoint(ctx: JobContext)``, as livekit-agents' own examples have it."""
+    if not inspect.iscoroutinefunction(target):
+        return False
+    parameters = list(inspect.signature(target).parameters.values())
+    if len(parameters) != 1:
+        return False
+    annotation = parameters[0].annotation
+    kind = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
+    return kind.endswith("JobContext") or getattr(target, "__name__", "") == "entrypoint"

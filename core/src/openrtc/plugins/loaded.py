@@ -1,0 +1,93 @@
+"""What loading gives: agents and plugins, each with its state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from openrtc.catalog.spec import AgentSpec
+from openrtc.discovery.entries import Entry, State
+
+THIS_PROGRAM = "this program"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedAgent:
+    """An agent after loading.
+
+    Args:
+        name: Its name.
+        entry: Its entry point, or that of the plugin that brings it; None for one registered in code.
+        spec: How to build it; None when it cannot be used or was not imported.
+        state: Where it stands.
+        reason: Why it cannot be used; None when it can.
+        fix: What mends that.
+        location: ``file:line`` of the cause, where there is one.
+        load_ms: How long the import took, in milliseconds.
+    """
+
+    name: str
+    entry: Entry | None = None
+    spec: AgentSpec | None = None
+    state: State = State.READY
+    reason: str | None = None
+    fix: str | None = None
+    location: str | None = None
+    load_ms: float = 0.0
+
+    @property
+    def distribution(self) -> str:
+        """The distribution that brings it; ``this program`` for one registered in code."""
+        return self.entry.distribution if self.entry else THIS_PROGRAM
+
+    @property
+    def usable(self) -> bool:
+        """Whether calls can be routed to it."""
+        return self.state in (State.READY, State.INSTALLED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedPlugin:
+    """A plugin after loading.
+
+    Args:
+        name: ``distribution:entry-name``, unique.
+        entry: Its entry point.
+        target: The object with the hook implementations; None when it cannot be used.
+        hooks: Names of the hooks that it implements.
+        state: Where it stands.
+        reason: Why it cannot be used; None when it can.
+        fix: What mends that.
+        location: ``file:line`` of the cause, where there is one.
+        load_ms: How long the import took, in milliseconds.
+    """
+
+    name: str
+    entry: Entry
+    target: object = None
+    hooks: tuple[str, ...] = ()
+    state: State = State.READY
+    reason: str | None = None
+    fix: str | None = None
+    location: str | None = None
+    load_ms: float = 0.0
+
+    @property
+    def distribution(self) -> str:
+        """The distribution that brings it."""
+        return self.entry.distribution
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """All agents and plugins after loading.
+
+    Args:
+        agents: Every agent, usable or not, in deterministic order.
+        plugins: Every plugin, usable or not, in deterministic order; an object met twice stands here once.
+        prefer: The operator's choice of distribution for names that several bring.
+    """
+
+    agents: tuple[LoadedAgent, ...] = ()
+    plugins: tuple[LoadedPlugin, ...] = ()
+    prefer: Mapping[str, str] = field(default_factory=dict)
