@@ -154,7 +154,7 @@ async def run_call(context: JobContext) -> None:
             await loaded.spec.entrypoint(context)
         else:
             await run_session(context, loaded.spec, call, _runtime)
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, CallFailed):
         raise
     except BaseException as error:  # an agent's sys.exit() must not end the other calls
         report_failure(call, error)

@@ -31,6 +31,9 @@ SHUTDOWN_LIMIT = 10.0
 class LocalFrontend(Protocol):
     """Talks to an agent without a LiveKit room: the console and the demo."""
 
+    text_only: bool
+    """Whether it neither speaks nor listens: then the session gets a language model and nothing else."""
+
     async def before_start(self, call: Call, session: Any) -> None:
         """Attach inputs and outputs to an ``AgentSession`` that is about to start."""
 
@@ -50,6 +53,7 @@ class Runtime:
         router: Chooses the agent of a call.
         resources: What was loaded once.
         frontend: Talks to agents of jobs without a room, if any.
+        watch: Called with each session before it starts, if given: the demo shows what happens in it.
         served: How many sessions were started.
     """
 
@@ -60,6 +64,7 @@ class Runtime:
     router: Router
     resources: Resources
     frontend: LocalFrontend | None = None
+    watch: Callable[[Call, Any], None] | None = None
     served: int = 0
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 

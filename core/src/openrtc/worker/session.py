@@ -36,10 +36,13 @@ async def run_session(context: JobContext, spec: AgentSpec, call: Call, runtime:
     """
     agent = await build_agent(spec, call)
     _watch_on_enter(agent, context, call)
-    session, call = await _build_session(spec, agent, call, runtime)
+    text_only = context.is_fake_job() and runtime.frontend is not None and runtime.frontend.text_only
+    session, call = await _build_session(spec, agent, call, runtime, text_only=text_only)
     session.on("close", lambda event: _end_job(event, context, call))
     _end_with_hooks(context, call, runtime)
     runtime.served += 1
+    if runtime.watch is not None:
+        runtime.watch(call, session)
     if context.is_fake_job():
         await _run_without_room(session, agent, spec, call, runtime)
         context.shutdown("the conversation is over")
@@ -63,11 +66,14 @@ async def _run_without_room(
 
 
 async def _build_session(
-    spec: AgentSpec, agent: Agent, call: Call, runtime: Runtime
+    spec: AgentSpec, agent: Agent, call: Call, runtime: Runtime, *, text_only: bool
 ) -> tuple[AgentSession[Any], Call]:
     chosen = choose_models(spec, agent, runtime.config.defaults)
+    if text_only:  # the keys of the others need not be there
+        chosen = {kind: model for kind, model in chosen.items() if kind == "llm"}
     call = replace(call, models=label_models(chosen, agent))
-    _warn_of_missing_models(call, agent, chosen)
+    if not text_only:
+        _warn_of_missing_models(call, agent, chosen)
     context = ProviderContext(agent_name=call.agent_name, agent=agent, examples=spec.examples)
     models = build_models(chosen, runtime.providers, context)
     contributed = await _contributed_options(call, runtime)
@@ -75,7 +81,8 @@ async def _build_session(
     options = {**contributed, **own, **models}
     if contributed.get("turn_handling") or own.get("turn_handling"):
         options["turn_handling"] = {**contributed.get("turn_handling", {}), **own.get("turn_handling", {})}
-    _use_detectors(options, spec, runtime, realtime=is_realtime(models.get("llm")))
+    if not text_only:
+        _use_detectors(options, spec, runtime, realtime=is_realtime(models.get("llm")))
     return AgentSession(**options), call
 
 
