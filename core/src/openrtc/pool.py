@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -146,6 +147,9 @@ class AgentPool:
             argv: Command and options of the command line ``openrtc``, such as ``["dev"]``; the program's own arguments
                 when None, and ``start`` when there are none.
         """
+        if multiprocessing.parent_process() is not None:
+            # A job process imports the program's main module again, which must not start another worker.
+            return
         from openrtc.cli.main import main
 
         arguments = list(sys.argv[1:] if argv is None else argv) or ["start"]

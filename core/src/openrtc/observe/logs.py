@@ -39,7 +39,8 @@ class TextLines(logging.Formatter):
     """``12:30:01 INFO  openrtc.worker  message  room=… agent=…``."""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = "".join(f"  {key}={value}" for key, value in extra_fields(record).items())
+        # A stack that livekit-agents attaches to a line is for machines.
+        fields = "".join(f"  {key}={value}" for key, value in extra_fields(record).items() if "\n" not in str(value))
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         line = f"{clock} {record.levelname:<7} {record.name}: {record.getMessage()}{fields}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line

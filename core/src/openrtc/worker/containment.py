@@ -12,6 +12,11 @@ from collections.abc import Coroutine, Generator
 from types import TracebackType
 from typing import Any, TypeVar
 
+from livekit.agents import get_job_context
+
+from openrtc.errors import one_line
+from openrtc.worker.failure import place_of
+
 logger = logging.getLogger("openrtc.worker")
 
 T = TypeVar("T")
@@ -22,9 +27,10 @@ class AgentExit(RuntimeError):
 
 
 def contain_exits(loop: asyncio.AbstractEventLoop) -> None:
-    """Make every task that ``loop`` creates from now on turn `SystemExit` into `AgentExit`."""
+    """Make every task that ``loop`` creates from now on turn `SystemExit` into `AgentExit`, and tell lost errors in one line."""
     if loop.get_task_factory() is not _contained_task:
         loop.set_task_factory(_contained_task)
+        loop.set_exception_handler(_tell)
 
 
 def run_contained(main: Coroutine[Any, Any, T]) -> T:
@@ -57,6 +63,20 @@ def _finish(loop: asyncio.AbstractEventLoop) -> None:
         loop.close()
 
 
+def _tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    error: BaseException | None = context.get("exception")
+    if error is None:
+        loop.default_exception_handler(context)
+        return
+    task = context.get("task") or context.get("future")
+    coroutine = task.get_coro() if isinstance(task, asyncio.Task) else None
+    job = coroutine.job if isinstance(coroutine, _Contained) else None
+    fields = {} if job is None else {"job_id": job.job.id, **job.log_context_fields}
+    said = one_line(f"{type(error).__name__}: {error}")
+    logger.error("an error that nobody handled: %s at %s; the worker goes on", said, place_of(error), extra=fields)
+    logger.debug("%s", context.get("message"), exc_info=error)
+
+
 def _contained_task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> asyncio.Task[Any]:
     # Generators (old-style coroutines) are left alone: asyncio itself tells them apart by their type.
     contained = _Contained(coro) if isinstance(coro, Coroutine) else coro
@@ -69,10 +89,11 @@ class _Contained(Coroutine[Any, Any, Any]):
     A wrapping ``async def`` would leave the inner coroutine unawaited when the task is cancelled before its first step.
     """
 
-    __slots__ = ("_inner", "__weakref__")
+    __slots__ = ("__weakref__", "_inner", "job")
 
     def __init__(self, inner: Coroutine[Any, Any, Any]) -> None:
         self._inner = inner
+        self.job = get_job_context(required=False)
 
     def send(self, value: Any) -> Any:
         try:

@@ -19,6 +19,9 @@ from openrtc.worker.upstream import loop_monitor, preload
 
 logger = logging.getLogger("openrtc.worker")
 
+STOPPED_AT_ONCE = 3
+"""Exit code after a second signal, when live calls may have been cut off."""
+
 
 async def serve(runtime: Runtime, server: WorkerServer) -> int:
     """Register the worker and run calls until SIGTERM or SIGINT; then drain.
@@ -28,7 +31,7 @@ async def serve(runtime: Runtime, server: WorkerServer) -> int:
         server: The server to run.
 
     Returns:
-        The exit code: 0 when it was asked to stop, 1 when it could not go on.
+        The exit code: 0 when it was asked to stop and every call could finish, `STOPPED_AT_ONCE` after a second signal.
     """
     stop = StopSignals()
     await prepare(runtime, server)
@@ -41,7 +44,7 @@ async def serve(runtime: Runtime, server: WorkerServer) -> int:
         if running.done():
             return _told_failure(running)
         await _drain(server, stop)
-        return 0
+        return STOPPED_AT_ONCE if stop.second.done() else 0
     finally:
         await close(runtime, server)
         watching.cancel()

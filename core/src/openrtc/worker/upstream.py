@@ -125,9 +125,12 @@ def preload(*, end_of_turn: bool) -> None:
         os.environ.setdefault("LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE", "0")
     from livekit.agents.ipc import _preload  # noqa: F401
     from livekit.agents.telemetry.traces import _resource
+    from livekit.agents.tokenize.basic import hyphenate_word
 
     local_inference.init_vad()
     _resource({})
+    # The transcript of the first call would wait a third of a second for the patterns to be read.
+    hyphenate_word("prewarm")
 
 
 class JobLifecycle(_JobProc):
