@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from livekit.agents import Agent, AgentSession, CloseEvent, JobContext
+from livekit.agents.utils import is_given
 
 from openrtc.call import Call
 from openrtc.catalog.build import build_agent
@@ -130,10 +131,16 @@ def _greet(session: AgentSession[Any], agent: Agent, spec: AgentSpec, runtime: R
     greeting = spec.greeting or ("" if greets_itself else runtime.config.defaults.greeting)
     if not greeting:
         return
-    if session.tts is None and is_realtime(session.llm):
+    if is_realtime(agent.llm if is_given(agent.llm) else session.llm):
         session.generate_reply(instructions=f"Greet the caller with these words: {greeting}")
-    else:
+    elif _has_voice(session, agent):
         session.say(greeting)
+
+
+def _has_voice(session: AgentSession[Any], agent: Agent) -> bool:
+    # Without audio output the words go out as text; with it they need a voice, whose lack has been told already.
+    speaks_aloud = session.output.audio is not None and session.output.audio_enabled
+    return not speaks_aloud or bool(agent.tts if is_given(agent.tts) else session.tts)
 
 
 def _warn_of_missing_models(call: Call, agent: Agent, chosen: Mapping[Any, Any]) -> None:
