@@ -11,6 +11,7 @@ from typing import Any
 from openrtc.catalog.build import check_builder
 from openrtc.catalog.spec import AgentSpec
 from openrtc.config import Config
+from openrtc.discovery.entry_points_file import name_fault
 from openrtc.errors import OpenRTCError
 
 _ISOLATIONS = ("coroutine", "thread", "process")
@@ -92,12 +93,9 @@ class AgentPool:
         """
         if name in self._specs:
             raise OpenRTCError(f"an agent named {name!r} is registered already", origin="AgentPool.add")
-        if isinstance(agent, AgentSpec):
-            spec = replace(agent, name=name, **options)
-        else:
-            check_builder(agent)
-            spec = AgentSpec(name=name, agent=agent, **options)
-        self._specs[name] = spec
+        if fault := name_fault(name):
+            raise OpenRTCError(f"{name!r}: {fault}", origin="AgentPool.add")
+        self._specs[name] = _spec(name, agent, options)
         return self
 
     def discover(self) -> AgentPool:
@@ -166,3 +164,14 @@ class AgentPool:
     def runtime_arguments(self) -> dict[str, Any]:
         """Arguments of ``build_runtime``."""
         return {"specs": tuple(self._specs.values()), "discovered": self._discovered, "router": self._router}
+
+
+def _spec(name: str, agent: Callable[..., Any] | AgentSpec, options: dict[str, Any]) -> AgentSpec:
+    try:
+        if isinstance(agent, AgentSpec):
+            return replace(agent, name=name, **options)
+        check_builder(agent)
+        return AgentSpec(name=name, agent=agent, **options)
+    except TypeError as error:
+        said = str(error).replace("AgentSpec.__init__() got", "AgentPool.add got")
+        raise OpenRTCError(said, origin=f"agent {name!r}", fix="the options are the fields of AgentSpec") from error

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+from livekit.agents import Agent
+
+from openrtc import AgentPool, AgentSpec, OpenRTCError
+from openrtc.config import Config, WorkerSettings
+
+
+class Support(Agent):
+    def __init__(self) -> None:
+        super().__init__(instructions="x")
+
+
+def make_sales() -> Agent:
+    return Support()
+
+
+def test_agents_are_added_listed_and_removed_in_order() -> None:
+    pool = AgentPool().add("support", Support, greeting="Hello.").add("sales", make_sales)
+    assert pool.list_agents() == ["support", "sales"]
+    assert pool.get("support").greeting == "Hello."
+    assert pool.remove("support").agent is Support
+    assert pool.list_agents() == ["sales"]
+
+
+def test_a_spec_takes_the_name_that_it_is_added_under() -> None:
+    spec = AgentSpec(name="other", agent=Support, llm="a/b")
+    assert AgentPool().add("support", spec, llm="c/d").get("support") == AgentSpec(
+        name="support", agent=Support, llm="c/d"
+    )
+
+
+@pytest.mark.parametrize("bad", [Support(), object(), "support", int])
+def test_what_is_no_agent_is_refused_in_one_line(bad: object) -> None:
+    with pytest.raises(OpenRTCError) as raised:
+        AgentPool().add("support", bad)  # type: ignore[arg-type]
+    assert "\n" not in str(raised.value)
+
+
+def test_a_name_can_be_added_once() -> None:
+    with pytest.raises(OpenRTCError, match="registered already"):
+        AgentPool().add("support", Support).add("support", make_sales)
+
+
+def test_an_unknown_name_is_told_with_the_known_ones() -> None:
+    with pytest.raises(OpenRTCError, match="there are: support"):
+        AgentPool().add("support", Support).get("sales")
+
+
+def test_an_unknown_option_of_an_agent_is_a_clear_error() -> None:
+    with pytest.raises(OpenRTCError, match="greting"):
+        AgentPool().add("support", Support, greting="Hello.")
+
+
+@pytest.mark.parametrize("name", ["", "two words", "slash/ed"])
+def test_a_name_that_no_room_could_carry_is_refused(name: str) -> None:
+    with pytest.raises(OpenRTCError, match="name"):
+        AgentPool().add(name, Support)
+
+
+def test_an_unknown_isolation_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(OpenRTCError, match="coroutine, thread, process"):
+        AgentPool(isolation="fiber")
+
+
+def test_settings_of_the_operator_weigh_more_than_the_pools() -> None:
+    pool = AgentPool(max_sessions=3, isolation="thread", llm="a/b", greeting="Hi.")
+    configured = pool.configure(Config(worker=WorkerSettings(max_sessions=7)))
+    assert (configured.worker.max_sessions, configured.worker.isolation) == (7, "thread")
+    assert (configured.defaults.llm, configured.defaults.greeting) == ("a/b", "Hi.")

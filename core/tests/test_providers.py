@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from openrtc.errors import OpenRTCError
+from openrtc.hooks.hooks import Hooks
+from openrtc.hooks.markers import hookimpl
+from openrtc.providers.provider import Provider, ProviderContext
+from openrtc.providers.providers import Providers, describe
+
+CONTEXT = ProviderContext(agent_name="support", agent=None)
+
+
+class Acme:
+    def __init__(self, problem: str | None = None) -> None:
+        self.problem = problem
+
+    def available(self) -> str | None:
+        return self.problem
+
+    def stt(self, model: str, context: ProviderContext) -> Any:
+        return ("stt", model, context.agent_name)
+
+    def llm(self, model: str, context: ProviderContext) -> Any:
+        return ("llm", model, context.agent_name)
+
+    def tts(self, model: str, context: ProviderContext) -> Any:
+        raise OpenRTCError("acme has no voices")
+
+
+def plugin(distribution: str, result: Any) -> Any:
+    @hookimpl
+    def openrtc_providers() -> Any:
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    target = SimpleNamespace(openrtc_providers=openrtc_providers)
+    return SimpleNamespace(name=f"{distribution}:x", distribution=distribution, target=target)
+
+
+def test_a_model_string_goes_to_the_provider_of_its_scheme() -> None:
+    providers = Providers(Hooks([plugin("acme-pkg", {"acme": Acme()})]))
+    assert providers.schemes == ("acme",)
+    assert providers.build("llm", "acme:small", CONTEXT) == ("llm", "small", "support")
+    assert providers.build("stt", "acme:", CONTEXT) == ("stt", "", "support")
+    assert isinstance(Acme(), Provider)
+
+
+@pytest.mark.parametrize("model", ["openai/gpt-4.1-mini", "deepgram/nova-3:en", "cartesia/sonic-3:voice-1", "other:x"])
+def test_every_other_string_is_left_to_livekit_agents(model: str) -> None:
+    assert Providers(Hooks([plugin("acme-pkg", {"acme": Acme()})])).build("llm", model, CONTEXT) == model
+
+
+def test_a_callable_gives_a_fresh_model_and_an_instance_stays_itself() -> None:
+    providers, instance = Providers(Hooks()), SimpleNamespace(chat=None)
+    assert providers.build("llm", lambda: "fresh", CONTEXT) == "fresh"
+    assert providers.build("llm", instance, CONTEXT) is instance
+
+
+def test_a_provider_that_cannot_be_used_says_why_in_one_line() -> None:
+    providers = Providers(Hooks([plugin("acme-pkg", {"acme": Acme("no engine; apt install acme")})]))
+    with pytest.raises(OpenRTCError, match="acme-pkg: llm 'acme:' cannot be used here: no engine; apt install acme"):
+        providers.build("llm", "acme:", CONTEXT)
+
+
+def test_offline_models_without_their_plugin_name_the_plugin() -> None:
+    with pytest.raises(OpenRTCError, match="openrtc-offline"):
+        Providers(Hooks()).build("llm", "offline:", CONTEXT)
+
+
+@pytest.mark.parametrize("bad", [ValueError("boom"), SystemExit(1), ["acme"], None])
+def test_a_hook_that_fails_is_one_line_and_the_others_are_used(bad: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR):
+        providers = Providers(Hooks([plugin("bad-pkg", bad), plugin("acme-pkg", {"acme": Acme()})]))
+    assert providers.schemes == ("acme",)
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == ["bad-pkg"]
+
+
+def test_two_providers_of_one_scheme_are_told_and_settled_by_prefer(caplog: pytest.LogCaptureFixture) -> None:
+    both = [plugin("One_Pkg", {"acme": Acme()}), plugin("two-pkg", {"acme": Acme("worse")})]
+    with caplog.at_level(logging.ERROR):
+        assert Providers(Hooks(both)).why_unavailable("acme") is None
+    assert "One_Pkg and two-pkg" in caplog.text
+    caplog.clear()
+    assert Providers(Hooks(both), {"acme": "two-pkg"}).why_unavailable("acme") == "worse"
+    assert Providers(Hooks(both), {"acme": "one-pkg"}).why_unavailable("acme") is None
+    assert not caplog.records
+
+
+def test_a_model_is_described_in_words() -> None:
+    assert [describe(None), describe("a/b"), describe(Acme())] == ["", "a/b", "instance of Acme"]
