@@ -148,10 +148,10 @@ class AgentPool:
         if multiprocessing.parent_process() is not None:
             # A job process imports the program's main module again, which must not start another worker.
             return
-        from openrtc.cli.main import main
+        from openrtc.cli.main import program
 
         arguments = list(sys.argv[1:] if argv is None else argv) or ["start"]
-        sys.exit(main(arguments, pool=self))
+        program(arguments, pool=self)
 
     def configure(self, config: Config) -> Config:
         """Return ``config`` with what was given to this pool; flags and environment weigh more for the worker's settings."""

@@ -1,0 +1,147 @@
+"""The command ``openrtc``: finds the command's module and imports that one only."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from openrtc.errors import OpenRTCError
+
+if TYPE_CHECKING:
+    from openrtc.pool import AgentPool
+
+COMMANDS = {
+    "list-agents": "list the installed agents",
+    "plugins": "list the installed plugins: routers, resources, providers, observers",
+    "route": "explain which agent would answer a call",
+    "demo": "talk to the installed agents: no server, key or account needed",
+    "console": "chat with an agent in the terminal",
+    "dev": "run a worker while developing: debug logs, local server",
+    "start": "run a worker",
+    "connect": "join one room directly",
+    "download-files": "download the models that the installed plugins need",
+}
+EPILOG = "openrtc COMMAND --help explains a command."
+
+
+def main(argv: Sequence[str] | None = None, *, pool: AgentPool | None = None) -> int:
+    """Run a command.
+
+    Args:
+        argv: Command and options; those of the program by default.
+        pool: Agents registered in code, for the commands that run them.
+
+    Returns:
+        The exit code: 0, or 1 for a command's negative answer, 2 for a user's mistake, 130 when interrupted.
+    """
+    try:
+        code = _run(list(sys.argv[1:] if argv is None else argv), pool)
+        sys.stdout.flush()
+        return code
+    except OpenRTCError as error:
+        print(f"openrtc: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read the output has gone; Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def program(argv: Sequence[str] | None = None, *, pool: AgentPool | None = None) -> NoReturn:
+    """Run a command as a program of its own: end the process with the command's exit code."""
+    code = main(argv, pool=pool)
+    if "livekit.rtc" in sys.modules:
+        from openrtc.worker.leave import leave
+
+        leave(code)
+    sys.exit(code)
+
+
+def _run(argv: list[str], pool: AgentPool | None) -> int:
+    name = _command_in(argv)
+    if name is not None and name not in COMMANDS:
+        raise OpenRTCError(f'there is no command "{name}"', fix=_instead_of(name))
+    module = import_module(f"openrtc.cli.{name.replace('-', '_')}") if name else None
+    args = _parser(name, module).parse_args(argv)
+    if module is None:
+        _parser(None, None).print_help()
+        return 0
+    args.pool = pool
+    code: int = module.run(args)
+    return code
+
+
+def _command_in(argv: Iterable[str]) -> str | None:
+    """Return the first word that is no option and no option's value."""
+    takes_value = False
+    for word in argv:
+        if not takes_value and not word.startswith("-"):
+            return word
+        takes_value = word in COMMON and not takes_value
+    return None
+
+
+def _instead_of(name: str) -> str:
+    from openrtc.suggest import did_you_mean
+
+    return did_you_mean(name, COMMANDS, f"there are {', '.join(COMMANDS)}")
+
+
+COMMON: dict[str, dict[str, Any]] = {
+    "--config": {"metavar": "FILE", "help": "settings file (default: openrtc.toml; OPENRTC_CONFIG)"},
+    "--allow": {"metavar": "NAMES", "action": "append", "help": "use only these distributions (OPENRTC_ALLOW)"},
+    "--deny": {"metavar": "NAMES", "action": "append", "help": "do not use these distributions (OPENRTC_DENY)"},
+    "--prefer": {
+        "metavar": "NAME=DISTRIBUTION",
+        "action": "append",
+        "help": "who wins a name that several distributions bring (OPENRTC_PREFER)",
+    },
+}
+
+
+def _parser(name: str | None, module: Any) -> argparse.ArgumentParser:
+    """Return a parser that knows all commands, and the options of the one command ``name``."""
+    parser = argparse.ArgumentParser(
+        prog="openrtc",
+        description="Run many LiveKit voice agents, each a pip package, in one shared worker process.",
+        epilog=EPILOG,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the versions and exit")
+    _add_common(parser, default=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for known, summary in COMMANDS.items():
+        command = commands.add_parser(known, help=summary, description=_sentence(summary), allow_abbrev=False)
+        if known == name:
+            module.add_arguments(command)
+            _add_common(command.add_argument_group("packages"), default=argparse.SUPPRESS)
+    return parser
+
+
+def _sentence(summary: str) -> str:
+    return f"{summary[0].upper()}{summary[1:]}."
+
+
+def _add_common(parser: Any, default: Any) -> None:
+    for flag, options in COMMON.items():
+        parser.add_argument(flag, default=default, **options)
+
+
+class _Version(argparse.Action):
+    """Prints the versions from metadata, importing neither the worker nor livekit."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from importlib_metadata import PackageNotFoundError, version
+
+        for name in ("openrtc-core", "livekit-agents"):
+            try:
+                print(name, version(name))
+            except PackageNotFoundError:
+                print(name, "(not installed)")
+        parser.exit()
