@@ -50,7 +50,7 @@ def lint(session: nox.Session) -> None:
     install(session, without(SERVER), tools=TEST_TOOLS + LINT_TOOLS)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
-    sources = ":".join(str(ROOT / folder / "src") for folder in distributions())
+    sources = ":".join(str(ROOT / folder) for folder in [*(f"{folder}/src" for folder in distributions()), "tests"])
     for checked in typed_groups():
         session.run("mypy", *checked, env={"MYPYPATH": sources})
 
@@ -101,8 +101,8 @@ def pins(session: nox.Session) -> None:
     packages = with_extras(without(SERVER))
     write_pins(session, BUILD_PINS, BUILD_TOOLS)
     write_pins(session, PINS, [*packages, *TEST_TOOLS, *LINT_TOOLS, "coverage"])
-    tools = [f"{tool}=={pinned(PINS)[tool]}" for tool in TEST_TOOLS]
-    write_pins(session, LOWEST_PINS, [*packages, *tools], "--resolution=lowest-direct")
+    lowest = [f"{name}=={bound}" for name, bound in lower_bounds().items()]
+    write_pins(session, LOWEST_PINS, [*packages, *TEST_TOOLS, *lowest])
 
 
 def distributions() -> list[str]:
@@ -207,12 +207,12 @@ def key(asked: Requirement) -> str:
     return canonicalize_name(asked.name)
 
 
-def write_pins(session: nox.Session, file: str, wanted: list[str], *options: str) -> None:
+def write_pins(session: nox.Session, file: str, wanted: list[str]) -> None:
     """Resolve for the oldest Python and write the versions, without addresses and hashes."""
     with tempfile.TemporaryDirectory() as folder:
         asked, answer = Path(folder) / "asked.txt", Path(folder) / "answer.txt"
         asked.write_text("\n".join(str(ROOT / line) if line.startswith("./") else line for line in wanted))
         plain = ["--quiet", "--no-header", "--no-annotate", f"--python-version={OLDEST_PYTHON}"]
-        session.run("uv", "pip", "compile", *plain, *options, "--output-file", str(answer), str(asked))
+        session.run("uv", "pip", "compile", *plain, "--output-file", str(answer), str(asked))
         lines = [line for line in answer.read_text().splitlines() if re.fullmatch(r"[\w.-]+==\S+", line)]
     (ROOT / file).write_text("\n".join([f"# Written by nox -s pins: {EXPLAINED[file]}.", *lines, ""]))
