@@ -1,0 +1,26 @@
+"""`openrtc console`: talk with an agent in the terminal, in text, without a server."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+
+from openrtc.cli.worker_options import add_session_options, read_config, runtime_arguments
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument(
+        "agent", nargs="?", default="", metavar="AGENT", help="agent that answers; by default the routing decides"
+    )
+    add_session_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Chat until the caller or the agent ends it."""
+    config = read_config(args, log_level="warning")
+    config = replace(config, worker=replace(config.worker, isolation="coroutine", port=0))
+    from openrtc.cli.output import console
+    from openrtc.conversation.console import chat
+
+    return chat(config, runtime_arguments(args), args.agent, console())

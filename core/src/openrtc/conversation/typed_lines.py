@@ -1,0 +1,112 @@
+"""`TypedLines`: what somebody types or pipes in, read without blocking the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, TextIO
+
+_CHUNK = 65_536
+
+
+class TypedLines:
+    """Lines from a terminal, with line editing, or from a pipe.
+
+    Args:
+        prompt: What a terminal shows when it waits for a line.
+    """
+
+    def __init__(self, prompt: str) -> None:
+        self.on_terminal = _is_terminal(sys.stdin) and _is_terminal(sys.stdout)
+        self.waiting = False
+        self._prompt = prompt
+        self._pending = b""
+        self._at_end = sys.stdin is None
+        self._readline = _import_readline() if self.on_terminal else None
+        self._terminal = _terminal_settings() if self.on_terminal else None
+
+    async def read(self) -> str | None:
+        """Return the next line, or None at the end of the input."""
+        loop = asyncio.get_running_loop()
+        line: asyncio.Future[str | None] = loop.create_future()
+        read = self._from_terminal if self.on_terminal else self._from_pipe
+
+        def work() -> None:
+            text = read()
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(_resolve, line, text)
+
+        self.waiting = True
+        # A daemon, because nothing can wake a thread that waits for a key.
+        threading.Thread(target=work, name="typed-lines", daemon=True).start()
+        try:
+            return await line
+        finally:
+            self.waiting = False
+
+    def make_room(self) -> None:
+        """Clear the line that shows the prompt, so that something else can be printed there."""
+        if self.on_terminal and self.waiting:
+            sys.stdout.write("\r\x1b[K")
+            sys.stdout.flush()
+
+    def show_again(self) -> None:
+        """Show the prompt again, with what has been typed."""
+        if self.on_terminal and self.waiting:
+            typed = self._readline.get_line_buffer() if self._readline else ""
+            sys.stdout.write(f"{self._prompt}{typed}")
+            sys.stdout.flush()
+
+    def restore(self) -> None:
+        """Give the terminal back as it was, also when a line was being typed."""
+        if self._terminal is not None:
+            import termios
+
+            termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, self._terminal)
+
+    def _from_terminal(self) -> str | None:
+        try:
+            return input(self._prompt)
+        except EOFError:
+            return None
+
+    def _from_pipe(self) -> str | None:
+        # os.read, because a thread that waits in sys.stdin holds its lock, on which the interpreter's exit would fail.
+        while b"\n" not in self._pending and not self._at_end:
+            chunk = os.read(sys.stdin.fileno(), _CHUNK)
+            self._at_end = not chunk
+            self._pending += chunk
+        if not self._pending:
+            return None
+        line, _, self._pending = self._pending.partition(b"\n")
+        return line.decode(errors="replace").rstrip("\r")
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()
+
+
+def _resolve(future: asyncio.Future[str | None], text: str | None) -> None:
+    if not future.done():
+        future.set_result(text)
+
+
+def _import_readline() -> Any:
+    try:
+        import readline
+    except ImportError:
+        return None
+    return readline
+
+
+def _terminal_settings() -> list[Any] | None:
+    try:
+        import termios
+    except ImportError:
+        return None
+    settings: Callable[[int], list[Any]] = termios.tcgetattr
+    return settings(sys.stdin.fileno())
