@@ -82,7 +82,9 @@ async def _build_session(
     options = {**contributed, **own, **models}
     if contributed.get("turn_handling") or own.get("turn_handling"):
         options["turn_handling"] = {**contributed.get("turn_handling", {}), **own.get("turn_handling", {})}
-    if not text_only:
+    if text_only:
+        options |= {"vad": None, "turn_handling": {**options.get("turn_handling", {}), "turn_detection": "manual"}}
+    else:
         _use_detectors(options, spec, runtime, realtime=is_realtime(models.get("llm")))
     return AgentSession(**options), call
 
