@@ -1,8 +1,8 @@
-"""OpenRTC: many LiveKit voice agents, each a pip package, in one shared worker process."""
+"""Run many LiveKit voice agents, each a pip package, in one shared worker process."""
 
 from __future__ import annotations
 
-import importlib
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,21 +17,6 @@ if TYPE_CHECKING:
     from openrtc.routing.request import RouteRequest
 
     __version__: str
-
-_MODULES = {
-    "AgentPool": "openrtc.pool",
-    "AgentSpec": "openrtc.catalog.spec",
-    "Call": "openrtc.call",
-    "Decision": "openrtc.routing.decision",
-    "OpenRTCError": "openrtc.errors",
-    "Provider": "openrtc.providers.provider",
-    "ProviderContext": "openrtc.providers.provider",
-    "ResourceSpec": "openrtc.resources.spec",
-    "ResourceUnavailable": "openrtc.resources.spec",
-    "RouteRequest": "openrtc.routing.request",
-    "WorkerInfo": "openrtc.call",
-    "hookimpl": "openrtc.hooks.markers",
-}
 
 __all__ = [
     "AgentPool",
@@ -49,17 +34,35 @@ __all__ = [
     "hookimpl",
 ]
 
+_HOMES = {
+    "AgentPool": "pool",
+    "AgentSpec": "catalog.spec",
+    "Call": "call",
+    "Decision": "routing.decision",
+    "OpenRTCError": "errors",
+    "Provider": "providers.provider",
+    "ProviderContext": "providers.provider",
+    "ResourceSpec": "resources.spec",
+    "ResourceUnavailable": "resources.spec",
+    "RouteRequest": "routing.request",
+    "WorkerInfo": "call",
+    "hookimpl": "hooks.markers",
+}
+
 
 def __getattr__(name: str) -> Any:
-    # Lazy, so that `import openrtc` costs nothing and never imports livekit.
-    if name == "__version__":
+    """Import a public name when it is first used (PEP 562), so that ``import openrtc`` costs nothing."""
+    if name in _HOMES:
+        value = getattr(import_module(f"openrtc.{_HOMES[name]}"), name)
+    elif name == "__version__":
         from importlib_metadata import version
 
-        return version("openrtc-core")
-    if name not in _MODULES:
+        value = version("openrtc-core")
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,130 @@
+"""`openrtc list-agents`: every installed agent, usable or not, and why."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from openrtc.config import Config
+from openrtc.discovery.discover import discover, policy_warnings
+from openrtc.discovery.entries import AGENTS_GROUP, Entry, State
+from openrtc.settings import load_config
+
+HOW_TO_GET_ONE = """No agent is installed.
+An agent is a pip package with an entry point in the group "openrtc.agents". In its pyproject.toml:
+
+  [project.entry-points."openrtc.agents"]
+  support = "my_package:SupportAgent"
+
+Install one with pip install, then look again."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--load", action="store_true", help="import each agent, in a process of its own")
+    parser.add_argument("--strict", action="store_true", help="exit 1 if any agent is not usable")
+
+
+def run(args: argparse.Namespace) -> int:
+    """List the agents; exit 1 with ``--strict`` when one is not usable."""
+    from openrtc.cli.output import json_output, warn
+
+    if args.json:
+        with json_output() as write:
+            rows, entries = _rows(args, warn)
+            write({"schema_version": 1, "agents": rows})
+    else:
+        rows, entries = _rows(args, warn)
+        _print(rows, entries, args.load)
+    return _verdict(rows) if args.strict else 0
+
+
+def _rows(args: argparse.Namespace, warn: Any) -> tuple[list[dict[str, Any]], Sequence[Entry]]:
+    config = load_config(args.config, overrides=vars(args))
+    entries = discover(config)
+    warn(policy_warnings(config.policy, entries))
+    if args.load:
+        return _loaded_rows(entries, config), entries
+    return [_entry_row(entry) for entry in entries if entry.group == AGENTS_GROUP], entries
+
+
+def _entry_row(entry: Entry) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "state": str(entry.state),
+        "distribution": entry.distribution,
+        "version": entry.version,
+        "entry_point": entry.value,
+        "kind": "agent" if entry.is_agent or not entry.value else "hook-module",
+        "summary": entry.summary,
+        "reason": entry.reason,
+        "fix": entry.fix,
+        "location": entry.location,
+        "load_ms": None,
+    }
+
+
+def _loaded_rows(entries: Sequence[Entry], config: Config) -> list[dict[str, Any]]:
+    from openrtc.catalog.clashes import settle
+    from openrtc.plugins.probe import probe_all
+
+    agents = settle(probe_all(entries), config.policy.prefer)
+    return [
+        _entry_row(agent.entry)
+        | {
+            "name": agent.name,
+            "state": str(agent.state),
+            "reason": agent.reason,
+            "fix": agent.fix,
+            "location": agent.location,
+            "load_ms": agent.load_ms or None,
+        }
+        for agent in agents
+        if agent.entry
+    ]
+
+
+def _verdict(rows: Sequence[dict[str, Any]]) -> int:
+    unusable = [f"{row['name']} ({row['state']})" for row in rows if row["state"] not in (State.READY, State.INSTALLED)]
+    if unusable:
+        print(f"openrtc: not usable: {', '.join(unusable)}", file=sys.stderr)
+    return 1 if unusable else 0
+
+
+def _print(rows: Sequence[dict[str, Any]], entries: Sequence[Entry], loaded: bool) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from openrtc.cli.output import console, print_fixes, state_text
+
+    out = console()
+    if not rows:
+        out.print(Text(HOW_TO_GET_ONE))
+    else:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        table.add_column("Agent", overflow="fold", style="bold")
+        table.add_column("State", no_wrap=True)
+        table.add_column("Package", overflow="fold")
+        if loaded:
+            table.add_column("ms", justify="right", no_wrap=True)
+        table.add_column("What it is", overflow="fold")
+        for row in rows:
+            package = Text(f"{row['distribution']} {row['version']}".strip())
+            ms = [Text(f"{row['load_ms']:.0f}" if row["load_ms"] else "")] if loaded else []
+            table.add_row(Text(row["name"]), state_text(row["state"]), package, *ms, Text(_about(row, loaded)))
+        out.print(table)
+        print_fixes(out, [(row["name"], row["fix"], row["location"]) for row in rows if row["reason"]])
+    if problems := sum(1 for entry in entries if entry.group != AGENTS_GROUP and entry.state is State.BROKEN):
+        out.print(f"\n{problems} plugin{'s' if problems > 1 else ''} cannot be used: see openrtc plugins")
+
+
+def _about(row: dict[str, Any], loaded: bool) -> str:
+    if row["reason"]:
+        return str(row["reason"])
+    if row["kind"] == "hook-module" and not loaded:
+        return f"{row['summary']} (its agents appear with --load)".strip()
+    return str(row["summary"])

@@ -1,0 +1,99 @@
+"""What the commands print: tables for people, one clean JSON document for programs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from openrtc.errors import one_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+PIPE_WIDTH = 4000
+"""Columns where nobody looks: in a pipe each row stays one line, for grep."""
+
+STYLES = {
+    "ready": "green",
+    "installed": "green",
+    "disabled": "dim",
+    "not-allowed": "dim",
+    "incompatible": "yellow",
+    "conflict": "yellow",
+    "broken": "bold red",
+}
+
+
+@contextlib.contextmanager
+def json_output() -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """Keep stdout for one JSON document: whatever packages or C code print from now on goes to stderr.
+
+    That holds until the process ends, so that what is printed at exit cannot follow the document.
+
+    Yields:
+        A function that writes the document.
+    """
+    sys.stdout.flush()
+    kept = os.dup(1)
+    _point_at_stderr(1)
+    before, sys.stdout = sys.stdout, sys.stderr
+    # Python flushes the first stdout at exit; what a package has left in it must go to stderr too.
+    before.flush()
+    with os.fdopen(kept, "w", encoding="utf-8") as stdout:
+
+        def write(document: Mapping[str, Any]) -> None:
+            stdout.write(json.dumps(document, indent=2) + "\n")
+            stdout.flush()
+
+        yield write
+
+
+def _point_at_stderr(descriptor: int) -> None:
+    try:
+        os.dup2(2, descriptor)
+    except OSError:  # stderr is closed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+
+
+def console() -> Console:
+    """Return a console for stdout: the terminal's width and colours, or neither in a pipe."""
+    from rich.console import Console
+
+    wide = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else PIPE_WIDTH
+    return Console(width=wide, highlight=False)
+
+
+def state_text(state: str) -> Text:
+    """Return a state in its colour."""
+    from rich.text import Text
+
+    return Text(state, style=STYLES.get(state, ""))
+
+
+def warn(lines: Iterable[str]) -> None:
+    """Print warnings on stderr, one line each."""
+    for line in lines:
+        print(f"openrtc: warning: {one_line(line)}", file=sys.stderr)
+
+
+def print_fixes(out: Console, rows: Iterable[tuple[str, str | None, str | None]]) -> None:
+    """Print what mends each problem and where its cause is, unbroken, so that it can be copied.
+
+    Args:
+        out: Where to.
+        rows: Name, fix and location of each problem.
+    """
+    from rich.text import Text
+
+    told = [(name, fix, location) for name, fix, location in rows if fix or location]
+    if told:
+        out.print("\nTo mend:")
+    for name, fix, location in told:
+        out.print(Text.assemble("  ", (name, "bold"), f": {fix or 'see'}"), soft_wrap=True)
+        if location:
+            out.print(Text(f"      {location}", style="dim"), soft_wrap=True)
