@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
             over.cancel()
         finally:
             await stop_unregistered(runtime, server, running)
-        return 1 if server.failed else 0
+        return 1 if server.failures else 0
 
     return run_contained(main())
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -93,6 +92,8 @@ class CoroutineJob:
 class CoroutinePool(utils.EventEmitter[str]):
     """The jobs of one server; it has what `AgentServer` uses of livekit-agents' own pool.
 
+    ``failures`` counts the jobs that failed.
+
     Args:
         server: The server.
         prewarm: Run once, before the server takes jobs; returns the contents of every ``JobProcess.userdata``.
@@ -105,6 +106,7 @@ class CoroutinePool(utils.EventEmitter[str]):
         self._prewarm = prewarm
         self._userdata: Mapping[str, Any] = {}
         self._jobs: list[CoroutineJob] = []
+        self.failures = 0
 
     @property
     def processes(self) -> list[CoroutineJob]:
@@ -141,6 +143,6 @@ class CoroutinePool(utils.EventEmitter[str]):
         await wait_until_left(min(self.close_seconds, CLOSE_SECONDS))
 
     def _closed(self, job: CoroutineJob) -> None:
-        with contextlib.suppress(ValueError):
-            self._jobs.remove(job)
+        self._jobs.remove(job)
+        self.failures += job.status is JobStatus.FAILED
         self.emit("process_closed", job)

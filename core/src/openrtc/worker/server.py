@@ -53,6 +53,11 @@ class WorkerServer:
         """How many jobs run now."""
         return len(self.agent_server.active_jobs)
 
+    @property
+    def failures(self) -> int:
+        """How many jobs have failed; known in coroutine mode only."""
+        return self.agent_server.pool.failures if isinstance(self.agent_server, PooledAgentServer) else 0
+
     def hurry(self) -> None:
         """From now on, closing gives live calls only a moment."""
         if isinstance(self.agent_server, PooledAgentServer):
