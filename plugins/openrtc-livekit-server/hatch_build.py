@@ -80,8 +80,9 @@ class ServerBuildHook(BuildHookInterface[Any]):
         try:
             target = Target.here(self.metadata.version)
             if not (target.folder / target.binary_name).is_file():
+                go = find_go()
                 self.app.display_waiting(f"building livekit-server {target.version} with Go: 2 to 4 minutes")
-                build(target)
+                build(target, go)
         except BuildError as error:
             self.app.abort(f"openrtc-livekit-server: {error}")
         build_data["pure_python"] = False
@@ -92,9 +93,8 @@ class ServerBuildHook(BuildHookInterface[Any]):
                 build_data["extra_metadata"][str(target.folder / text)] = f"livekit-server/{text}"
 
 
-def build(target: Target) -> None:
+def build(target: Target, go: str) -> None:
     """Build the server into its cache folder, which appears as a whole or not at all."""
-    go = find_go()
     try:
         target.folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.folder.parent, prefix=".build-") as scratch:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import subprocess
 import sys
@@ -80,14 +79,13 @@ def test_the_wheel_carries_the_binary_for_this_platform_as_a_script(path: Path, 
         assert "Root-Is-Purelib: false" in archive.read(names["WHEEL"]).decode()
 
 
-def test_go_is_asked_for_the_official_module_static_and_without_traces(path: Path, tmp_path: Path) -> None:
+def test_go_is_asked_for_the_official_module_with_the_users_settings(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = tmp_path / "settings"
     put_go(path, install=f'echo "$CGO_ENABLED $GOFLAGS" > {settings}; mkdir -p "$GOBIN"; echo > "$GOBIN/server"')
-    os.environ["GOFLAGS"] = "-modcacherw"
-    try:
-        build("wheel", tmp_path)
-    finally:
-        del os.environ["GOFLAGS"]
+    monkeypatch.setenv("GOFLAGS", "-modcacherw")
+    build("wheel", tmp_path)
     calls = (tmp_path / "calls").read_text().splitlines()
     assert "install -trimpath -ldflags -s -w github.com/livekit/livekit-server/cmd/server@v1.13.5" in calls
     assert settings.read_text() == "0 -modcacherw\n"
@@ -110,7 +108,7 @@ def test_the_core_finds_what_was_built_in_the_cache(
     assert find.find_server() is None
     put_go(path)
     target = hook.Target.here("1.13.5")
-    hook.build(target)
+    hook.build(target, hook.find_go())
     assert find.find_server() == target.folder / "livekit-server"
 
 
