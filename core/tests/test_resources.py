@@ -23,7 +23,12 @@ def spec(key: str, value: Any = "value") -> ResourceSpec:
 
 def test_a_resource_is_loaded_once_and_its_cost_is_on_record() -> None:
     counted: list[int] = []
-    resources = loaded((ResourceSpec(key="vad", load=lambda: counted.append(1) or "model"), "silero"))
+
+    def load() -> str:
+        counted.append(1)
+        return "model"
+
+    resources = loaded((ResourceSpec(key="vad", load=load), "silero"))
     assert [resources["vad"] for _ in range(3)] == ["model"] * 3
     assert counted == [1]
     (record,) = resources.records

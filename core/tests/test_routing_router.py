@@ -25,7 +25,9 @@ NAMES = ("sales", "support", "support-vip", "broken")
 def catalog(*names: str) -> Catalog:
     specs = [AgentSpec(name=name, agent=object) for name in names or NAMES]
     whole = Catalog.of(Loaded(), specs=specs)
-    return whole.with_state("broken", State.BROKEN, "cannot be imported", "mend it") if "broken" in whole.names else whole
+    return (
+        whole.with_state("broken", State.BROKEN, "cannot be imported", "mend it") if "broken" in whole.names else whole
+    )
 
 
 def plugin(name: str, function: Any, **options: Any) -> Any:
@@ -47,7 +49,11 @@ def decide(*plugins: Any, settings: RoutingSettings | None = None, worker: str =
         ({"job_metadata": '{"agent": " support "}'}, "support", "job.agent"),
         ({"room_metadata": '{"agent": "support"}', "room_name": "sales-1"}, "support", "room.agent"),
         ({"room_metadata": '{"demo": "support"}', "room_name": "sales-1"}, "support", "room.demo"),
-        ({"attributes": {"openrtc.agent": "support"}, "room_metadata": '{"agent": "sales"}'}, "support", "job.attribute"),
+        (
+            {"attributes": {"openrtc.agent": "support"}, "room_metadata": '{"agent": "sales"}'},
+            "support",
+            "job.attribute",
+        ),
         ({"agent_name": "support", "job_metadata": '{"agent": "sales"}'}, "support", "job.agent_name"),
         ({"room_name": "support-call-123"}, "support", "room.prefix"),
         ({"room_name": "support"}, "support", "room.prefix"),
@@ -173,7 +179,9 @@ def test_the_configured_default_answers_when_no_rule_decides() -> None:
 def test_the_order_can_be_set_and_knows_routers_by_their_short_name() -> None:
     router = plugin("vip-dist:vip", lambda request: "support-vip")
     settings = RoutingSettings(order=("room.prefix", "vip"))
-    assert decide(router, settings=settings, job_metadata='{"agent": "sales"}', room_name="x").agents == ("support-vip",)
+    assert decide(router, settings=settings, job_metadata='{"agent": "sales"}', room_name="x").agents == (
+        "support-vip",
+    )
     nobody = decide(settings=RoutingSettings(order=("room.prefix",)), room_name="x")
     assert nobody.rejected == "no rule decided"
     with pytest.raises(OpenRTCError, match=r"did you mean 'room\.prefix'"):

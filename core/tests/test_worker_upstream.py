@@ -58,9 +58,7 @@ def test_the_lifecycle_uses_of_its_client_and_inference_only_what_stands_in_for_
 
 def test_the_lifecycle_sets_up_only_what_openrtc_sets_too() -> None:
     tree = ast.parse(textwrap.dedent(inspect.getsource(_JobProc.initialize)))
-    names = {
-        ast.unparse(node.targets[0]) for node in ast.walk(tree) if isinstance(node, ast.Assign)
-    }
+    names = {ast.unparse(node.targets[0]) for node in ast.walk(tree) if isinstance(node, ast.Assign)}
     assert names == {"self._client", "self._inf_client", "self._job_proc"}
 
 
@@ -86,7 +84,9 @@ def test_the_pool_emits_what_the_server_listens_to() -> None:
     listened = {
         node.args[0].value
         for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(AgentServer.run))))
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "self._proc_pool.on" and isinstance(node.args[0], ast.Constant)
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) == "self._proc_pool.on"
+        and isinstance(node.args[0], ast.Constant)
     }
     assert listened == {"process_started", "process_closed", "process_job_launched"}
     assert {"process_closed", "process_job_launched"} <= set(

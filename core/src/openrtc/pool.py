@@ -59,11 +59,13 @@ class AgentPool:
         greeting: str = "",
     ) -> None:
         if isolation is not None and isolation not in _ISOLATIONS:
-            raise OpenRTCError(f"isolation={isolation!r}", origin="AgentPool", fix=f"use one of {', '.join(_ISOLATIONS)}")
+            raise OpenRTCError(
+                f"isolation={isolation!r}", origin="AgentPool", fix=f"use one of {', '.join(_ISOLATIONS)}"
+            )
         self._specs: dict[str, AgentSpec] = {}
         self._discovered = False
         self._router = router
-        self._worker = {
+        self._worker: dict[str, Any] = {
             "isolation": isolation,
             "max_sessions": max_sessions,
             "agent_name": agent_name,
@@ -129,7 +131,7 @@ class AgentPool:
         return self._specs[name]
 
     def list_agents(self) -> list[str]:
-        """Return the names of the agents registered with `add`, in order; after `discover`, the usable installed ones too."""
+        """Return the names of the agents registered with `add`; after `discover`, the usable installed ones too."""
         names = list(self._specs)
         if self._discovered:
             from openrtc.discovery.discover import discover
@@ -154,9 +156,11 @@ class AgentPool:
         program(arguments, pool=self)
 
     def configure(self, config: Config) -> Config:
-        """Return ``config`` with what was given to this pool; flags and environment weigh more for the worker's settings."""
+        """Return ``config`` with what was given to this pool where the operator has set nothing else."""
         base = Config().worker
-        given = {k: v for k, v in self._worker.items() if v is not None and getattr(config.worker, k) == getattr(base, k)}
+        given = {
+            k: v for k, v in self._worker.items() if v is not None and getattr(config.worker, k) == getattr(base, k)
+        }
         set_here = {key: value for key, value in self._defaults.items() if value}
         return replace(config, worker=replace(config.worker, **given), defaults=replace(config.defaults, **set_here))
 

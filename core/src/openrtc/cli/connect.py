@@ -40,8 +40,14 @@ def run(args: argparse.Namespace) -> int:
     require_agents(runtime)
 
     async def main() -> int:
-        from openrtc.worker.direct_job import decide, launch_job, make_job, start_unregistered, stop_unregistered
-        from openrtc.worker.direct_job import wait_until_idle
+        from openrtc.worker.direct_job import (
+            decide,
+            launch_job,
+            make_job,
+            start_unregistered,
+            stop_unregistered,
+            wait_until_idle,
+        )
         from openrtc.worker.run import StopSignals
         from openrtc.worker.server import WorkerServer
 

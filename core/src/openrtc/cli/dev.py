@@ -53,4 +53,5 @@ def _invite(url: str, key: str, secret: str) -> None:
 
     room = "playground-1"
     token = api.AccessToken(key, secret).with_identity("you").with_grants(api.VideoGrants(room_join=True, room=room))
-    print(f"LiveKit server: {url}  (this machine only)\nJoin from any LiveKit client, room {room!r}:\n{token.to_jwt()}\n")
+    print(f"LiveKit server: {url}  (this machine only)")
+    print(f"Join the room {room!r} from any LiveKit client with this token:\n{token.to_jwt()}\n", flush=True)

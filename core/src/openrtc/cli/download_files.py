@@ -37,7 +37,7 @@ def _import_livekit_plugins() -> None:
     from openrtc.errors import one_line
 
     try:
-        import livekit.plugins as installed
+        import livekit.plugins as installed  # type: ignore[import-untyped]
     except ModuleNotFoundError:
         return
     warnings.simplefilter("ignore", DeprecationWarning)

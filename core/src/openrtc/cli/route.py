@@ -15,7 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--room", required=True, metavar="ROOM", help="name of the room")
     parser.add_argument("--job-metadata", default="", metavar="JSON", help="metadata of the dispatch")
     parser.add_argument("--room-metadata", default="", metavar="JSON", help="metadata of the room")
-    parser.add_argument("--agent-name", default="", dest="dispatched_name", metavar="NAME", help="agent name of the dispatch")
+    parser.add_argument(
+        "--agent-name", default="", dest="dispatched_name", metavar="NAME", help="agent name of the dispatch"
+    )
     parser.add_argument(
         "--attribute", action="append", default=[], metavar="KEY=VALUE", help="attribute of the dispatch (repeatable)"
     )
@@ -84,6 +86,8 @@ def _print(decision: Decision) -> None:
         table.add_row(*map(escape, (line.rule, line.source, answer, line.reason)), f"{line.ms:.1f}")
     out.print(table)
     if decision.rejected is None:
-        out.print(f"\n[bold green]{escape(decision.agents[0])}[/] by {escape(decision.rule)}: {escape(decision.reason)}")
+        out.print(
+            f"\n[bold green]{escape(decision.agents[0])}[/] by {escape(decision.rule)}: {escape(decision.reason)}"
+        )
     else:
         out.print(f"\n[bold red]rejected[/] by {escape(decision.rule)}: {escape(decision.rejected)}")

@@ -33,9 +33,7 @@ def add_session_options(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="use the offline models where an agent sets none (OPENRTC_OFFLINE)",
     )
-    parser.add_argument(
-        "--log-level", choices=("debug", "info", "warning", "error"), help="default: info (dev: debug)"
-    )
+    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), help="default: info (dev: debug)")
     parser.add_argument("--log-format", choices=("text", "json"), help="default: text")
 
 
@@ -43,7 +41,9 @@ def add_worker_options(parser: argparse.ArgumentParser) -> None:
     """Add how the worker runs."""
     add_connection_options(parser)
     group = parser.add_argument_group("worker")
-    group.add_argument("--agent-name", metavar="NAME", help="name for explicit dispatch; without it dispatch is automatic")
+    group.add_argument(
+        "--agent-name", metavar="NAME", help="name for explicit dispatch; without it dispatch is automatic"
+    )
     group.add_argument("--max-sessions", metavar="N", help="sessions at once (default: 50)")
     group.add_argument(
         "--isolation",

@@ -112,7 +112,7 @@ class Hooks:
         return [_call_now(implementation) for implementation in self.implementations(hook)]
 
     async def call_all(self, hook: str, *, limit: float, **arguments: Any) -> list[Outcome]:
-        """Call every implementation of ``hook``, one after the other; what one raises does not keep the next from running.
+        """Call every implementation of ``hook``, one after the other, whatever each of them raises.
 
         Args:
             hook: The hook's name.
@@ -132,13 +132,13 @@ class Hooks:
             async with deadline:
                 value = await self._run(implementation.function, given)
             return Outcome(implementation, value, None, _ms_since(started))
-        except asyncio.CancelledError as error:
+        except asyncio.CancelledError as cancelled:
             if _being_cancelled():
                 raise
-            return Outcome(implementation, None, error, _ms_since(started))
+            return Outcome(implementation, None, cancelled, _ms_since(started))
         except BaseException as raised:  # a plugin's sys.exit() must not end the worker
-            error = TimeoutError(f"no answer within {limit:g} s") if deadline.expired() else raised
-            return Outcome(implementation, None, error, _ms_since(started))
+            fault = TimeoutError(f"no answer within {limit:g} s") if deadline.expired() else raised
+            return Outcome(implementation, None, fault, _ms_since(started))
 
     async def _run(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         if inspect.iscoroutinefunction(function):

@@ -81,7 +81,9 @@ class Providers:
     def _add(self, outcome: Outcome, prefer: Mapping[str, str]) -> None:
         source = outcome.implementation.distribution
         if outcome.error is not None or not isinstance(outcome.value, Mapping):
-            said = outcome.error if outcome.error is not None else f"returned {type(outcome.value).__name__}, no mapping"
+            said = (
+                outcome.error if outcome.error is not None else f"returned {type(outcome.value).__name__}, no mapping"
+            )
             logger.error("%s: openrtc_providers: %s", source, one_line(f"{said!s}"))
             return
         for scheme, provider in outcome.value.items():
@@ -103,4 +105,3 @@ def describe(model: Any) -> str:
     if model is None:
         return ""
     return model if isinstance(model, str) else f"instance of {type(model).__name__}"
-

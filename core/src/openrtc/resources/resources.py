@@ -105,12 +105,16 @@ class Resources(Mapping[str, Any]):
             try:
                 await _settled(spec.close(value))
             except Exception as error:
-                logger.error("%s: closing the resource %r failed: %s", self._records[key].distribution, key, _said(error))
+                logger.error(
+                    "%s: closing the resource %r failed: %s", self._records[key].distribution, key, _said(error)
+                )
 
     def _choose(self, key: str, candidates: list[tuple[ResourceSpec, str]]) -> tuple[ResourceSpec, str] | None:
         wanted = self._prefer.get(key)
         if len(candidates) > 1 and wanted is not None:
-            candidates = [candidate for candidate in candidates if canonicalize_name(candidate[1]) == wanted] or candidates
+            candidates = [
+                candidate for candidate in candidates if canonicalize_name(candidate[1]) == wanted
+            ] or candidates
         if len(candidates) == 1:
             return candidates[0]
         names = " and ".join(sorted({distribution for _, distribution in candidates}))

@@ -13,7 +13,7 @@ MAX_METADATA_DEPTH = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteRequest:
-    """What is known of a call before an agent is chosen; free of LiveKit objects, so that routers are tested with literals.
+    """What is known of a call before an agent is chosen; without LiveKit objects, so that literals do for tests.
 
     Args:
         room_name: Name of the room.

@@ -27,7 +27,7 @@ class AgentExit(RuntimeError):
 
 
 def contain_exits(loop: asyncio.AbstractEventLoop) -> None:
-    """Make every task that ``loop`` creates from now on turn `SystemExit` into `AgentExit`, and tell lost errors in one line."""
+    """Let every task of ``loop`` from now on turn `SystemExit` into `AgentExit`; lost errors are told in one line."""
     if loop.get_task_factory() is not _contained_task:
         loop.set_task_factory(_contained_task)
         loop.set_exception_handler(_tell)

@@ -6,9 +6,9 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
+from typing import Any
 
-from google.protobuf.message import Message
-from livekit.agents import JobContext, JobRequest
+from livekit.agents import JobContext, JobProcess, JobRequest
 from livekit.protocol import agent as proto
 
 from openrtc.call import Call
@@ -112,9 +112,9 @@ def participant_attributes(agent: str) -> dict[str, str]:
     return {"lk.agent.name": agent}
 
 
-def log_decision(job: Message, decision: Decision) -> None:
+def log_decision(job: proto.Job, decision: Decision) -> None:
     """Log a decision once, with its trace at debug level."""
-    room, fields = getattr(job, "room").name, {"job_id": getattr(job, "id")}
+    room, fields = job.room.name, {"job_id": job.id}
     if decision.rejected is not None:
         routing_log.warning("room %r: rejected by %s: %s", room, decision.rule, decision.rejected, extra=fields)
     else:
@@ -178,14 +178,14 @@ class ChildSetup:
         arguments: Further arguments of `build_runtime`; they must be picklable for processes.
     """
 
-    def __init__(self, config: Config, arguments: dict[str, object]) -> None:
+    def __init__(self, config: Config, arguments: dict[str, Any]) -> None:
         self._config = config
         self._arguments = arguments
 
-    def __call__(self, process: object) -> None:
+    def __call__(self, process: JobProcess) -> None:
         if _runtime is None:
-            runtime = build_runtime(self._config, **self._arguments)  # type: ignore[arg-type]
+            runtime = build_runtime(self._config, **self._arguments)
             asyncio.run(runtime.start())
             use_runtime(runtime)
         assert _runtime is not None
-        getattr(process, "userdata").update(_runtime.resources)
+        process.userdata.update(_runtime.resources)

@@ -42,8 +42,8 @@ def place_of(error: BaseException) -> str:
     """Return ``file:line`` of the deepest frame of ``error`` that is not OpenRTC's or livekit's."""
     frames = traceback.extract_tb((error.__cause__ or error).__traceback__)
     outside = [frame for frame in frames if not _is_ours(frame.filename)]
-    frame = (outside or list(frames) or [None])[-1]
-    return f"{frame.filename}:{frame.lineno}" if frame else "an unknown place"
+    deepest = (outside or frames)[-1:]
+    return f"{deepest[0].filename}:{deepest[0].lineno}" if deepest else "an unknown place"
 
 
 def _is_ours(filename: str) -> bool:

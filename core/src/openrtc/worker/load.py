@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 SERVER_LIMIT = 0.7
-"""The LiveKit server offers no job to a worker whose load is at or above this (``target_load`` of its agent service)."""
+"""The LiveKit server offers no job to a worker with this load or more (``target_load`` of its agent service)."""
 
 LAG_BUDGET = 0.25
 """Seconds by which the loop may run late, all the time, before the worker counts as full."""

@@ -17,7 +17,7 @@ SET_BY_AGENT = "set by the agent"
 
 
 def choose_models(spec: AgentSpec, agent: Any, defaults: SessionDefaults) -> dict[ModelKind, Any]:
-    """Return what each of stt, llm and tts is to be: the spec's, else the default's; absent where the agent sets it itself.
+    """Return what stt, llm and tts are to be: the spec's, else the default's; absent where the agent sets its own.
 
     Args:
         spec: How the agent is built.

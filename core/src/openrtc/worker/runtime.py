@@ -16,6 +16,7 @@ from openrtc.discovery.entries import State
 from openrtc.errors import OpenRTCError, one_line
 from openrtc.hooks.hooks import Hooks
 from openrtc.plugins.load import Loaded, load
+from openrtc.plugins.loaded import LoadedAgent, LoadedPlugin
 from openrtc.providers.providers import OFFLINE, Providers
 from openrtc.resources.resources import Resources
 from openrtc.resources.spec import ResourceSpec
@@ -119,7 +120,9 @@ def build_runtime(
     providers = Providers(hooks, config.policy.prefer)
     if config.defaults.offline and (problem := providers.why_unavailable(OFFLINE.rstrip(":"))):
         raise OpenRTCError(
-            f"the offline models cannot be used: {problem}", origin="--offline", fix='pip install "openrtc-offline[espeak]"'
+            f"the offline models cannot be used: {problem}",
+            origin="--offline",
+            fix='pip install "openrtc-offline[espeak]"',
         )
     routes = Router(catalog, hooks, config.routing, worker_agent_name=config.worker.agent_name)
     return Runtime(
@@ -134,20 +137,17 @@ def build_runtime(
 
 def report_unusable(loaded: Loaded) -> None:
     """Log one line for each package that cannot be used, and why."""
-    broken = [item for item in (*loaded.agents, *loaded.plugins) if item.state is not State.READY]
-    seen: set[tuple[str, str | None]] = set()
-    for item in broken:
-        if (item.name, item.reason) not in seen:
-            seen.add((item.name, item.reason))
-            _report_one(item.name, item)
+    items: list[LoadedAgent | LoadedPlugin] = [*loaded.agents, *loaded.plugins]
+    for item in items:
+        if item.state is not State.READY:
+            _report_one(item)
 
 
-def _report_one(name: str, item: Any) -> None:
+def _report_one(item: LoadedAgent | LoadedPlugin) -> None:
     level = logging.ERROR if item.state in (State.BROKEN, State.CONFLICT, State.INCOMPATIBLE) else logging.INFO
-    source = item.entry.distribution if item.entry else "this program"
     where = f" at {item.location}" if item.location else ""
     fix = f" ({item.fix})" if item.fix else ""
-    logger.log(level, "%s of %s is %s: %s%s%s", name, source, item.state, item.reason, where, fix)
+    logger.log(level, "%s of %s is %s: %s%s%s", item.name, item.distribution, item.state, item.reason, where, fix)
 
 
 def _offered(hooks: Hooks) -> list[tuple[ResourceSpec, str]]:

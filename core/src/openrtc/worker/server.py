@@ -82,7 +82,9 @@ class WorkerServer:
         }
         if self.isolation == "coroutine":
             return PooledAgentServer(
-                lambda server, pool: CoroutinePool(server, lambda: dict(runtime.resources)), num_idle_processes=0, **options
+                lambda server, pool: CoroutinePool(server, lambda: dict(runtime.resources)),
+                num_idle_processes=0,
+                **options,
             )
         idle = min(MAX_IDLE, os.cpu_count() or 1, settings.max_sessions)
         return AgentServer(

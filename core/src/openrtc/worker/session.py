@@ -16,8 +16,9 @@ from openrtc.catalog.build import build_agent
 from openrtc.catalog.spec import AgentSpec
 from openrtc.errors import one_line
 from openrtc.providers.provider import ProviderContext
+from openrtc.providers.providers import MODEL_KINDS
 from openrtc.worker.failure import report_failure
-from openrtc.worker.models import MODEL_KINDS, build_models, choose_models, is_realtime, label_models
+from openrtc.worker.models import build_models, choose_models, is_realtime, label_models
 from openrtc.worker.runtime import Runtime
 
 logger = logging.getLogger("openrtc.worker")
@@ -79,11 +80,13 @@ async def _build_session(
     models = build_models(chosen, runtime.providers, context)
     contributed = await _contributed_options(call, runtime)
     own = {key: value for key, value in spec.session_options.items() if key not in MODEL_KINDS}
-    options = {**contributed, **own, **models}
-    if contributed.get("turn_handling") or own.get("turn_handling"):
-        options["turn_handling"] = {**contributed.get("turn_handling", {}), **own.get("turn_handling", {})}
+    options: dict[str, Any] = {**contributed, **own, **models}
+    turn: dict[str, Any] = {**contributed.get("turn_handling", {}), **own.get("turn_handling", {})}
+    if turn:
+        options["turn_handling"] = turn
     if text_only:
-        options |= {"vad": None, "turn_handling": {**options.get("turn_handling", {}), "turn_detection": "manual"}}
+        options["vad"] = None
+        options["turn_handling"] = {**turn, "turn_detection": "manual"}
     else:
         _use_detectors(options, spec, runtime, realtime=is_realtime(models.get("llm")))
     return AgentSession(**options), call
