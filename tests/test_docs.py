@@ -1,0 +1,64 @@
+"""The documentation says what the code does."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_hook_reference_is_what_the_hook_specifications_give() -> None:
+    generator = runpy.run_path(str(ROOT / "docs" / "generate_hooks.py"))
+    assert (ROOT / "docs" / "hooks.md").read_text(encoding="utf-8") == generator["page"]()
+
+
+def test_the_first_screen_names_the_two_commands() -> None:
+    first = README[: README.index("## How a call finds its agent")]
+    assert "python -m pip install nox && python -m nox -s demo" in first
+    assert "python -m pip install nox && python -m nox -s tests" in first
+
+
+@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+def test_every_python_block_of_the_readme_compiles(block: str) -> None:
+    compile(block, "README.md", "exec")
+
+
+def test_every_command_of_the_readme_is_a_command() -> None:
+    from openrtc.cli.main import COMMANDS
+
+    named = set(re.findall(r"`openrtc ([a-z-]+)", README))
+    assert named == set(COMMANDS)
+
+
+def test_the_settings_of_the_readme_are_accepted(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```toml\n(\[plugins\].*?)```", README, re.DOTALL)
+    settings = tmp_path / "openrtc.toml"
+    settings.write_text(block, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "openrtc", "--config", str(settings), "list-agents", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_linked_file_is_there() -> None:
+    linked = re.findall(r"\]\(((?!https?:)[^)#]+)", README)
+    assert linked and all((ROOT / path).exists() for path in linked)
+
+
+def test_no_package_registry_host_and_no_lock_file_stands_in_the_repository() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    assert not [path for path in listed if Path(path).name in {"uv.lock", "poetry.lock", "package-lock.json"}]
+    hosts = re.compile("|".join(("pypi" + r"\.org", "pythonhosted" + r"\.org", "proxy.golang" + r"\.org", "npmjs" + r"\.")))
+    texts = (ROOT / path for path in listed if Path(path).suffix in {".py", ".md", ".toml", ".txt", ".yaml", ".sh", ""})
+    assert not [str(path) for path in texts if hosts.search(path.read_text(encoding="utf-8", errors="replace"))]
