@@ -89,11 +89,12 @@ def entry_points_text(one: Installed) -> tuple[str, int | None] | None:
     """Return `entry_points.txt` where it speaks of OpenRTC, and the line that is not UTF-8, if any."""
     try:
         text = one.distribution.read_text(ENTRY_POINTS)
-        return (text, None) if text and "openrtc" in text else None
+        return (text, None) if text and "openrtc" in text.lower() else None
     except UnicodeDecodeError as error:
         raw = error.object.replace(b"\0", b"")
         line = error.object[: error.start].count(b"\n") + 1
-        return (raw.decode("utf-8", "replace"), line) if b"openrtc" in raw else None
+        text = raw.decode("utf-8", "replace").lstrip("\ufffd")
+        return (text, line) if "openrtc" in text.lower() else None
     except Exception:
         # A finder of somebody's own may fail in any way; what it cannot read cannot speak of OpenRTC.
         return None

@@ -9,6 +9,9 @@ from openrtc.discovery.entries import Entry, State
 from openrtc.errors import one_line
 from openrtc.setting_kinds import normalised
 
+THIS_PROGRAM = "this program"
+"""Stands in place of a distribution for agents registered in code."""
+
 
 def settle_clashes(entries: Iterable[Entry], prefer: Mapping[str, str]) -> list[Entry]:
     """Mark usable agents that share a name: the preferred one stands and the others are disabled, else all conflict."""
@@ -44,6 +47,7 @@ def clash_verdict(
     others = sorted({rival for rival in rivals if normalised(rival) != normalised(distribution)})
     if not others:
         return State.CONFLICT, f'{distribution} brings "{name}" more than once', "rename one of them"
+    choice = next(normalised(rival) for rival in rivals if rival != THIS_PROGRAM)
     reason = one_line(f'{", ".join(others)} also {"brings" if len(others) == 1 else "bring"} an agent "{name}"')
     shown = f'"{name}"' if "." in name else name
-    return State.CONFLICT, reason, f'in openrtc.toml: [plugins.prefer] {shown} = "{keys[0]}"'
+    return State.CONFLICT, reason, f'in openrtc.toml: [plugins.prefer] {shown} = "{choice}"'

@@ -16,7 +16,7 @@ from openrtc.discovery.entries import AGENTS_GROUP, Entry
 from openrtc.hooks import specs
 from openrtc.hooks.markers import PROJECT
 from openrtc.plugins.fault import Fault, place_of
-from openrtc.suggest import closest, did_you_mean
+from openrtc.suggest import closest
 
 PREFIX = "openrtc_"
 SYNC_ONLY = ("openrtc_agents", "openrtc_resources", "openrtc_providers")
@@ -90,7 +90,7 @@ def _checked(target: object, name: str, entry: Entry) -> str | None:
     if hook not in known:
         if options["optionalhook"]:
             return None
-        raise Fault(f'there is no hook "{hook}"', did_you_mean(hook, known, f"there are {', '.join(known)}"), place)
+        raise Fault(f'there is no hook "{hook}"', _meant(hook) or f"there are {', '.join(known)}", place)
     if options["hookwrapper"] or options["wrapper"]:
         raise Fault(f"{name} is a hook wrapper", "wrappers are not supported: write a plain @hookimpl", place)
     if hook in SYNC_ONLY and inspect.iscoroutinefunction(function):
@@ -120,14 +120,17 @@ def _refuse_undecorated(target: object, name: str, entry: Entry) -> None:
     home = str(getattr(function, "__module__", "")).partition(".")[0]
     if home != entry.value.partition(":")[0].partition(".")[0]:
         return
-    near = name if name in hook_arguments() else closest(name, hook_arguments())
-    if near is None:
-        fix = "rename it: names that begin with openrtc_ are hooks"
-        raise Fault(f'there is no hook "{name}"', fix, place_of(function))
-    if near == name:
+    if name in hook_arguments():
         fix = "decorate it: from openrtc import hookimpl, then @hookimpl above it"
         raise Fault(f"{name} is not decorated with @hookimpl", fix, place_of(function))
-    raise Fault(f'there is no hook "{name}"', f'did you mean "{near}"? (decorated with @hookimpl)', place_of(function))
+    fix = _meant(name) or "rename it: names that begin with openrtc_ are hooks"
+    raise Fault(f'there is no hook "{name}"', fix, place_of(function))
+
+
+def _meant(hook: str) -> str | None:
+    """Return the hint at the hook that was most likely meant; the prefix, which all share, must not make them alike."""
+    near = closest(hook.removeprefix(PREFIX), [known.removeprefix(PREFIX) for known in hook_arguments()])
+    return f'did you mean "{PREFIX}{near}"?' if near else None
 
 
 def _refuse_agents(target: object, entry: Entry) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import pkgutil
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Generic, TypeVar
 
 import importlib_metadata
@@ -133,11 +133,16 @@ def _is_namespace(name: str) -> bool:
 
 def _similar_module(name: str) -> str | None:
     parent, _, last = name.rpartition(".")
-    holder: ModuleType | None = sys.modules.get(parent) if parent else None
-    search = getattr(holder, "__path__", None) if parent else None
-    siblings = [found.name for found in pkgutil.iter_modules(search)] if search is not None else []
-    near = closest(last, siblings)
+    near = closest(last, [found.name for found in pkgutil.iter_modules(_folders_of(parent))]) if parent else None
     return f'did you mean "{parent}.{near}"?' if near else None
+
+
+def _folders_of(package: str) -> list[str]:
+    """Return where a package's modules are, also of a top-level one whose import has just failed."""
+    if package in sys.modules:
+        return list(getattr(sys.modules[package], "__path__", []))
+    spec = importlib.util.find_spec(package) if "." not in package else None
+    return list(spec.submodule_search_locations or []) if spec else []
 
 
 def _declared_at(entry: Entry) -> str | None:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 from openrtc.catalog.spec import AgentSpec
 from openrtc.discovery.entries import Entry, State
-
-THIS_PROGRAM = "this program"
+from openrtc.discovery.name_clashes import THIS_PROGRAM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

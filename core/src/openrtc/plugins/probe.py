@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
@@ -69,7 +70,8 @@ def _probe(entry: Entry, timeout: float, children: _Children) -> list[LoadedAgen
     if not entry.usable:
         return [_unusable(entry)] if entry.group == AGENTS_GROUP else []
     with tempfile.TemporaryDirectory(prefix="openrtc-probe-", ignore_cleanup_errors=True) as folder:
-        request = {"path": sys.path, "entry": asdict(entry), "timeout": timeout}
+        # The stack of an import that hangs is written shortly before its process is stopped.
+        request = {"path": sys.path, "entry": asdict(entry), "look_at": time.time() + 0.8 * timeout}
         (Path(folder) / REQUEST).write_text(json.dumps(request), encoding="utf-8")
         code = children.run([sys.executable, "-c", BOOT, folder], timeout)
         rows = _rows_of(Path(folder), entry, code, timeout)
@@ -189,7 +191,7 @@ def answer(folder: str, request: dict[str, Any]) -> NoReturn:
     leave = os._exit
     stack = (Path(folder) / STACK).open("w", encoding="utf-8")
     faulthandler.enable(stack)
-    faulthandler.dump_traceback_later(request["timeout"] * 0.9, file=stack)
+    faulthandler.dump_traceback_later(max(0.1, request["look_at"] - time.time()), file=stack)
 
     def told_exit(status: int) -> NoReturn:
         stack.write(_frame_line(sys._getframe(1)))

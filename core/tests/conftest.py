@@ -1,0 +1,196 @@
+"""`Site`: a folder of really installed distributions that a test makes up."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openrtc.config import Config, Policy
+from openrtc.discovery.discover import discover
+from openrtc.discovery.entries import Entry, State
+from openrtc.plugins.load import Loaded, LoadedAgent, LoadedPlugin, load
+from openrtc.setting_kinds import normalised
+
+AGENT = """
+from livekit.agents import Agent
+
+class Support(Agent):
+    '''Answers questions about orders.'''
+
+    def __init__(self) -> None:
+        super().__init__(instructions="Help.")
+"""
+
+
+class Site:
+    """A folder on `sys.path` in which distributions are installed.
+
+    Args:
+        folder: Where the distributions are.
+        work: An empty folder, the commands' current one.
+    """
+
+    def __init__(self, folder: Path, work: Path) -> None:
+        self.folder = folder
+        self.work = work
+        self.distributions: set[str] = set()
+
+    def add(
+        self,
+        distribution: str,
+        *,
+        agents: Mapping[str, str] | None = None,
+        plugins: Mapping[str, str] | None = None,
+        files: Mapping[str, str] | None = None,
+        version: str = "1.0",
+        requires: Sequence[str] = (),
+        summary: str = "",
+        entry_points: str | bytes | None = None,
+        metadata: str | bytes | None = "",
+    ) -> Path:
+        """Install a distribution and return its metadata folder.
+
+        Args:
+            distribution: Its name.
+            agents: Entry points of the group ``openrtc.agents``.
+            plugins: Entry points of the group ``openrtc.plugins``.
+            files: Its modules: path and source.
+            version: Its version.
+            requires: Its requirements.
+            summary: Its summary.
+            entry_points: The whole `entry_points.txt` instead.
+            metadata: The whole METADATA instead; None for none.
+        """
+        self.distributions.add(normalised(distribution))
+        for path, source in (files or {}).items():
+            target = self.folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(textwrap.dedent(source), encoding="utf-8")
+        info = self.folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        info.mkdir(parents=True)
+        groups = {"openrtc.agents": agents, "openrtc.plugins": plugins}
+        text = "".join(
+            f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in named.items()) + "\n"
+            for group, named in groups.items()
+            if named
+        )
+        _write(info / "entry_points.txt", entry_points if entry_points is not None else text)
+        lines = [f"Name: {distribution}", f"Version: {version}", *([f"Summary: {summary}"] if summary else [])]
+        lines += [f"Requires-Dist: {requirement}" for requirement in requires]
+        if metadata is not None:
+            _write(info / "METADATA", metadata or "\n".join(["Metadata-Version: 2.4", *lines, "", "Some text.\n"]))
+        return info
+
+    def beside(self, name: str) -> Site:
+        """Return another folder, next to this one; it is on no path."""
+        return Site(self.folder.parent / name, self.work)
+
+    def entries(self, **policy: Any) -> list[Entry]:
+        """Return what `discover` finds in this folder."""
+        found = discover(Config(policy=Policy(**policy)))
+        return [entry for entry in found if normalised(entry.distribution) in self.distributions]
+
+    def load(self, **policy: Any) -> Loaded:
+        """Import what `discover` finds in this folder, in this process."""
+        return load(self.entries(**policy), Config(policy=Policy(**policy)))
+
+    def agent(self, source: str, value: str = "pkg_a:Support") -> LoadedAgent:
+        """Install the package ``pkg-a`` with one agent, load it and return the agent."""
+        self.add("pkg-a", agents={"support": value}, files={"pkg_a.py": source}, summary="Of the package")
+        (loaded,) = self.load().agents
+        return loaded
+
+    def plugin(self, source: str, value: str = "pkg_p") -> LoadedPlugin:
+        """Install the package ``pkg-p`` with one plugin, load it and return the plugin."""
+        self.add("pkg-p", plugins={"vip": value}, files={"pkg_p.py": source})
+        (loaded,) = self.load().plugins
+        return loaded
+
+    def run(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        """Run ``openrtc`` with these distributions installed."""
+        return self.python("-m", "openrtc", *arguments, env=env)
+
+    def python(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        """Run Python with these distributions installed."""
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.work,
+            env=self.environment(env),
+            capture_output=True,
+            encoding="utf-8",
+            timeout=120,
+            check=False,
+        )
+
+    def environment(self, env: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Return an environment with this folder on the path and none of the operator's settings."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("OPENRTC_", "LIVEKIT_", "COLUMNS", "FORCE_"))}
+        return {**kept, "PYTHONPATH": str(self.folder), "PYTHONIOENCODING": "utf-8", **(env or {})}
+
+    def agents(self, *arguments: str) -> dict[str, dict[str, Any]]:
+        """Return this folder's rows of ``openrtc list-agents --json`` by name."""
+        return self._rows("list-agents", "agents", arguments)
+
+    def plugins(self, *arguments: str) -> dict[str, dict[str, Any]]:
+        """Return this folder's rows of ``openrtc plugins --json`` by name."""
+        return self._rows("plugins", "plugins", arguments)
+
+    def _rows(self, command: str, key: str, arguments: Sequence[str]) -> dict[str, dict[str, Any]]:
+        result = self.run(command, "--json", *arguments)
+        assert result.returncode == 0, result.stderr
+        document = json.loads(result.stdout)
+        assert document["schema_version"] == 1
+        return {row["name"]: row for row in document[key] if normalised(row["distribution"]) in self.distributions}
+
+
+def check_broken(item: LoadedAgent | LoadedPlugin, reason: str, fix: str, place: str | None = None) -> None:
+    """Check state, reason and fix (patterns) and the end of the place."""
+    assert item.state is State.BROKEN
+    assert re.search(reason, item.reason or ""), item.reason
+    assert re.search(fix, item.fix or ""), item.fix
+    assert "\n" not in f"{item.reason}{item.fix}"
+    if place:
+        assert (item.location or "").endswith(place), item.location
+
+
+def _write(path: Path, content: str | bytes) -> None:
+    if isinstance(content, str):
+        content = content.encode()
+    if content:
+        path.write_bytes(content)
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A folder of installed distributions, on `sys.path` for the time of the test."""
+    folder, work = tmp_path / "site", tmp_path / "work"
+    folder.mkdir()
+    work.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    before = set(sys.modules)
+    yield Site(folder, work)
+    for name in set(sys.modules) - before:
+        place = getattr(sys.modules[name], "__file__", None) or str(getattr(sys.modules[name], "__path__", ""))
+        if str(folder) in place:
+            del sys.modules[name]
+
+
+@pytest.fixture(name="check_broken")
+def _check_broken() -> Callable[..., None]:
+    """A function that checks state, reason and fix (patterns) and the end of the place of what was loaded."""
+    return check_broken
+
+
+@pytest.fixture
+def agent_source() -> str:
+    """Source of a module with the agent class ``Support``."""
+    return AGENT

@@ -1,0 +1,343 @@
+from __future__ import annotations
+
+import os
+import random
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from openrtc.config import Policy
+from openrtc.discovery.discover import policy_warnings
+from openrtc.discovery.entries import Entry, State
+
+if TYPE_CHECKING:
+    from conftest import Site
+
+
+def only(site: Site, **policy: Any) -> Entry:
+    (entry,) = site.entries(**policy)
+    return entry
+
+
+def test_an_agent_and_a_plugin_are_listed_without_import(site: Site) -> None:
+    site.add(
+        "My.Agent",
+        agents={"support": "my_agent:Support"},
+        plugins={"vip": "my_agent.router"},
+        files={"my_agent.py": "raise SystemExit"},
+        version="2.1",
+        summary="Answers the phone",
+    )
+    agent, plugin = site.entries()
+    assert (agent.name, agent.value, agent.group) == ("support", "my_agent:Support", "openrtc.agents")
+    assert (agent.distribution, agent.version, agent.summary) == ("My.Agent", "2.1", "Answers the phone")
+    assert agent.is_agent
+    assert not plugin.is_agent
+    assert {agent.state, plugin.state} == {State.INSTALLED}
+    assert agent.reason is agent.fix is agent.location is None
+
+
+def test_the_order_is_that_of_names_whatever_the_disk_says(site: Site) -> None:
+    names = [f"dist-{letter}" for letter in "hgfedcba"]
+    random.Random(1).shuffle(names)
+    for name in names:
+        site.add(name, agents={f"z-{name}": "m:C", f"a-{name}": "m:C"})
+    found = [(entry.distribution, entry.name) for entry in site.entries()]
+    assert found == sorted(found)
+    assert len(found) == 16
+
+
+def test_distributions_that_do_not_speak_of_openrtc_are_ignored(site: Site) -> None:
+    site.add("plain")
+    site.add("other", entry_points="[console_scripts]\nopenrtc-tool = other:main\n[openrtc.unknown]\nx = y:z\n")
+    assert site.entries() == []
+
+
+def test_a_distribution_hidden_by_one_earlier_on_the_path_is_ignored(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = site.beside("later")
+    later.add("my-agent", agents={"old": "m:C"}, version="9.0")
+    monkeypatch.setattr("sys.path", [*sys.path, str(later.folder)])
+    site.add("My_Agent", agents={"new": "m:C"}, version="1.0")
+    assert [entry.name for entry in site.entries()] == ["new"]
+
+
+def test_an_earlier_distribution_hides_a_later_one_even_without_entry_points(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = site.beside("later")
+    later.add("my-agent", agents={"old": "m:C"})
+    monkeypatch.setattr("sys.path", [*sys.path, str(later.folder)])
+    site.add("my-agent")
+    assert site.entries() == []
+
+
+def test_of_two_versions_left_in_one_folder_the_newer_counts(site: Site) -> None:
+    site.add("my-agent", agents={"support": "m:Old"}, version="1.9")
+    site.add("my-agent", agents={"support": "m:New"}, version="1.10")
+    assert only(site).value == "m:New"
+
+
+def test_a_file_that_is_not_utf8_breaks_its_own_entries_only(site: Site) -> None:
+    info = site.add("bad", entry_points=b"[openrtc.agents]\nfine = m:C\nb\xe9 = m:C\n")
+    site.add("good", agents={"support": "m:C"})
+    first, second, good = site.entries()
+    assert {first.state, second.state} == {State.BROKEN}
+    assert first.reason == "entry_points.txt is not UTF-8"
+    assert first.location == f"{info / 'entry_points.txt'}:3"
+    assert "UTF-8" in (first.fix or "")
+    assert good.state is State.INSTALLED
+
+
+def test_a_utf16_file_is_a_broken_entry_too(site: Site) -> None:
+    site.add("wide", entry_points="[openrtc.agents]\nsupport = m:C\n".encode("utf-16"))
+    entry = only(site)
+    assert (entry.state, entry.name) == (State.BROKEN, "support")
+
+
+def test_a_file_with_a_byte_order_mark_is_read(site: Site) -> None:
+    site.add("bom", entry_points=b"\xef\xbb\xbf[openrtc.agents]\r\nsupport = m:C\r\n")
+    assert (only(site).state, only(site).name) == (State.INSTALLED, "support")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("no equals sign", "the line has no ="),
+        (" = m:C", "the name is empty"),
+        ("my agent = m:C", '"my agent" cannot be a name'),
+        ("a/b = m:C", "cannot be a name"),
+        ("ü = m:C", "cannot be a name"),
+        (f"{'x' * 129} = m:C", "129 characters"),
+        ("support =", "nothing stands behind the ="),
+        ("support = m:", "names no Python object"),
+        ("support = :C", "names no Python object"),
+        ("support = my-package:C", "names no Python object"),
+        ("support = m:C()", "names no Python object"),
+        ("support = m..n:C", "names no Python object"),
+        ("support = 1m:C", "names no Python object"),
+        ("support = m:C:D", "names no Python object"),
+        ("support = m C", "names no Python object"),
+    ],
+)
+def test_a_malformed_line_is_broken_with_its_place_and_fix(site: Site, line: str, words: str) -> None:
+    info = site.add("bad", entry_points=f"# comment\n[openrtc.agents]\n\n{line}\ngood = m:C\n")
+    bad, good = sorted(site.entries(), key=lambda entry: entry.state)
+    assert bad.state is State.BROKEN
+    assert words in (bad.reason or "")
+    assert bad.location == f"{info / 'entry_points.txt'}:4"
+    assert bad.fix
+    assert good.name == "good"
+
+
+def test_control_characters_in_metadata_do_not_reach_the_list(site: Site) -> None:
+    site.add("bad", agents={"evil\x1b[31m": "m:C"}, summary="red \x1b[31m alert")
+    entry = only(site)
+    assert "\x1b" not in f"{entry.name}{entry.reason}{entry.summary}"
+
+
+def test_a_name_declared_twice_in_one_distribution_is_broken(site: Site) -> None:
+    site.add("bad", entry_points="[openrtc.agents]\nsupport = m:A\nsupport = m:B\n[openrtc.plugins]\nsupport = p\n")
+    states = [(entry.group, entry.value, entry.state) for entry in site.entries()]
+    assert states == [
+        ("openrtc.agents", "m:A", State.BROKEN),
+        ("openrtc.agents", "m:B", State.BROKEN),
+        ("openrtc.plugins", "p", State.INSTALLED),
+    ]
+
+
+@pytest.mark.parametrize("group", ["openrtc.agent", "openrtc_agents", "OpenRTC.Agents", "openrtc-agents"])
+def test_a_misspelt_group_is_told(site: Site, group: str) -> None:
+    site.add("bad", entry_points=f"[{group}]\nsupport = m:C\n")
+    entry = only(site)
+    assert entry.state is State.BROKEN
+    assert group in (entry.reason or "")
+    assert entry.fix == "name the group [openrtc.agents]"
+
+
+def test_extras_and_spaces_in_a_value_are_understood(site: Site) -> None:
+    site.add("my-agent", agents={"support": "my_agent.deep : Outer.Inner  [voice, x]"})
+    assert (only(site).value, only(site).state) == ("my_agent.deep:Outer.Inner", State.INSTALLED)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "words"),
+    [
+        (None, "METADATA is missing"),
+        (b"Name: bad\nSummary: \xff\n", "METADATA is not UTF-8"),
+        ("nonsense\n", "METADATA has no Name and no Version"),
+        ("Name: bad\n\nVersion: 1\n", "METADATA has no Version"),
+    ],
+)
+def test_unusable_metadata_is_broken_with_the_command_that_mends_it(
+    site: Site, metadata: bytes | str | None, words: str
+) -> None:
+    info = site.add("bad", agents={"support": "m:C"}, metadata=metadata)
+    entry = only(site)
+    assert entry.state is State.BROKEN
+    assert (entry.distribution, entry.version) == ("bad", "1.0")
+    assert words in (entry.reason or "")
+    assert entry.fix == "pip install --force-reinstall bad"
+    assert (entry.location or "").startswith(f"{info / 'METADATA'}:")
+
+
+def test_a_metadata_folder_without_name_is_passed_over(site: Site) -> None:
+    (site.folder / ".dist-info").mkdir()
+    (site.folder / "x.egg-info").mkdir()
+    site.add("good", agents={"support": "m:C"})
+    assert only(site).name == "support"
+
+
+def test_an_entry_points_file_that_is_a_folder_is_passed_over(site: Site) -> None:
+    info = site.add("odd")
+    (info / "entry_points.txt").mkdir()
+    assert site.entries() == []
+
+
+def test_an_egg_info_folder_is_read_too(site: Site) -> None:
+    info = site.folder / "old_agent.egg-info"
+    info.mkdir()
+    (info / "PKG-INFO").write_text("Name: old-agent\nVersion: 3\n")
+    (info / "entry_points.txt").write_text("[openrtc.agents]\nsupport = m:C\n")
+    site.distributions.add("old-agent")
+    assert (only(site).version, only(site).state) == ("3", State.INSTALLED)
+
+
+def test_denied_distributions_are_disabled_and_others_not_allowed(site: Site) -> None:
+    site.add("My_Agent", agents={"a": "m:C"})
+    site.add("other", agents={"b": "m:C"}, requires=["does-not-exist"])
+    site.add("third", agents={"c": "m:C"})
+    states = {e.name: e.state for e in site.entries(deny=("my-agent", "other"), allow=("my-agent", "other"))}
+    assert states == {"a": State.DISABLED, "b": State.DISABLED, "c": State.NOT_ALLOWED}
+
+
+def test_an_empty_allow_list_allows_nothing(site: Site) -> None:
+    site.add("my-agent", agents={"a": "m:C"})
+    assert only(site, allow=()).state is State.NOT_ALLOWED
+
+
+def test_a_missing_requirement_is_incompatible_with_the_pip_command(site: Site) -> None:
+    info = site.add("my-agent", agents={"a": "m:C"}, requires=["pluggy", "no-such-thing-at-all>=2"])
+    entry = only(site)
+    assert entry.state is State.INCOMPATIBLE
+    assert entry.reason == "needs no-such-thing-at-all>=2, which is not installed"
+    assert entry.fix == 'pip install "no-such-thing-at-all>=2"'
+    assert entry.location == f"{info / 'METADATA'}:5"
+
+
+def test_another_version_is_incompatible_and_told_with_what_is_installed(site: Site) -> None:
+    site.add("Some_Lib", version="1.4")
+    site.add("my-agent", agents={"a": "m:C"}, requires=["some.lib >=2,<3"])
+    entry = only(site)
+    assert entry.state is State.INCOMPATIBLE
+    assert entry.reason == "needs some.lib<3,>=2, and some.lib 1.4 is installed"
+
+
+def test_a_prerelease_meets_a_requirement_as_pip_check_sees_it(site: Site) -> None:
+    site.add("some-lib", version="2.0rc1")
+    site.add("my-agent", agents={"a": "m:C"}, requires=["some-lib>=1"])
+    assert only(site).state is State.INSTALLED
+
+
+def test_markers_and_extras_of_requirements_are_respected(site: Site) -> None:
+    site.add(
+        "my-agent",
+        agents={"plain": "m:C", "voiced": "m:C [voice]"},
+        requires=['never>=1; python_version < "3"', 'absent-lib; extra == "voice"'],
+    )
+    states = {entry.name: entry.state for entry in site.entries()}
+    assert states == {"plain": State.INSTALLED, "voiced": State.INCOMPATIBLE}
+
+
+def test_extras_that_a_requirement_asks_for_are_followed(site: Site) -> None:
+    site.add("base-lib", requires=['absent-part; extra == "full"', 'other-absent; extra == "unused"'])
+    site.add("my-agent", agents={"a": "m:C"}, requires=["base-lib[full]"])
+    entry = only(site)
+    assert entry.state is State.INCOMPATIBLE
+    assert "absent-part" in (entry.reason or "")
+    assert entry.fix == 'pip install "base-lib[full]"'
+
+
+def test_extras_that_ask_for_each_other_come_to_an_end(site: Site) -> None:
+    site.add("ring", requires=['ring[b]; extra == "a"', 'ring[a]; extra == "b"'])
+    site.add("my-agent", agents={"a": "m:C"}, requires=["ring[a]"])
+    assert only(site).state is State.INSTALLED
+
+
+@pytest.mark.parametrize("requirement", [">>> nonsense", "a b c", "x; python_version <<< '3'"])
+def test_a_requirement_that_is_nonsense_is_broken_with_its_place(site: Site, requirement: str) -> None:
+    info = site.add("my-agent", agents={"a": "m:C"}, requires=[requirement])
+    entry = only(site)
+    assert entry.state is State.BROKEN
+    assert entry.location == f"{info / 'METADATA'}:4"
+
+
+def test_one_name_of_two_distributions_is_a_conflict_of_both(site: Site) -> None:
+    site.add("first", agents={"support": "m:C", "alone": "m:C"})
+    site.add("second", agents={"support": "m:C"})
+    alone, one, two = site.entries()
+    assert alone.state is State.INSTALLED
+    assert {one.state, two.state} == {State.CONFLICT}
+    assert one.reason == 'second also brings an agent "support"'
+    assert one.fix == two.fix == 'in openrtc.toml: [plugins.prefer] support = "first"'
+
+
+def test_prefer_settles_a_conflict(site: Site) -> None:
+    for name in ("First", "second", "third"):
+        site.add(name, agents={"support": "m:C"})
+    states = {entry.distribution: entry for entry in site.entries(prefer={"support": "second"})}
+    assert states["second"].state is State.INSTALLED
+    assert states["First"].state is states["third"].state is State.DISABLED
+    assert states["First"].reason == 'prefer gives the name "support" to second'
+
+
+def test_prefer_for_a_distribution_that_does_not_bring_the_name_settles_nothing(site: Site) -> None:
+    site.add("first", agents={"support": "m:C"})
+    site.add("second", agents={"support": "m:C"})
+    assert {entry.state for entry in site.entries(prefer={"support": "third"})} == {State.CONFLICT}
+
+
+@pytest.mark.parametrize("policy", [{"deny": ("second",)}, {"allow": ("first",)}])
+def test_what_the_operator_switches_off_conflicts_with_nothing(site: Site, policy: dict[str, tuple[str, ...]]) -> None:
+    site.add("first", agents={"support": "m:C"})
+    site.add("second", agents={"support": "m:C"})
+    assert site.entries(**policy)[0].state is State.INSTALLED
+
+
+def test_an_incompatible_or_broken_namesake_does_not_spoil_a_good_agent(site: Site) -> None:
+    site.add("good", agents={"support": "m:C"})
+    site.add("lacking", agents={"support": "m:C"}, requires=["no-such-thing-at-all"])
+    site.add("wrecked", agents={"support": "m:C"}, metadata=None)
+    assert [entry.state for entry in site.entries()] == [State.INSTALLED, State.INCOMPATIBLE, State.BROKEN]
+
+
+def test_a_hook_module_may_be_named_like_an_agent(site: Site) -> None:
+    site.add("first", agents={"support": "m:C"})
+    site.add("second", agents={"support": "hooks"})
+    assert {entry.state for entry in site.entries()} == {State.INSTALLED}
+
+
+def test_names_in_the_policy_that_match_nothing_are_warned_about(site: Site) -> None:
+    site.add("my-agent", agents={"a": "m:C"})
+    policy = Policy(allow=("my-agnt", "my-agent"), deny=("zzz",), prefer={"a": "nobody"})
+    warnings = policy_warnings(policy, site.entries())
+    assert len(warnings) == 3
+    assert 'did you mean "my-agent"?' in warnings[0]
+    assert warnings[2].startswith('prefer: a: no installed agent or plugin comes from "nobody"')
+
+
+def test_metadata_of_other_distributions_is_not_read(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(20):
+        site.add(f"plain-{number}", metadata=b"\xff\xfe not readable")
+    site.add("my-agent", agents={"a": "m:C"}, requires=["plain-3==1.0"])
+    assert only(site).state is State.INSTALLED
+
+
+def test_an_unreadable_file_does_no_harm(site: Site) -> None:
+    info = site.add("locked", agents={"a": "m:C"})
+    (info / "entry_points.txt").chmod(0)
+    site.add("good", agents={"b": "m:C"})
+    found = [entry.name for entry in site.entries()]
+    assert found == (["b"] if os.geteuid() else ["b", "a"])
