@@ -36,7 +36,7 @@ def make_job(room: str, *, job_metadata: str = "", room_metadata: str = "") -> p
         job_metadata: Metadata of the dispatch.
         room_metadata: Metadata of the room.
     """
-    info = models.Room(sid=shortuuid("RM_"), name=room, metadata=room_metadata)
+    info = models.Room(name=room, metadata=room_metadata)
     return proto.Job(id=shortuuid("AJ_"), type=proto.JobType.JT_ROOM, room=info, metadata=job_metadata)
 
 

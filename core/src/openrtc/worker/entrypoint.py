@@ -20,6 +20,7 @@ from openrtc.worker.containment import contain_exits
 from openrtc.worker.failure import CallFailed, report_failure, tell_failures_once
 from openrtc.worker.runtime import Runtime, build_runtime
 from openrtc.worker.session import run_session
+from openrtc.worker.shielded_connect import RoomGone
 
 logger = logging.getLogger("openrtc.worker")
 routing_log = logging.getLogger("openrtc.routing")

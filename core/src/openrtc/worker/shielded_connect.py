@@ -1,7 +1,10 @@
-"""Makes the connect of a LiveKit room safe to cancel.
+"""Makes the connect of a LiveKit room safe to cancel, and leaves a room that was made anew by connecting.
 
 A cancelled ``rtc.Room.connect`` drops the native library's answer; the library then panics and ends the whole process
 about 15 seconds later. livekit-agents itself cancels it, for example when a room is deleted while an agent joins.
+
+The native library goes on trying to join such a room, and the LiveKit server makes a room anew for whoever joins it: the
+agent would sit there alone.
 """
 
 from __future__ import annotations
@@ -14,11 +17,23 @@ from livekit import rtc
 
 logger = logging.getLogger("openrtc.worker")
 
+SID_SECONDS = 2.0
+"""The server tells a room's id with the join, or a moment later."""
+
 _leaving: set[asyncio.Task[None]] = set()
 
 
-def shield_connect(room: rtc.Room) -> None:
-    """Let ``room.connect`` finish in the background when its caller is cancelled, and leave the room then."""
+class RoomGone(RuntimeError):
+    """The room of a job was deleted while the agent joined it."""
+
+
+def shield_connect(room: rtc.Room, sid: str) -> None:
+    """Let ``room.connect`` finish in the background when its caller is cancelled, and leave the room then.
+
+    Args:
+        room: A room that is not connected yet.
+        sid: The server's id of the room that is to be joined; empty when it is not known.
+    """
     connect = room.connect
 
     async def shielded(*args: Any, **kwargs: Any) -> None:
@@ -30,6 +45,9 @@ def shield_connect(room: rtc.Room) -> None:
             _leaving.add(task)
             task.add_done_callback(_leaving.discard)
             raise
+        if await _was_made_anew(room, sid):
+            await room.disconnect()
+            raise RoomGone("the room was deleted while the agent joined")
 
     room.connect = shielded  # type: ignore[method-assign]
 
@@ -50,3 +68,12 @@ async def _leave_when_connected(room: rtc.Room, attempt: asyncio.Future[None]) -
         await room.disconnect()
     except Exception as error:
         logger.debug("a cancelled connect ended with: %s", error)
+
+
+async def _was_made_anew(room: rtc.Room, sid: str) -> bool:
+    if not sid:
+        return False
+    try:
+        return await asyncio.wait_for(room.sid, SID_SECONDS) != sid
+    except TimeoutError:
+        return False

@@ -182,7 +182,7 @@ class JobLifecycle(_JobProc):
     def _start_job(self, msg: proto.StartJobRequest) -> None:
         super()._start_job(msg)
         if not msg.running_job.fake_job:
-            shield_connect(self._room)
+            shield_connect(self._room, msg.running_job.job.room.sid)
 
 
 class _NobodyListening:
