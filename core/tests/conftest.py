@@ -105,7 +105,7 @@ class Site:
 
     def agent(self, source: str, value: str = "pkg_a:Support") -> LoadedAgent:
         """Install the package ``pkg-a`` with one agent, load it and return the agent."""
-        self.add("pkg-a", agents={"support": value}, files={"pkg_a.py": source}, summary="Of the package")
+        self.add("pkg-a", agents={"helpdesk": value}, files={"pkg_a.py": source}, summary="Of the package")
         (loaded,) = self.load().agents
         return loaded
 

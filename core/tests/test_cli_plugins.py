@@ -116,7 +116,7 @@ def test_the_table_tells_the_same(site: Site) -> None:
         "resources: vad, faq",
         "providers: acme",
         "tryfirst",
-        "openrtc_session_ended",
+        "hooks: session_ended",
     ):
         assert words in line
     assert "gone:gone: " in result.stdout

@@ -23,14 +23,14 @@ def only(site: Site, **policy: Any) -> Entry:
 def test_an_agent_and_a_plugin_are_listed_without_import(site: Site) -> None:
     site.add(
         "My.Agent",
-        agents={"support": "my_agent:Support"},
+        agents={"helpdesk": "my_agent:Support"},
         plugins={"vip": "my_agent.router"},
         files={"my_agent.py": "raise SystemExit"},
         version="2.1",
         summary="Answers the phone",
     )
     agent, plugin = site.entries()
-    assert (agent.name, agent.value, agent.group) == ("support", "my_agent:Support", "openrtc.agents")
+    assert (agent.name, agent.value, agent.group) == ("helpdesk", "my_agent:Support", "openrtc.agents")
     assert (agent.distribution, agent.version, agent.summary) == ("My.Agent", "2.1", "Answers the phone")
     assert agent.is_agent
     assert not plugin.is_agent
@@ -75,14 +75,14 @@ def test_an_earlier_distribution_hides_a_later_one_even_without_entry_points(
 
 
 def test_of_two_versions_left_in_one_folder_the_newer_counts(site: Site) -> None:
-    site.add("my-agent", agents={"support": "m:Old"}, version="1.9")
-    site.add("my-agent", agents={"support": "m:New"}, version="1.10")
+    site.add("my-agent", agents={"helpdesk": "m:Old"}, version="1.9")
+    site.add("my-agent", agents={"helpdesk": "m:New"}, version="1.10")
     assert only(site).value == "m:New"
 
 
 def test_a_file_that_is_not_utf8_breaks_its_own_entries_only(site: Site) -> None:
     info = site.add("bad", entry_points=b"[openrtc.agents]\nfine = m:C\nb\xe9 = m:C\n")
-    site.add("good", agents={"support": "m:C"})
+    site.add("good", agents={"helpdesk": "m:C"})
     first, second, good = site.entries()
     assert {first.state, second.state} == {State.BROKEN}
     assert first.reason == "entry_points.txt is not UTF-8"
@@ -92,14 +92,14 @@ def test_a_file_that_is_not_utf8_breaks_its_own_entries_only(site: Site) -> None
 
 
 def test_a_utf16_file_is_a_broken_entry_too(site: Site) -> None:
-    site.add("wide", entry_points="[openrtc.agents]\nsupport = m:C\n".encode("utf-16"))
+    site.add("wide", entry_points="[openrtc.agents]\nhelpdesk = m:C\n".encode("utf-16"))
     entry = only(site)
-    assert (entry.state, entry.name) == (State.BROKEN, "support")
+    assert (entry.state, entry.name) == (State.BROKEN, "helpdesk")
 
 
 def test_a_file_with_a_byte_order_mark_is_read(site: Site) -> None:
-    site.add("bom", entry_points=b"\xef\xbb\xbf[openrtc.agents]\r\nsupport = m:C\r\n")
-    assert (only(site).state, only(site).name) == (State.INSTALLED, "support")
+    site.add("bom", entry_points=b"\xef\xbb\xbf[openrtc.agents]\r\nhelpdesk = m:C\r\n")
+    assert (only(site).state, only(site).name) == (State.INSTALLED, "helpdesk")
 
 
 @pytest.mark.parametrize(
@@ -111,15 +111,15 @@ def test_a_file_with_a_byte_order_mark_is_read(site: Site) -> None:
         ("a/b = m:C", "cannot be a name"),
         ("ü = m:C", "cannot be a name"),
         (f"{'x' * 129} = m:C", "129 characters"),
-        ("support =", "nothing stands behind the ="),
-        ("support = m:", "names no Python object"),
-        ("support = :C", "names no Python object"),
-        ("support = my-package:C", "names no Python object"),
-        ("support = m:C()", "names no Python object"),
-        ("support = m..n:C", "names no Python object"),
-        ("support = 1m:C", "names no Python object"),
-        ("support = m:C:D", "names no Python object"),
-        ("support = m C", "names no Python object"),
+        ("helpdesk =", "nothing stands behind the ="),
+        ("helpdesk = m:", "names no Python object"),
+        ("helpdesk = :C", "names no Python object"),
+        ("helpdesk = my-package:C", "names no Python object"),
+        ("helpdesk = m:C()", "names no Python object"),
+        ("helpdesk = m..n:C", "names no Python object"),
+        ("helpdesk = 1m:C", "names no Python object"),
+        ("helpdesk = m:C:D", "names no Python object"),
+        ("helpdesk = m C", "names no Python object"),
     ],
 )
 def test_a_malformed_line_is_broken_with_its_place_and_fix(site: Site, line: str, words: str) -> None:
@@ -139,7 +139,7 @@ def test_control_characters_in_metadata_do_not_reach_the_list(site: Site) -> Non
 
 
 def test_a_name_declared_twice_in_one_distribution_is_broken(site: Site) -> None:
-    site.add("bad", entry_points="[openrtc.agents]\nsupport = m:A\nsupport = m:B\n[openrtc.plugins]\nsupport = p\n")
+    site.add("bad", entry_points="[openrtc.agents]\nhelpdesk = m:A\nhelpdesk = m:B\n[openrtc.plugins]\nsupport = p\n")
     states = [(entry.group, entry.value, entry.state) for entry in site.entries()]
     assert states == [
         ("openrtc.agents", "m:A", State.BROKEN),
@@ -150,7 +150,7 @@ def test_a_name_declared_twice_in_one_distribution_is_broken(site: Site) -> None
 
 @pytest.mark.parametrize("group", ["openrtc.agent", "openrtc_agents", "OpenRTC.Agents", "openrtc-agents"])
 def test_a_misspelt_group_is_told(site: Site, group: str) -> None:
-    site.add("bad", entry_points=f"[{group}]\nsupport = m:C\n")
+    site.add("bad", entry_points=f"[{group}]\nhelpdesk = m:C\n")
     entry = only(site)
     assert entry.state is State.BROKEN
     assert group in (entry.reason or "")
@@ -158,7 +158,7 @@ def test_a_misspelt_group_is_told(site: Site, group: str) -> None:
 
 
 def test_extras_and_spaces_in_a_value_are_understood(site: Site) -> None:
-    site.add("my-agent", agents={"support": "my_agent.deep : Outer.Inner  [voice, x]"})
+    site.add("my-agent", agents={"helpdesk": "my_agent.deep : Outer.Inner  [voice, x]"})
     assert (only(site).value, only(site).state) == ("my_agent.deep:Outer.Inner", State.INSTALLED)
 
 
@@ -174,7 +174,7 @@ def test_extras_and_spaces_in_a_value_are_understood(site: Site) -> None:
 def test_unusable_metadata_is_broken_with_the_command_that_mends_it(
     site: Site, metadata: bytes | str | None, words: str
 ) -> None:
-    info = site.add("bad", agents={"support": "m:C"}, metadata=metadata)
+    info = site.add("bad", agents={"helpdesk": "m:C"}, metadata=metadata)
     entry = only(site)
     assert entry.state is State.BROKEN
     assert (entry.distribution, entry.version) == ("bad", "1.0")
@@ -186,8 +186,8 @@ def test_unusable_metadata_is_broken_with_the_command_that_mends_it(
 def test_a_metadata_folder_without_name_is_passed_over(site: Site) -> None:
     (site.folder / ".dist-info").mkdir()
     (site.folder / "x.egg-info").mkdir()
-    site.add("good", agents={"support": "m:C"})
-    assert only(site).name == "support"
+    site.add("good", agents={"helpdesk": "m:C"})
+    assert only(site).name == "helpdesk"
 
 
 def test_an_entry_points_file_that_is_a_folder_is_passed_over(site: Site) -> None:
@@ -200,7 +200,7 @@ def test_an_egg_info_folder_is_read_too(site: Site) -> None:
     info = site.folder / "old_agent.egg-info"
     info.mkdir()
     (info / "PKG-INFO").write_text("Name: old-agent\nVersion: 3\n")
-    (info / "entry_points.txt").write_text("[openrtc.agents]\nsupport = m:C\n")
+    (info / "entry_points.txt").write_text("[openrtc.agents]\nhelpdesk = m:C\n")
     site.distributions.add("old-agent")
     assert (only(site).version, only(site).state) == ("3", State.INSTALLED)
 
@@ -275,47 +275,47 @@ def test_a_requirement_that_is_nonsense_is_broken_with_its_place(site: Site, req
 
 
 def test_one_name_of_two_distributions_is_a_conflict_of_both(site: Site) -> None:
-    site.add("first", agents={"support": "m:C", "alone": "m:C"})
-    site.add("second", agents={"support": "m:C"})
+    site.add("first", agents={"helpdesk": "m:C", "alone": "m:C"})
+    site.add("second", agents={"helpdesk": "m:C"})
     alone, one, two = site.entries()
     assert alone.state is State.INSTALLED
     assert {one.state, two.state} == {State.CONFLICT}
-    assert one.reason == 'second also brings an agent "support"'
-    assert one.fix == two.fix == 'in openrtc.toml: [plugins.prefer] support = "first"'
+    assert one.reason == 'second also brings an agent "helpdesk"'
+    assert one.fix == two.fix == 'in openrtc.toml: [plugins.prefer] helpdesk = "first"'
 
 
 def test_prefer_settles_a_conflict(site: Site) -> None:
     for name in ("First", "second", "third"):
-        site.add(name, agents={"support": "m:C"})
-    states = {entry.distribution: entry for entry in site.entries(prefer={"support": "second"})}
+        site.add(name, agents={"helpdesk": "m:C"})
+    states = {entry.distribution: entry for entry in site.entries(prefer={"helpdesk": "second"})}
     assert states["second"].state is State.INSTALLED
     assert states["First"].state is states["third"].state is State.DISABLED
-    assert states["First"].reason == 'prefer gives the name "support" to second'
+    assert states["First"].reason == 'prefer gives the name "helpdesk" to second'
 
 
 def test_prefer_for_a_distribution_that_does_not_bring_the_name_settles_nothing(site: Site) -> None:
-    site.add("first", agents={"support": "m:C"})
-    site.add("second", agents={"support": "m:C"})
-    assert {entry.state for entry in site.entries(prefer={"support": "third"})} == {State.CONFLICT}
+    site.add("first", agents={"helpdesk": "m:C"})
+    site.add("second", agents={"helpdesk": "m:C"})
+    assert {entry.state for entry in site.entries(prefer={"helpdesk": "third"})} == {State.CONFLICT}
 
 
 @pytest.mark.parametrize("policy", [{"deny": ("second",)}, {"allow": ("first",)}])
 def test_what_the_operator_switches_off_conflicts_with_nothing(site: Site, policy: dict[str, tuple[str, ...]]) -> None:
-    site.add("first", agents={"support": "m:C"})
-    site.add("second", agents={"support": "m:C"})
+    site.add("first", agents={"helpdesk": "m:C"})
+    site.add("second", agents={"helpdesk": "m:C"})
     assert site.entries(**policy)[0].state is State.INSTALLED
 
 
 def test_an_incompatible_or_broken_namesake_does_not_spoil_a_good_agent(site: Site) -> None:
-    site.add("good", agents={"support": "m:C"})
-    site.add("lacking", agents={"support": "m:C"}, requires=["no-such-thing-at-all"])
-    site.add("wrecked", agents={"support": "m:C"}, metadata=None)
+    site.add("good", agents={"helpdesk": "m:C"})
+    site.add("lacking", agents={"helpdesk": "m:C"}, requires=["no-such-thing-at-all"])
+    site.add("wrecked", agents={"helpdesk": "m:C"}, metadata=None)
     assert [entry.state for entry in site.entries()] == [State.INSTALLED, State.INCOMPATIBLE, State.BROKEN]
 
 
 def test_a_hook_module_may_be_named_like_an_agent(site: Site) -> None:
-    site.add("first", agents={"support": "m:C"})
-    site.add("second", agents={"support": "hooks"})
+    site.add("first", agents={"helpdesk": "m:C"})
+    site.add("second", agents={"helpdesk": "hooks"})
     assert {entry.state for entry in site.entries()} == {State.INSTALLED}
 
 

@@ -29,9 +29,9 @@ class Support(Agent):
 
 def test_a_class_becomes_a_spec_under_the_entry_points_name(site: Site) -> None:
     found = site.agent(AGENT)
-    assert (found.name, found.state, found.reason) == ("support", State.READY, None)
+    assert (found.name, found.state, found.reason) == ("helpdesk", State.READY, None)
     assert found.spec
-    assert found.spec.name == "support"
+    assert found.spec.name == "helpdesk"
     assert found.spec.summary == "Answers questions about orders."
     assert found.load_ms > 0
 
@@ -64,7 +64,7 @@ def test_a_spec_keeps_its_settings_and_takes_the_entry_points_name(site: Site) -
     spec = "AgentSpec(agent=Support, name='x', greeting='Hi', stt='offline:')"
     found = site.agent(f"{AGENT}\nfrom openrtc import AgentSpec\nspec = {spec}\n", "pkg_a:spec")
     assert found.spec
-    assert (found.spec.name, found.spec.greeting, found.spec.stt) == ("support", "Hi", "offline:")
+    assert (found.spec.name, found.spec.greeting, found.spec.stt) == ("helpdesk", "Hi", "offline:")
     assert found.spec.summary == "Answers questions about orders."
 
 
@@ -100,10 +100,10 @@ def test_an_agent_class_that_takes_the_call_is_an_agent(site: Site) -> None:
             "pkg_a.py:1",
         ),
         (AGENT, "pkg_a:Suport", 'pkg_a has no attribute "Suport"', 'did you mean "Support"', "pkg_a.py"),
-        (AGENT, "pkg_a:Support.deeper", 'no attribute "deeper"', "define it, or correct support", "pkg_a.py"),
+        (AGENT, "pkg_a:Support.deeper", 'no attribute "deeper"', "define it, or correct helpdesk", "pkg_a.py"),
         ("Support = 3", "pkg_a:Support", "no Agent class, factory or AgentSpec", "AgentSpec", None),
         ("Support = None", "pkg_a:Support", "no Agent class, factory or AgentSpec", "AgentSpec", None),
-        ("import json as Support", "pkg_a:Support", "is a module, not an agent", "support = json:ClassName", None),
+        ("import json as Support", "pkg_a:Support", "is a module, not an agent", "helpdesk = json:ClassName", None),
         ("def Support(a, b): ...", "pkg_a:Support", "needs the arguments a, b", "nothing, or one Call", "pkg_a.py:1"),
         ("def Support(call, b): ...", "pkg_a:Support", "needs the arguments call, b", "one Call", "pkg_a.py:1"),
         ("def Support(*, greeting): ...", "pkg_a:Support", "needs the arguments greeting", "one Call", "pkg_a.py:1"),

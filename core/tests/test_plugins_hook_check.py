@@ -165,10 +165,10 @@ def test_a_function_of_another_package_that_looks_like_a_hook_is_no_mistake(site
 def test_a_module_in_the_agents_group_without_hooks_is_told_what_to_write(
     site: Site, check_broken: CheckBroken
 ) -> None:
-    site.add("pkg-a", agents={"support": "pkg_a"}, files={"pkg_a.py": AGENT})
+    site.add("pkg-a", agents={"helpdesk": "pkg_a"}, files={"pkg_a.py": AGENT})
     site.add("pkg-b", agents={"empty": "pkg_b"}, files={"pkg_b.py": ""})
     first, second = site.load().plugins
-    check_broken(first, "has no hooks", "write support = pkg_a:Support$", "pkg_a.py")
+    check_broken(first, "has no hooks", "write helpdesk = pkg_a:Support$", "pkg_a.py")
     check_broken(second, "has no hooks", "write empty = pkg_b:ClassName$", "pkg_b.py")
 
 

@@ -83,17 +83,17 @@ def test_the_other_agents_are_ready_beside_a_broken_one(site: Site) -> None:
 
 
 def test_ctrl_c_during_an_import_passes(site: Site) -> None:
-    site.add("pkg-a", agents={"support": "pkg_a:X"}, files={"pkg_a.py": "raise KeyboardInterrupt"})
+    site.add("pkg-a", agents={"helpdesk": "pkg_a:X"}, files={"pkg_a.py": "raise KeyboardInterrupt"})
     with pytest.raises(KeyboardInterrupt):
         site.load()
 
 
 def test_a_module_that_does_not_exist_is_told_at_the_line_that_names_it(site: Site, check_broken: CheckBroken) -> None:
-    site.add("pkg-a", agents={"one": "pkg_a.suport:X"}, files={"pkg_a/__init__.py": "", "pkg_a/support.py": ""})
+    site.add("pkg-a", agents={"one": "pkg_a.helpdsk:X"}, files={"pkg_a/__init__.py": "", "pkg_a/helpdesk.py": ""})
     info = site.add("pkg-b", agents={"two": "pkg_b_gone:X"})
     one, two = site.load().agents
     check_broken(
-        one, 'the module "pkg_a.suport", which does not exist', 'did you mean "pkg_a.support"', "entry_points.txt:2"
+        one, 'the module "pkg_a.helpdsk", which does not exist', 'did you mean "pkg_a.helpdesk"', "entry_points.txt:2"
     )
     check_broken(two, 'the module "pkg_b_gone"', "--force-reinstall pkg-b", str(info / "entry_points.txt") + ":2")
 

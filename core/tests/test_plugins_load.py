@@ -22,8 +22,8 @@ def openrtc_route(request, agents):
 
 
 def test_load_plugins_imports_hook_modules_and_no_agent_entry(site: Site) -> None:
-    site.add("pkg-a", agents={"support": "pkg_a:Support"}, files={"pkg_a.py": "raise SystemExit"})
+    site.add("pkg-a", agents={"helpdesk": "pkg_a:Support"}, files={"pkg_a.py": "raise SystemExit"})
     site.add("pkg-p", plugins={"vip": "pkg_p"}, files={"pkg_p.py": ROUTER})
     loaded = load_plugins(site.entries(), Config())
-    assert [(found.name, found.state) for found in loaded.agents] == [("support", State.INSTALLED)]
+    assert [(found.name, found.state) for found in loaded.agents] == [("helpdesk", State.INSTALLED)]
     assert [found.state for found in loaded.plugins] == [State.READY]

@@ -25,13 +25,13 @@ def openrtc_agents():
 
 def probed(site: Site, source: str, timeout: float = 20.0, value: str = "pkg_a") -> list[LoadedAgent]:
     """Probe a hook module: it needs no livekit, so that its process starts at once."""
-    site.add("pkg-a", agents={"support": value}, files={"pkg_a.py": source}, summary="Of the package")
+    site.add("pkg-a", agents={"helpdesk": value}, files={"pkg_a.py": source}, summary="Of the package")
     return probe(site.entries()[0], timeout=timeout)
 
 
 def test_an_agent_that_works_is_ready_with_its_own_milliseconds(site: Site, agent_source: str) -> None:
     (found,) = probed(site, f"import time\ntime.sleep(0.05)\n{agent_source}", value="pkg_a:Support")
-    assert (found.name, found.state, found.reason) == ("support", State.READY, None)
+    assert (found.name, found.state, found.reason) == ("helpdesk", State.READY, None)
     assert 50 <= found.load_ms < 1500
     assert found.entry
     assert found.entry.summary == "Answers questions about orders."
@@ -47,7 +47,7 @@ def test_a_hook_module_is_all_its_agents(site: Site) -> None:
 
 def test_a_hook_module_without_agents_stays_one_row(site: Site) -> None:
     (found,) = probed(site, "from openrtc import hookimpl\n@hookimpl\ndef openrtc_shutdown(): ...")
-    assert (found.name, found.state) == ("support", State.READY)
+    assert (found.name, found.state) == ("helpdesk", State.READY)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_hook_module_without_agents_stays_one_row(site: Site) -> None:
 )
 def test_whatever_ends_the_process_is_a_row(site: Site, source: str, reason: str, place: str | None) -> None:
     (found,) = probed(site, source)
-    assert (found.name, found.state) == ("support", State.BROKEN)
+    assert (found.name, found.state) == ("helpdesk", State.BROKEN)
     assert reason in (found.reason or "")
     assert found.fix
     if place:
@@ -114,7 +114,7 @@ def test_a_package_that_closes_or_replaces_stdout_is_read_all_the_same(site: Sit
 
 def test_what_is_not_usable_is_not_run(site: Site) -> None:
     touched = site.work / "touched"
-    site.add("pkg-a", agents={"support": "pkg_a"}, files={"pkg_a.py": f"open({str(touched)!r}, 'w')"})
+    site.add("pkg-a", agents={"helpdesk": "pkg_a"}, files={"pkg_a.py": f"open({str(touched)!r}, 'w')"})
     (entry,) = site.entries(deny=("pkg-a",))
     (found,) = probe(entry)
     assert found.state is State.DISABLED

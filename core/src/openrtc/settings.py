@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, MutableMapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from openrtc.config import Config, Policy, RoutingSettings, SessionDefaults, WorkerSettings
 from openrtc.errors import OpenRTCError
 from openrtc.setting_kinds import Choice, Kind, Names, Number, PreferTable, Switch, Text, Url
 from openrtc.suggest import did_you_mean
-from openrtc.toml_file import TomlFile
+
+if TYPE_CHECKING:
+    from openrtc.toml_file import TomlFile
 
 FILE_NAME = "openrtc.toml"
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """One setting: where it stands in the file, its variable and its flag."""
 
     table: str
@@ -85,7 +86,7 @@ def load_config(
     source = _find_file(path, real, dotenv, folder)
     values: Values = {}
     if source:
-        values.update(_from_file(TomlFile.read(source)))
+        values.update(_from_file(source))
     values.update(_from_variables(dotenv, ".env: "))
     values.update(_from_variables(real, ""))
     values.update(_from_flags(overrides or {}))
@@ -128,7 +129,10 @@ def _find_file(
     return Path(named)
 
 
-def _from_file(file: TomlFile) -> Values:
+def _from_file(path: Path) -> Values:
+    from openrtc.toml_file import TomlFile  # costs milliseconds that only a settings file should pay
+
+    file = TomlFile.read(path)
     return {
         (setting.table, setting.key): _checked(setting, value, file.origin(setting.table, setting.key))
         for setting, value in _settings_in(file)

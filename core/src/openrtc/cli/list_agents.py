@@ -25,11 +25,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--load", action="store_true", help="import each agent, in a process of its own")
-    parser.add_argument("--strict", action="store_true", help="exit 1 if any agent is not usable")
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="exit 1 if any agent is not usable, but for those that you have switched off",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """List the agents; exit 1 with ``--strict`` when one is not usable."""
+    """List the agents; exit 1 with ``--strict`` when one is not usable and the operator has not switched it off."""
     from openrtc.cli.output import json_output, warn
 
     if args.json:
@@ -88,36 +92,29 @@ def _loaded_rows(entries: Sequence[Entry], config: Config) -> list[dict[str, Any
 
 
 def _verdict(rows: Sequence[dict[str, Any]]) -> int:
-    unusable = [f"{row['name']} ({row['state']})" for row in rows if row["state"] not in (State.READY, State.INSTALLED)]
+    accepted = (State.READY, State.INSTALLED, State.DISABLED, State.NOT_ALLOWED)
+    unusable = [f"{row['name']} ({row['state']})" for row in rows if row["state"] not in accepted]
     if unusable:
         print(f"openrtc: not usable: {', '.join(unusable)}", file=sys.stderr)
     return 1 if unusable else 0
 
 
 def _print(rows: Sequence[dict[str, Any]], entries: Sequence[Entry], loaded: bool) -> None:
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
-    from openrtc.cli.output import console, print_fixes, state_text
+    from openrtc.cli.output import console, new_table, print_fixes, state_text
 
     out = console()
     if not rows:
         out.print(Text(HOW_TO_GET_ONE))
     else:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        table.add_column("Agent", overflow="fold", style="bold")
-        table.add_column("State", no_wrap=True)
-        table.add_column("Package", overflow="fold")
-        if loaded:
-            table.add_column("ms", justify="right", no_wrap=True)
-        table.add_column("What it is", overflow="fold")
+        table = new_table("Agent", "State", "Package", *(["ms"] if loaded else []), "What it is")
         for row in rows:
             package = Text(f"{row['distribution']} {row['version']}".strip())
             ms = [Text(f"{row['load_ms']:.0f}" if row["load_ms"] else "")] if loaded else []
             table.add_row(Text(row["name"]), state_text(row["state"]), package, *ms, Text(_about(row, loaded)))
         out.print(table)
-        print_fixes(out, [(row["name"], row["fix"], row["location"]) for row in rows if row["reason"]])
+        print_fixes(out, rows)
     if problems := sum(1 for entry in entries if entry.group != AGENTS_GROUP and entry.state is State.BROKEN):
         out.print(f"\n{problems} plugin{'s' if problems > 1 else ''} cannot be used: see openrtc plugins")
 

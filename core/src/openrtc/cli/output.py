@@ -13,6 +13,7 @@ from openrtc.errors import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
     from rich.text import Text
 
 PIPE_WIDTH = 4000
@@ -27,6 +28,7 @@ STYLES = {
     "conflict": "yellow",
     "broken": "bold red",
 }
+SWITCHED_OFF = ("disabled", "not-allowed")
 
 
 @contextlib.contextmanager
@@ -65,7 +67,7 @@ def console() -> Console:
     from rich.console import Console
 
     wide = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else PIPE_WIDTH
-    return Console(width=wide, highlight=False)
+    return Console(width=wide, highlight=False, emoji=False)
 
 
 def state_text(state: str) -> Text:
@@ -81,16 +83,34 @@ def warn(lines: Iterable[str]) -> None:
         print(f"openrtc: warning: {one_line(line)}", file=sys.stderr)
 
 
-def print_fixes(out: Console, rows: Iterable[tuple[str, str | None, str | None]]) -> None:
+def new_table(*headings: str) -> Table:
+    """Return a table whose first column is bold and in which nothing is cut off."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for heading in headings:
+        table.add_column(
+            heading,
+            overflow="fold",
+            style="bold" if heading == headings[0] else "",
+            justify="right" if heading == "ms" else "left",
+            no_wrap=heading in ("State", "ms"),
+        )
+    return table
+
+
+def print_fixes(out: Console, rows: Iterable[Mapping[str, Any]]) -> None:
     """Print what mends each problem and where its cause is, unbroken, so that it can be copied.
 
     Args:
         out: Where to.
-        rows: Name, fix and location of each problem.
+        rows: Agents or plugins; what the operator has switched off is no problem.
     """
     from rich.text import Text
 
-    told = [(name, fix, location) for name, fix, location in rows if fix or location]
+    problems = [row for row in rows if row["reason"] and row["state"] not in SWITCHED_OFF]
+    told = dict.fromkeys((row["name"], row["fix"], row["location"]) for row in problems)
     if told:
         out.print("\nTo mend:")
     for name, fix, location in told:

@@ -70,26 +70,20 @@ def _row(plugin: Any, agents: list[str]) -> dict[str, Any]:
 
 
 def _print(rows: Sequence[dict[str, Any]]) -> None:
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
-    from openrtc.cli.output import console, print_fixes, state_text
+    from openrtc.cli.output import console, new_table, print_fixes, state_text
 
     out = console()
     if not rows:
         out.print(Text(NONE_INSTALLED))
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("Plugin", overflow="fold", style="bold")
-    table.add_column("State", no_wrap=True)
-    table.add_column("Version", no_wrap=True)
-    table.add_column("What it brings", overflow="fold")
+    table = new_table("Plugin", "State", "Version", "What it brings")
     for row in rows:
         about = Text(row["reason"] or "; ".join(_brings(row)))
         table.add_row(Text(row["name"]), state_text(row["state"]), Text(row["version"]), about)
     out.print(table)
-    print_fixes(out, [(row["name"], row["fix"], row["location"]) for row in rows if row["reason"]])
+    print_fixes(out, rows)
 
 
 def _brings(row: dict[str, Any]) -> list[str]:
@@ -97,4 +91,5 @@ def _brings(row: dict[str, Any]) -> list[str]:
     parts = [f"{kind}: {', '.join(row[kind])}" for kind in ("agents", "resources", "providers") if row[kind]]
     parts += ["router, asked before the built-in rules (tryfirst)" if ahead else "router" for ahead in first]
     told = ("openrtc_agents", "openrtc_resources", "openrtc_providers", "openrtc_route")
-    return parts + [f"hook: {hook}" for hook in row["hooks"] if hook not in told]
+    observed = [hook.removeprefix("openrtc_") for hook in row["hooks"] if hook not in told]
+    return parts + ([f"hooks: {', '.join(observed)}"] if observed else [])

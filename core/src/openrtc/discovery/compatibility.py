@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import operator
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from openrtc.discovery.metadata import Installed, Metadata, read_metadata
 from openrtc.setting_kinds import normalised
@@ -14,9 +15,15 @@ if TYPE_CHECKING:
 
 Versions = Mapping[str, Installed]
 
+NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
+RELEASE = r"[0-9]+(?:\.[0-9]+)*"
+PLAIN = re.compile(rf"({NAME})\s*\(?((?:\s*(?:>=|<=|<|>)\s*{RELEASE}\s*,?)*)\)?")
+CLAUSE = re.compile(rf"(>=|<=|<|>)\s*({RELEASE})")
+ONLY_EXTRA = re.compile(r"""[^;]*;\s*extra\s*==\s*["']([A-Za-z0-9._-]+)["']\s*""")
+COMPARE = {">=": operator.ge, "<=": operator.le, "<": operator.lt, ">": operator.gt}
 
-@dataclass(frozen=True, slots=True)
-class Mismatch:
+
+class Mismatch(NamedTuple):
     """A requirement that is not met, or cannot be read.
 
     Args:
@@ -40,9 +47,12 @@ def first_mismatch(metadata: Metadata, extras: tuple[str, ...], installed: Versi
 def _mismatches(
     requires: tuple[tuple[str, int], ...], extras: tuple[str, ...], installed: Versions, seen: set[tuple[str, str]]
 ) -> Iterator[Mismatch]:
+    hard = [(text, line) for text, line in requires if not _plainly_met(text, extras, installed)]
+    if not hard:
+        return
     from packaging.requirements import InvalidRequirement, Requirement
 
-    for text, line in requires:
+    for text, line in hard:
         try:
             requirement = Requirement(text)
             if not _applies(requirement, extras):
@@ -55,6 +65,27 @@ def _mismatches(
             yield mismatch
         else:
             yield from _extras_of(requirement, line, installed, seen)
+
+
+def _plainly_met(text: str, extras: tuple[str, ...], installed: Versions) -> bool:
+    """Whether a requirement of the commonest kinds is met or not asked for; packaging is slow to import.
+
+    Plain release numbers compare like tuples of integers (PEP 440); all else is left to packaging.
+    """
+    if only := ONLY_EXTRA.fullmatch(text):
+        return normalised(only[1]) not in map(normalised, extras)
+    plain = PLAIN.fullmatch(text.strip())
+    one = installed.get(normalised(plain[1])) if plain else None
+    if plain is None or one is None or not re.fullmatch(RELEASE, one.version or ""):
+        return False
+    return all(COMPARE[sign](*_padded(one.version, limit)) for sign, limit in CLAUSE.findall(plain[2]))
+
+
+def _padded(one: str, other: str) -> Iterator[list[int]]:
+    """Yield two releases as lists of integers of one length."""
+    parts = [[int(part) for part in release.split(".")] for release in (one, other)]
+    longest = max(map(len, parts))
+    return (numbers + [0] * (longest - len(numbers)) for numbers in parts)
 
 
 def _applies(requirement: Requirement, extras: tuple[str, ...]) -> bool:

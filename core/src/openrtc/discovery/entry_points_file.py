@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from openrtc.discovery.entries import AGENTS_GROUP, PLUGINS_GROUP
 from openrtc.errors import one_line
@@ -16,8 +16,7 @@ IDENTIFIER = re.compile(r"[^\W\d]\w*")
 NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
-@dataclass(frozen=True, slots=True)
-class Declaration:
+class Declaration(NamedTuple):
     """One line of one of our groups.
 
     Args:
