@@ -87,7 +87,7 @@ class ChatScreen:
         self._put(word + " ")
 
     def _put(self, text: str, style: str = "") -> None:
-        self._console.print(Text(text, style=style, end=""), soft_wrap=True)
+        self._console.print(Text(text, style=style), end="", soft_wrap=True)
         self._column += len(text)
 
     def _end_line(self) -> None:

@@ -23,6 +23,7 @@ class TypedLines:
     def __init__(self, prompt: str) -> None:
         self.on_terminal = _is_terminal(sys.stdin) and _is_terminal(sys.stdout)
         self.waiting = False
+        self._reading = False
         self._prompt = prompt
         self._pending = b""
         self._at_end = sys.stdin is None
@@ -36,7 +37,9 @@ class TypedLines:
         read = self._from_terminal if self.on_terminal else self._from_pipe
 
         def work() -> None:
+            self._reading = True
             text = read()
+            self._reading = False
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(_resolve, line, text)
 
@@ -63,6 +66,8 @@ class TypedLines:
 
     def restore(self) -> None:
         """Give the terminal back as it was, also when a line was being typed."""
+        if self.on_terminal and self._reading:
+            print()
         if self._terminal is not None:
             import termios
 

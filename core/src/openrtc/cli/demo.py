@@ -1,0 +1,57 @@
+"""`openrtc demo`: hold a conversation with every installed agent; nothing is needed for it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+
+from openrtc.cli.worker_options import (
+    add_connection_options,
+    add_session_options,
+    read_config,
+    runtime_arguments,
+)
+from openrtc.config import Config
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("--text", action="store_true", help="write instead of speaking; starts no server")
+    parser.add_argument("--agent", default="", metavar="NAME", help="call only this agent")
+    add_connection_options(parser)
+    add_session_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Hold the conversations; on a terminal, offer to go on."""
+    config = read_config(args, log_level="warning")
+    from openrtc.cli.output import console
+
+    out = console()
+    with out.status("loading the agents"):
+        from openrtc.conversation.demo import demo
+    outcome = demo(config, runtime_arguments(args), out, text=args.text, only=args.agent)
+    if outcome.agent and sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty():
+        _go_on(config, args, outcome.agent)
+    return outcome.exit_code
+
+
+def _go_on(config: Config, args: argparse.Namespace, agent: str) -> None:
+    from openrtc.cli.output import console
+    from openrtc.conversation.console import chat
+    from openrtc.errors import OpenRTCError
+
+    while True:
+        try:
+            typed = input(f"\nWhom do you want to talk to, {agent}? A name, or Enter to quit: ").strip()
+        except (EOFError, KeyboardInterrupt):
+            print()
+            return
+        if not typed:
+            return
+        try:
+            chat(replace(config, worker=replace(config.worker, port=0)), runtime_arguments(args), typed, console())
+            return
+        except OpenRTCError as error:
+            print(f"openrtc: {error}", file=sys.stderr)
