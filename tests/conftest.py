@@ -1,0 +1,86 @@
+"""Fixtures of the end-to-end tests: one server for all of them, callers, workers, a voice and ears."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.callers import CallersProcess
+from e2e.hearing import Ears
+from e2e.reporting import logs_for, show_log_on_failure
+from e2e.server_api import ServerApi
+from e2e.speech import Voice
+from e2e.worker import WorkerProcess, openrtc_worker
+from openrtc.server import LocalServer
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[LocalServer]:
+    """The real LiveKit server, on loopback addresses and free ports."""
+    with LocalServer(port=0) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def api(server: LocalServer) -> ServerApi:
+    """The server's API."""
+    return ServerApi(server.url, server.api_key, server.api_secret)
+
+
+@pytest.fixture
+def callers(server: LocalServer, tmp_path: Path) -> Iterator[CallersProcess]:
+    """A process for this test's callers."""
+    with CallersProcess(server.url, tmp_path / "callers") as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def voice() -> Iterator[Voice]:
+    """The voice in which callers speak."""
+    with Voice() as speaking:
+        yield speaking
+
+
+@pytest.fixture(scope="session")
+def ears() -> Iterator[Ears]:
+    """What recognises the answers."""
+    with Ears() as listening:
+        yield listening
+
+
+@pytest.fixture
+def start_worker(
+    api: ServerApi, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., WorkerProcess]]:
+    """Start ``openrtc start`` with options, wait until it is registered, and stop it cleanly after the test.
+
+    Arguments by name go to `WorkerProcess`. A worker that the test has already ended is left alone.
+    """
+    started: list[WorkerProcess] = []
+
+    def start(*options: str, **more: Any) -> WorkerProcess:
+        worker = openrtc_worker(api, tmp_path / f"worker-{len(started)}.log", *options, **more)
+        started.append(worker)
+        show_log_on_failure(request.node, worker)
+        return worker.wait_until_ready()
+
+    yield start
+    try:
+        for worker in started:
+            if worker.running:
+                worker.stop()
+    finally:
+        for worker in started:
+            worker.kill()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the workers' logs to the report of a failed test."""
+    report = yield
+    if report.failed:
+        report.sections.extend(logs_for(item))
+    return report
