@@ -59,6 +59,8 @@ def test_every_linked_file_is_there() -> None:
 def test_no_package_registry_host_and_no_lock_file_stands_in_the_repository() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     assert not [path for path in listed if Path(path).name in {"uv.lock", "poetry.lock", "package-lock.json"}]
-    hosts = re.compile("|".join(("pypi" + r"\.org", "pythonhosted" + r"\.org", "proxy.golang" + r"\.org", "npmjs" + r"\.")))
+    hosts = re.compile(
+        "|".join(("pypi" + r"\.org", "pythonhosted" + r"\.org", "proxy.golang" + r"\.org", "npmjs" + r"\."))
+    )
     texts = (ROOT / path for path in listed if Path(path).suffix in {".py", ".md", ".toml", ".txt", ".yaml", ".sh", ""})
     assert not [str(path) for path in texts if hosts.search(path.read_text(encoding="utf-8", errors="replace"))]
