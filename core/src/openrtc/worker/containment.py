@@ -12,7 +12,7 @@ from collections.abc import Coroutine, Generator
 from types import TracebackType
 from typing import Any, TypeVar
 
-from livekit.agents import get_job_context
+from livekit.agents import JobContext, get_job_context
 
 from openrtc.errors import one_line
 from openrtc.worker.failure import place_of
@@ -68,13 +68,20 @@ def _tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     if error is None:
         loop.default_exception_handler(context)
         return
+    if isinstance(error, AgentExit):
+        return
     task = context.get("task") or context.get("future")
     coroutine = task.get_coro() if isinstance(task, asyncio.Task) else None
     job = coroutine.job if isinstance(coroutine, _Contained) else None
-    fields = {} if job is None else {"job_id": job.job.id, **job.log_context_fields}
     said = one_line(f"{type(error).__name__}: {error}")
-    logger.error("an error that nobody handled: %s at %s; the worker goes on", said, place_of(error), extra=fields)
+    line = f"an error that nobody handled: {said} at {place_of(error)}; the worker goes on"
+    logger.error("%s", line, extra=fields_of(job))
     logger.debug("%s", context.get("message"), exc_info=error)
+
+
+def fields_of(job: JobContext | None) -> dict[str, Any]:
+    """Return the log fields of a call; none outside of calls."""
+    return {} if job is None else {"job_id": job.job.id, **job.log_context_fields}
 
 
 def _contained_task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> asyncio.Task[Any]:
@@ -99,14 +106,20 @@ class _Contained(Coroutine[Any, Any, Any]):
         try:
             return self._inner.send(value)
         except (SystemExit, KeyboardInterrupt) as error:
-            raise AgentExit(f"{error!r} was raised in a call") from error
+            raise self._contain(error) from error
 
     def throw(self, typ: Any, val: Any = None, tb: TracebackType | None = None) -> Any:
         # The form with three arguments is deprecated, and asyncio passes an instance.
         try:
             return self._inner.throw(typ) if val is None and tb is None else self._inner.throw(typ, val, tb)
         except (SystemExit, KeyboardInterrupt) as error:
-            raise AgentExit(f"{error!r} was raised in a call") from error
+            raise self._contain(error) from error
+
+    def _contain(self, error: BaseException) -> AgentExit:
+        # Told now: asyncio tells of a task's error only when the task is collected, which may be never.
+        said = f"a task raised {error!r} at {place_of(error)}; that task is ended, the worker goes on"
+        logger.error("%s", said, extra=fields_of(self.job))
+        return AgentExit(f"{error!r} was raised in a task")
 
     def close(self) -> None:
         self._inner.close()

@@ -1,0 +1,158 @@
+"""Many calls side by side in one process: bursts, fifty sessions, resources loaded once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from e2e.callers import CallersProcess
+from e2e.packages import Package
+from e2e.server_api import Dispatch, ServerApi
+from e2e.tone_agents import TONE_AGENTS
+from e2e.worker import WorkerProcess
+
+StartWorker = Callable[..., WorkerProcess]
+
+THREE_THAT_SHARE = [
+    Package(
+        name=f"sharer-{name}",
+        modules={
+            f"sharer_{name}.py": f"""
+                import os
+                from livekit.agents import Agent
+                from openrtc import AgentSpec
+
+                class Sharer(Agent):
+                    def __init__(self, index):
+                        super().__init__(instructions="x")
+                        self.index = index
+
+                    async def on_enter(self):
+                        with open(os.environ["SEEN"], "a") as file:
+                            file.write(f"{{os.getpid()}} {{id(self.index)}} {{self.index}}\\n")
+
+                def build(call):
+                    return Sharer(call.resources["shared.index"])
+
+                agent = AgentSpec(agent=build, resources=["shared.index"])
+            """
+        },
+        agents={name: f"sharer_{name}:agent"},
+    )
+    for name in ("one", "two", "three")
+]
+INDEX = Package(
+    name="shared-index",
+    modules={
+        "shared_index.py": """
+            import os
+            import time
+            from openrtc import ResourceSpec, hookimpl
+
+            def load():
+                with open(os.environ["LOADED"], "a") as file:
+                    file.write(f"{os.getpid()}\\n")
+                time.sleep(0.2)
+                return "index"
+
+            def fail():
+                raise OSError("the disk is gone")
+
+            @hookimpl
+            def openrtc_resources():
+                return [ResourceSpec(key="shared.index", load=load), ResourceSpec(key="broken.index", load=fail)]
+        """
+    },
+    plugins={"index": "shared_index"},
+)
+IN_NEED = Package(
+    name="in-need",
+    modules={
+        "in_need.py": """
+            from livekit.agents import Agent
+            from openrtc import AgentSpec
+
+            agent = AgentSpec(agent=lambda: Agent(instructions="x"), resources=["broken.index"])
+        """
+    },
+    agents={"needy": "in_need:agent"},
+)
+
+
+def wait_for_agents(api: ServerApi, rooms: list[str], timeout: float = 40.0) -> dict[str, list[str]]:
+    until = time.monotonic() + timeout
+    found = api.agents_in(rooms)
+    while not all(found.values()) and time.monotonic() < until:
+        time.sleep(0.3)
+        found = api.agents_in(rooms)
+    return found
+
+
+def test_twelve_simultaneous_dispatches_give_twelve_agents(
+    start_worker: StartWorker, api: ServerApi, tmp_path: Path
+) -> None:
+    folders = [TONE_AGENTS.install_into(tmp_path / "packages")]
+    worker = start_worker("--allow", "tone-agents", "--agent-name", "burst", "--max-sessions", "12", folders=folders)
+    rooms = [f"alpha-burst-{number}" for number in range(12)]
+    api.dispatch_all([Dispatch(room=room, agent_name="burst") for room in rooms])
+    found = wait_for_agents(api, rooms)
+    assert {room: len(agents) for room, agents in found.items()} == dict.fromkeys(rooms, 1)
+    api.dispatch("alpha-one-too-many", "burst")
+    time.sleep(2.0)
+    assert api.agents_in(["alpha-one-too-many"]) == {"alpha-one-too-many": []}
+    for room in rooms:
+        api.delete_room(room)
+    assert not worker.children()
+
+
+def test_a_resource_is_loaded_once_for_three_packages_and_twelve_calls(
+    start_worker: StartWorker, api: ServerApi, tmp_path: Path
+) -> None:
+    folder = tmp_path / "packages"
+    for package in [*THREE_THAT_SHARE, INDEX, IN_NEED]:
+        package.install_into(folder)
+    seen, loaded = tmp_path / "seen", tmp_path / "loaded"
+    names = ",".join(package.name for package in [*THREE_THAT_SHARE, INDEX, IN_NEED])
+    variables = {"SEEN": str(seen), "LOADED": str(loaded)}
+    worker = start_worker("--allow", names, folders=[folder], variables=variables)
+    assert loaded.read_text().split() == [str(worker.pid)], "loaded before the worker takes jobs"
+    rooms = [f"{name}-{number}" for name in ("one", "two", "three") for number in range(4)]
+    for room in [*rooms, "needy-1"]:
+        api.create_room(room)
+    assert all(wait_for_agents(api, rooms).values())
+    assert loaded.read_text().split() == [str(worker.pid)]
+    lines = seen.read_text().splitlines()
+    assert len(lines) == 12
+    assert len(set(lines)) == 1, "one process, one object"
+    (record,) = worker.records("resource 'shared.index' of shared-index loaded in ")
+    assert " ms, " in record["message"]
+    (failed,) = worker.records("agent 'needy' cannot serve")
+    assert "shared-index" in failed["message"] and "the disk is gone" in failed["message"]
+    assert api.agents_in(["needy-1"]) == {"needy-1": []}
+    for room in [*rooms, "needy-1"]:
+        api.delete_room(room)
+
+
+def test_fifty_sessions_share_one_process_and_five_of_them_talk_in_turn(
+    start_worker: StartWorker, api: ServerApi, callers: CallersProcess, tmp_path: Path
+) -> None:
+    folders = [TONE_AGENTS.install_into(tmp_path / "packages")]
+    worker = start_worker("--allow", "tone-agents", "--agent-name", "fifty", "--max-sessions", "50", folders=folders)
+    rooms = [f"alpha-fifty-{number}" for number in range(50)]
+    api.dispatch_all([Dispatch(room=room, agent_name="fifty") for room in rooms[:45]])
+    assert all(len(agents) == 1 for agents in wait_for_agents(api, rooms[:45]).values())
+    answered = []
+    for room in rooms[45:]:
+        wish = Dispatch(room=room, agent_name="fifty")
+        caller = callers.join(room, api.token(room, "ann", agents=[wish]))
+        answered.append(caller.wait_for_answer(0.0))
+    assert all(answered)
+    assert all(len(agents) == 1 for agents in api.agents_in(rooms).values()), "none of the others was lost"
+    assert not worker.children()
+    assert psutil.Process(worker.pid).num_threads() < 200
+    callers.close()
+    for room in rooms:
+        api.delete_room(room)
