@@ -68,7 +68,7 @@ def _tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     if error is None:
         loop.default_exception_handler(context)
         return
-    if isinstance(error, AgentExit):
+    if isinstance(error, AgentExit | asyncio.CancelledError):
         return
     task = context.get("task") or context.get("future")
     coroutine = task.get_coro() if isinstance(task, asyncio.Task) else None

@@ -17,6 +17,10 @@ CLOSE_SECONDS = 90.0
 gives the entrypoint 15 s and closing the session 60 s."""
 
 
+ALONE_SECONDS = 5.0
+"""How long the agent of a room that was made anew by mistake waits for somebody to come."""
+
+
 class CoroutineJob:
     """One job as a task; it has the interface of livekit-agents' job executors.
 
@@ -24,9 +28,16 @@ class CoroutineJob:
         server: The server that the job belongs to.
         info: The job.
         userdata: Initial contents of ``JobProcess.userdata``.
+        made_anew: Told the id of a room that was made anew by this job's joining.
     """
 
-    def __init__(self, server: PooledAgentServer, info: RunningJobInfo, userdata: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        server: PooledAgentServer,
+        info: RunningJobInfo,
+        userdata: Mapping[str, Any],
+        made_anew: Callable[[str], None],
+    ) -> None:
         self._info = info
         self._failed = False
         self._server = server
@@ -39,6 +50,7 @@ class CoroutineJob:
             session_end_seconds=server.session_end_seconds,
             inference=server.inference_executor,
             userdata=userdata,
+            made_anew=made_anew,
         )
         self.task = asyncio.create_task(self._lifecycle.run(info), name=f"job-{info.job.id}")
 
@@ -78,6 +90,11 @@ class CoroutineJob:
         await asyncio.wait({self.task}, timeout=self._server.pool.close_seconds)
         if not self.task.done():
             await cancel_and_wait(self.task)
+
+    def leave_if_alone(self) -> None:
+        """Shut the job down when only agents are in its room."""
+        if self._lifecycle.is_alone():
+            self._lifecycle.request_shutdown("nobody but agents came to the room")
 
     async def _enter(self, context: JobContext) -> None:
         try:
@@ -132,7 +149,7 @@ class CoroutinePool(utils.EventEmitter[str]):
     async def launch_job(self, info: RunningJobInfo) -> None:
         """Start a job as a task of this loop."""
         info.launched_at = time.time()
-        job = CoroutineJob(self._server, info, self._userdata)
+        job = CoroutineJob(self._server, info, self._userdata, self._watch_room)
         self._jobs.append(job)
         job.task.add_done_callback(lambda _: self._closed(job))
         self.emit("process_job_launched", job)
@@ -141,6 +158,15 @@ class CoroutinePool(utils.EventEmitter[str]):
         """Shut all jobs down and wait until the rooms are left."""
         await asyncio.gather(*(job.aclose() for job in list(self._jobs)), return_exceptions=True)
         await wait_until_left(min(self.close_seconds, CLOSE_SECONDS))
+
+    def _watch_room(self, sid: str) -> None:
+        # A room that an agent made anew by joining too late gets an agent by automatic dispatch; nobody may ever come.
+        asyncio.get_running_loop().call_later(ALONE_SECONDS, self._empty_room, sid)
+
+    def _empty_room(self, sid: str) -> None:
+        for job in self._jobs:
+            if job.running_job and job.running_job.job.room.sid == sid:
+                job.leave_if_alone()
 
     def _closed(self, job: CoroutineJob) -> None:
         self._jobs.remove(job)

@@ -14,6 +14,7 @@ from livekit.protocol import agent as proto
 from openrtc.call import Call
 from openrtc.config import Config
 from openrtc.errors import OpenRTCError
+from openrtc.plugins.loaded import LoadedAgent
 from openrtc.routing.decision import Decision
 from openrtc.routing.request import RouteRequest
 from openrtc.worker.containment import contain_exits
@@ -148,18 +149,25 @@ async def run_call(context: JobContext) -> None:
         "distribution": loaded.entry.distribution if loaded.entry else "",
     }
     try:
-        if loaded.spec is None:
-            raise OpenRTCError(f"agent {name!r} is {loaded.state}: {loaded.reason}", fix=loaded.fix)
-        if loaded.spec.entrypoint is not None:
-            _runtime.served += 1
-            await loaded.spec.entrypoint(context)
-        else:
-            await run_session(context, loaded.spec, call, _runtime)
+        await _hold(context, loaded, call, _runtime)
     except (asyncio.CancelledError, CallFailed):
         raise
+    except RoomGone as gone:
+        logger.warning("%s", gone)
+        context.shutdown(str(gone))
     except BaseException as error:  # an agent's sys.exit() must not end the other calls
         report_failure(call, error)
         raise CallFailed(f"agent {name!r} failed") from error
+
+
+async def _hold(context: JobContext, loaded: LoadedAgent, call: Call, runtime: Runtime) -> None:
+    if loaded.spec is None:
+        raise OpenRTCError(f"agent {loaded.name!r} is {loaded.state}: {loaded.reason}", fix=loaded.fix)
+    if loaded.spec.entrypoint is not None:
+        runtime.served += 1
+        await loaded.spec.entrypoint(context)
+    else:
+        await run_session(context, loaded.spec, call, runtime)
 
 
 async def _decision_of(context: JobContext, request: RouteRequest) -> Decision:

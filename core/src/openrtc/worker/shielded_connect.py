@@ -3,14 +3,15 @@
 A cancelled ``rtc.Room.connect`` drops the native library's answer; the library then panics and ends the whole process
 about 15 seconds later. livekit-agents itself cancels it, for example when a room is deleted while an agent joins.
 
-The native library goes on trying to join such a room, and the LiveKit server makes a room anew for whoever joins it: the
-agent would sit there alone.
+The native library goes on trying to join such a room, and the LiveKit server makes a room anew for whoever joins: the
+agent would sit there alone, with another one that automatic dispatch sends to the new room.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from livekit import rtc
@@ -27,12 +28,13 @@ class RoomGone(RuntimeError):
     """The room of a job was deleted while the agent joined it."""
 
 
-def shield_connect(room: rtc.Room, sid: str) -> None:
+def shield_connect(room: rtc.Room, sid: str, made_anew: Callable[[str], None]) -> None:
     """Let ``room.connect`` finish in the background when its caller is cancelled, and leave the room then.
 
     Args:
         room: A room that is not connected yet.
         sid: The server's id of the room that is to be joined; empty when it is not known.
+        made_anew: Told the id of a room that was made anew by this connect.
     """
     connect = room.connect
 
@@ -41,13 +43,23 @@ def shield_connect(room: rtc.Room, sid: str) -> None:
         try:
             await asyncio.shield(attempt)
         except asyncio.CancelledError:
-            task = asyncio.create_task(_leave_when_connected(room, attempt), name="leave-cancelled-room")
+            task = asyncio.create_task(leave_when_connected(attempt), name="leave-cancelled-room")
             _leaving.add(task)
             task.add_done_callback(_leaving.discard)
             raise
-        if await _was_made_anew(room, sid):
+        if other := await _other_room(room, sid):
+            made_anew(other)
             await room.disconnect()
             raise RoomGone("the room was deleted while the agent joined")
+
+    async def leave_when_connected(attempt: asyncio.Future[None]) -> None:
+        try:
+            await attempt
+            if other := await _other_room(room, sid):
+                made_anew(other)
+            await room.disconnect()
+        except Exception as error:
+            logger.debug("a cancelled connect ended with: %s", error)
 
     room.connect = shielded  # type: ignore[method-assign]
 
@@ -62,18 +74,12 @@ async def wait_until_left(limit: float) -> None:
         await asyncio.wait(set(_leaving), timeout=limit)
 
 
-async def _leave_when_connected(room: rtc.Room, attempt: asyncio.Future[None]) -> None:
-    try:
-        await attempt
-        await room.disconnect()
-    except Exception as error:
-        logger.debug("a cancelled connect ended with: %s", error)
-
-
-async def _was_made_anew(room: rtc.Room, sid: str) -> bool:
+async def _other_room(room: rtc.Room, sid: str) -> str | None:
+    """Return the id of the room that was joined, when it is not ``sid``."""
     if not sid:
-        return False
+        return None
     try:
-        return await asyncio.wait_for(room.sid, SID_SECONDS) != sid
+        joined = await asyncio.wait_for(room.sid, SID_SECONDS)
     except TimeoutError:
-        return False
+        return None
+    return joined if joined != sid else None

@@ -13,6 +13,7 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from livekit import rtc
 from livekit.agents import AgentServer, JobContext, JobExecutorType, JobProcess, utils
 from livekit.agents.ipc import proto
 from livekit.agents.ipc.job_executor import JobExecutor, JobStatus
@@ -142,6 +143,7 @@ class JobLifecycle(_JobProc):
         session_end_seconds: How long that may take.
         inference: The server's inference executor, if any.
         userdata: Initial contents of ``JobProcess.userdata``.
+        made_anew: Told the id of a room that did not exist any more and was made anew by this job's joining.
     """
 
     def __init__(
@@ -152,7 +154,9 @@ class JobLifecycle(_JobProc):
         session_end_seconds: float,
         inference: Any,
         userdata: Mapping[str, Any],
+        made_anew: Callable[[str], None],
     ) -> None:
+        self._made_anew = made_anew
         super().__init__(
             lambda process: None,
             entrypoint,
@@ -179,10 +183,15 @@ class JobLifecycle(_JobProc):
         if not self._messages.closed:
             self._messages.send_nowait(proto.ShutdownRequest(reason=reason))
 
+    def is_alone(self) -> bool:
+        """Whether only agents are in the job's room."""
+        people = self._room.remote_participants.values()
+        return all(person.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT for person in people)
+
     def _start_job(self, msg: proto.StartJobRequest) -> None:
         super()._start_job(msg)
         if not msg.running_job.fake_job:
-            shield_connect(self._room, msg.running_job.job.room.sid)
+            shield_connect(self._room, msg.running_job.job.room.sid, self._made_anew)
 
 
 class _NobodyListening:
