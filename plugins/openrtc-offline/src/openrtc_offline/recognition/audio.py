@@ -1,0 +1,34 @@
+"""Makes speech alike before it is recognised: one loudness, a little noise, silence around it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+SAMPLE_RATE = 16_000
+LOUDNESS = 3000.0
+NOISE = 80.0
+MARGIN = 0.2
+"""Seconds of near silence before and after the speech."""
+
+Samples = NDArray[np.int16]
+
+
+def level(pcm: bytes) -> Samples:
+    """Return 16 kHz mono PCM16 at an even loudness, with faint noise.
+
+    Synthetic speech holds digital silence and empty bands, whose logarithm is far off anything that the acoustic
+    model was trained on; noise 31 dB below the speech takes most of the errors away.
+    """
+    samples = np.frombuffer(pcm[: len(pcm) // 2 * 2], dtype=np.int16).astype(np.float64)
+    margin = np.zeros(int(MARGIN * SAMPLE_RATE))
+    padded = np.concatenate([margin, samples * _gain(samples), margin])
+    noise = np.random.default_rng(0).normal(0.0, NOISE, len(padded))
+    return np.clip(padded + noise, -32768, 32767).astype(np.int16)
+
+
+def _gain(samples: NDArray[np.float64]) -> float:
+    loud = samples[np.abs(samples) > max(50.0, 0.02 * float(np.abs(samples).max(initial=0.0)))]
+    if not len(loud):
+        return 1.0
+    return min(20.0, LOUDNESS / float(np.sqrt(np.mean(loud**2))))

@@ -1,0 +1,96 @@
+"""The recogniser itself: one acoustic model, and for each vocabulary a language model of its own."""
+
+from __future__ import annotations
+
+import math
+import re
+import tempfile
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+from pocketsphinx import Decoder  # type: ignore[import-untyped]
+
+from openrtc_offline.recognition.audio import SAMPLE_RATE, level
+from openrtc_offline.recognition.everyday import EverydayEnglish
+from openrtc_offline.recognition.language_model import TrigramModel
+from openrtc_offline.recognition.pronunciation import pronounce
+from openrtc_offline.recognition.sentences import sentences
+from openrtc_offline.recognition.vocabulary import Vocabulary
+
+KEPT_VOCABULARIES = 8
+# Wider beams and a lighter language model than usual: with an agent's own vocabulary the search stays small, and
+# synthetic voices sound unlike the acoustic model's speakers.
+SEARCH = {"beam": 1e-60, "wbeam": 1e-40, "pbeam": 1e-60, "lw": 5.5}
+FILLERS = {"hmm", "mm", "mhm", "uh", "um", "uh-huh", "huh", "ah", "oh"}
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What was recognised.
+
+    Args:
+        text: The words; empty when nothing was understood.
+        confidence: From 0 to 1.
+    """
+
+    text: str
+    confidence: float
+
+
+class Recognizer:
+    """Recognises speech with the language model of the vocabulary that is asked for. Blocking; one call at a time."""
+
+    def __init__(self) -> None:
+        self._decoder = Decoder(samprate=SAMPLE_RATE, lm=None, loglevel="FATAL", **SEARCH)
+        self._everyday = EverydayEnglish(self._decoder)
+        self._loaded: OrderedDict[str, None] = OrderedDict()
+
+    def knows(self, key: str) -> bool:
+        """Whether the language model of this vocabulary is loaded."""
+        return key in self._loaded
+
+    def learn(self, vocabulary: Vocabulary) -> None:
+        """Load the language model of a vocabulary; the one used longest ago makes room."""
+        spoken = self._speakable(vocabulary)
+        model = TrigramModel(spoken, self._everyday.around({word for said, _ in spoken for word in said.split()}))
+        with tempfile.TemporaryDirectory(prefix="openrtc-") as folder:
+            path = Path(folder, "caller.arpa")
+            path.write_text(model.to_arpa(), encoding="ascii")
+            self._decoder.add_lm_file(vocabulary.key, str(path))
+        self._loaded[vocabulary.key] = None
+        if len(self._loaded) > KEPT_VOCABULARIES:
+            self._decoder.remove_search(self._loaded.popitem(last=False)[0])
+
+    def recognize(self, pcm: bytes, key: str) -> Heard:
+        """Return what is said in 16 kHz mono PCM16."""
+        self._loaded.move_to_end(key)
+        self._decoder.activate_search(key)
+        # Forgets the noise and loudness of the caller before: one child serves many.
+        self._decoder.start_stream()
+        self._decoder.start_utt()
+        self._decoder.process_raw(level(pcm).tobytes(), full_utt=True)
+        self._decoder.end_utt()
+        hypothesis = self._decoder.hyp()
+        text = _plain(hypothesis.hypstr) if hypothesis is not None else ""
+        return Heard(text, self._confidence()) if set(text.split()) - FILLERS else Heard("", 0.0)
+
+    def _confidence(self) -> float:
+        words = [s for s in self._decoder.seg() if s.word[0] not in "<[+"]
+        if not words:
+            return 0.0
+        mean = sum(math.log(max(s.prob, 1e-12)) for s in words) / len(words)
+        return math.exp(mean)
+
+    def _speakable(self, vocabulary: Vocabulary) -> list[tuple[str, float]]:
+        spoken = list(sentences(vocabulary))
+        unknown = {word for sentence, _ in spoken for word in sentence.split() if not self._decoder.lookup_word(word)}
+        for word in unknown:
+            if phones := pronounce(word, self._decoder.lookup_word):
+                self._decoder.add_word(word, phones, False)
+        return spoken
+
+
+def _plain(hypothesis: str) -> str:
+    words = (re.sub(r"\(\d+\)$", "", word) for word in hypothesis.split())
+    return " ".join(word for word in words if word[0] not in "<[+")

@@ -1,0 +1,99 @@
+"""`RuleLLM`: a language model without a model. It calls the agent's own tools by rules and speaks their results."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import date
+from typing import Any
+
+from livekit.agents import llm, utils
+from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, NOT_GIVEN, APIConnectOptions, NotGivenOr
+
+from openrtc_offline.rules.conversation import CallTool, Conversation, Say, Turn
+from openrtc_offline.toolbox import split_identifier, views
+
+
+class RuleLLM(llm.LLM[str]):
+    """Chooses among the agent's function tools by their names and docstrings, and fills their arguments.
+
+    Args:
+        name: The agent's name; it names itself so in greetings.
+    """
+
+    def __init__(self, name: str = "assistant") -> None:
+        super().__init__()
+        self._name = split_identifier(name) or "assistant"
+
+    @property
+    def model(self) -> str:
+        """Name of the model."""
+        return "rules"
+
+    @property
+    def provider(self) -> str:
+        """Name of the provider."""
+        return "offline"
+
+    def chat(
+        self,
+        *,
+        chat_ctx: llm.ChatContext,
+        tools: list[llm.Tool] | None = None,
+        conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS,
+        parallel_tool_calls: NotGivenOr[bool] = NOT_GIVEN,
+        tool_choice: NotGivenOr[llm.ToolChoice] = NOT_GIVEN,
+        extra_kwargs: NotGivenOr[dict[str, Any]] = NOT_GIVEN,
+    ) -> llm.LLMStream:
+        """Return the next reply or tool call as a stream of words."""
+        conversation = Conversation(
+            name=_current_name(chat_ctx) or self._name,
+            tools=views(tools or ()),
+            turns=turns_of(chat_ctx),
+            today=date.today(),
+            tool_choice=_choice(tool_choice),
+        )
+        return _RuleStream(self, conversation, chat_ctx=chat_ctx, tools=tools or [], conn_options=conn_options)
+
+
+class _RuleStream(llm.LLMStream):
+    def __init__(self, model: RuleLLM, conversation: Conversation, **options: Any) -> None:
+        super().__init__(model, **options)
+        self._conversation = conversation
+
+    async def _run(self) -> None:
+        request_id = utils.shortuuid("rules_")
+        for delta in _deltas(self._conversation.next_step()):
+            self._event_ch.send_nowait(llm.ChatChunk(id=request_id, delta=delta))
+
+
+def turns_of(chat_ctx: llm.ChatContext) -> tuple[Turn, ...]:
+    """Return what was said and what tools returned; of system messages only those for the next reply."""
+    turns: list[Turn] = []
+    for item in chat_ctx.items:
+        if item.type == "message" and item.role in ("user", "assistant"):
+            turns.append(Turn(item.role, item.text_content or ""))
+        elif item.type == "message" and not item.id.startswith("lk."):
+            turns.append(Turn("instructions", item.text_content or ""))
+        elif item.type == "function_call_output":
+            turns.append(Turn("output", item.output, item.is_error))
+    return tuple(turn for turn in turns if turn.text or turn.role == "output")
+
+
+def _deltas(step: Say | CallTool) -> list[llm.ChoiceDelta]:
+    if isinstance(step, Say):
+        return [llm.ChoiceDelta(role="assistant", content=word) for word in re.findall(r"\s*\S+", step.text)]
+    call = llm.FunctionToolCall(name=step.name, arguments=json.dumps(step.arguments), call_id=utils.shortuuid("call_"))
+    return [llm.ChoiceDelta(role="assistant", tool_calls=[call])]
+
+
+def _choice(tool_choice: NotGivenOr[llm.ToolChoice]) -> str:
+    if isinstance(tool_choice, dict):
+        return str(tool_choice["function"]["name"])
+    return tool_choice if isinstance(tool_choice, str) else "auto"
+
+
+def _current_name(chat_ctx: llm.ChatContext) -> str | None:
+    """Return the name of the agent that took over; None for the first one."""
+    handoffs = [item for item in chat_ctx.items if item.type == "agent_handoff" and item.old_agent_id]
+    return split_identifier(handoffs[-1].new_agent_id) if handoffs else None

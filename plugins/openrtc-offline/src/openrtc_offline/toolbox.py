@@ -1,0 +1,138 @@
+"""An agent's function tools as plain values: what each is called, what it does, what it wants to know."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+SCALARS = ("integer", "number", "boolean", "string")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One argument of a tool.
+
+    Args:
+        name: As the tool's author wrote it.
+        kind: JSON type: ``string``, ``integer``, ``number``, ``boolean`` or ``array`` (of strings).
+        required: Whether the tool cannot be called without it.
+        description: What the docstring says of it.
+        choices: The only values that it takes; empty when it takes any.
+        format: JSON schema format, such as ``date`` or ``time``.
+    """
+
+    name: str
+    kind: str = "string"
+    required: bool = True
+    description: str = ""
+    choices: tuple[Any, ...] = ()
+    format: str = ""
+
+    @property
+    def spoken_name(self) -> str:
+        """The name as one says it: ``order_id`` is ``order id``."""
+        return split_identifier(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolView:
+    """One function tool.
+
+    Args:
+        name: Name of the function.
+        description: Its docstring without the section about the arguments.
+        parameters: Its arguments in the order of the signature.
+    """
+
+    name: str
+    description: str = ""
+    parameters: tuple[Parameter, ...] = ()
+
+    @property
+    def spoken_name(self) -> str:
+        """The name as one says it: ``book_table`` is ``book table``."""
+        return split_identifier(self.name)
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of the description, without its full stop; the spoken name when there is none."""
+        first = re.split(r"(?<=[.!?])\s|\n\s*\n", self.description.strip(), maxsplit=1)[0]
+        return " ".join(first.split()).rstrip(".") or self.spoken_name
+
+
+def split_identifier(name: str) -> str:
+    """Return ``name`` as lower-case words: ``getOrderStatus`` and ``get_order_status`` are ``get order status``."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Za-z])(?=\d)", " ", name)
+    return " ".join(re.findall(r"[A-Za-z0-9]+", spaced)).lower()
+
+
+def views(tools: Iterable[Any]) -> tuple[ToolView, ...]:
+    """Return the function tools among ``tools``, looking into toolsets; provider tools are left out."""
+    found: list[ToolView] = []
+    for tool in tools:
+        if hasattr(tool, "tools"):
+            found.extend(views(tool.tools))
+        elif (view := _view(tool)) is not None:
+            found.append(view)
+    return tuple(found)
+
+
+def _view(tool: Any) -> ToolView | None:
+    info = getattr(tool, "info", None)
+    if info is None:
+        return None
+    raw = getattr(info, "raw_schema", None)
+    if raw is not None:
+        return ToolView(info.name, _clean(raw.get("description")), _parameters(raw.get("parameters") or {}))
+    return ToolView(info.name, _clean(info.description), _parameters(_signature_schema(tool)))
+
+
+def _signature_schema(tool: Any) -> Mapping[str, Any]:
+    from livekit.agents.llm.utils import function_arguments_to_pydantic_model
+
+    return function_arguments_to_pydantic_model(tool).model_json_schema()
+
+
+def _clean(description: str | None) -> str:
+    text = re.split(r"\n\s*(?:Args|Arguments|Parameters|Returns|Raises)\s*:", description or "", maxsplit=1)[0]
+    return re.split(r"\n\s*:(?:param|return|type)", text, maxsplit=1)[0].strip()
+
+
+def _parameters(schema: Mapping[str, Any]) -> tuple[Parameter, ...]:
+    required = set(schema.get("required") or ())
+    definitions = schema.get("$defs") or {}
+    properties = schema.get("properties") or {}
+    return tuple(_parameter(name, value, name in required, definitions) for name, value in properties.items())
+
+
+def _parameter(name: str, schema: Mapping[str, Any], required: bool, definitions: Mapping[str, Any]) -> Parameter:
+    resolved = _resolve(schema, definitions)
+    choices = tuple(resolved["enum"]) if "enum" in resolved else (resolved["const"],) if "const" in resolved else ()
+    kind = resolved.get("type") or _kind_of(choices)
+    return Parameter(
+        name=name,
+        kind=kind if isinstance(kind, str) else next((k for k in kind if k != "null"), "string"),
+        required=required,
+        description=schema.get("description") or "",
+        choices=tuple(choice for choice in choices if choice is not None),
+        format=resolved.get("format") or "",
+    )
+
+
+def _resolve(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
+    for _ in range(8):
+        options = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf")
+        if "$ref" in schema:
+            schema = definitions.get(schema["$ref"].rsplit("/", 1)[-1], {})
+        elif options:
+            schema = next((option for option in options if option.get("type") != "null"), {})
+        else:
+            break
+    return schema
+
+
+def _kind_of(choices: tuple[Any, ...]) -> str:
+    kinds = {bool: "boolean", int: "integer", float: "number"}
+    return kinds.get(type(choices[0]), "string") if choices else "string"
