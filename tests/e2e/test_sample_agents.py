@@ -1,0 +1,192 @@
+"""A spoken call to each sample agent: the question is asked aloud, its tool's result is heard, and nobody else is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import pytest
+
+from e2e.callers import Caller, CallersProcess
+from e2e.energy import sounding
+from e2e.hearing import Ears
+from e2e.reporting import show_log_on_failure
+from e2e.server_api import ServerApi
+from e2e.speech import Voice
+from e2e.worker import WorkerProcess, openrtc_worker
+
+DESK = "sample-desk"
+PACKAGES = ("my-support-agent", "my-sales-agent", "dispatch-desk", "my-vip-router", "openrtc-offline")
+SLOWEST_ANSWER = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conversation:
+    """One call.
+
+    Args:
+        agent: Who must answer.
+        name: The name that the caller sees.
+        room: Name of the room.
+        metadata: What the dispatch carries.
+        greets: Whether the agent speaks first.
+        question: What the caller says.
+        answer: What the agent must say.
+    """
+
+    agent: str
+    name: str
+    room: str
+    metadata: dict[str, str]
+    greets: bool
+    question: str
+    answer: str
+
+
+CONVERSATIONS = (
+    Conversation(
+        agent="support",
+        name="support",
+        room="sample-1",
+        metadata={"agent": "support"},
+        greets=False,
+        question="Where is my order number seven?",
+        answer="Order number 7 is on the truck, and arrives on Friday.",
+    ),
+    Conversation(
+        agent="sales",
+        name="Sales",
+        room="sample-2",
+        metadata={"agent": "sales"},
+        greets=True,
+        question="Please book a demonstration on Tuesday.",
+        answer="Your demonstration is booked for Tuesday at two in the afternoon.",
+    ),
+    Conversation(
+        agent="dispatcher",
+        name="Tim",
+        room="sample-3",
+        metadata={"agent": "dispatcher"},
+        greets=True,
+        question="What is the route to the airport?",
+        answer="Take the north road, and turn left after the bridge.",
+    ),
+    Conversation(
+        agent="driver",
+        name="Chris",
+        room="driver-4",
+        metadata={},
+        greets=True,
+        question="What is your load?",
+        answer="I carry twenty boxes of apples.",
+    ),
+    Conversation(
+        agent="sales",
+        name="Sales",
+        room="vip-5",
+        metadata={"tier": "gold"},
+        greets=True,
+        question="What are the prices?",
+        answer="The small plan costs ten dollars, and the large plan costs thirty dollars a month.",
+    ),
+)
+# Every other thing that a sample agent may say: a right answer must fit better than all of them.
+WRONG_ANSWERS = (
+    "Order number 5 was delivered yesterday, and your neighbor has it.",
+    "Order number 3 is still in our warehouse, and leaves tomorrow morning.",
+    "We are open every day from nine in the morning until six in the evening.",
+    "Put the green label on the box, and take it to any post office.",
+    "Your demonstration is booked for Monday at two in the afternoon.",
+    "Your demonstration is booked for Friday at two in the afternoon.",
+    "The free trial has every feature, and ends after two weeks.",
+    "The red truck is free, and waits at the harbor.",
+    "Follow the river for nine miles, and stop at the yellow gate.",
+    "I am on the river road, four miles from the harbor.",
+    "My tank is half full.",
+    "Hello, this is the sales desk.",
+    "Hello, this is Tim at the dispatch desk.",
+    "Hello, this is Chris in the blue truck.",
+)
+
+
+@pytest.fixture(scope="module")
+def all_agents(
+    api: ServerApi, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[WorkerProcess]:
+    log = tmp_path_factory.mktemp("sample-agents") / "worker.log"
+    options = ["--offline", "--agent-name", DESK, "--allow", ",".join(PACKAGES)]
+    with openrtc_worker(api, log, *options) as running:
+        show_log_on_failure(request.node, running)
+        yield running.wait_until_ready()
+        running.stop()
+
+
+def call(api: ServerApi, callers: CallersProcess, conversation: Conversation, name: str, *, desk: str = DESK) -> Caller:
+    """Join, let the agent come, and listen to its greeting."""
+    caller = callers.join(name, api.token(conversation.room, name))
+    api.dispatch(conversation.room, desk, json.dumps(conversation.metadata))
+    agent = caller.wait_for_agent()
+    assert agent["identity"].startswith(f"{conversation.agent}-")
+    assert agent["name"] == conversation.name
+    assert agent["attributes"]["lk.agent.name"] == conversation.agent
+    caller.wait_for("track_subscribed", identity=agent["identity"])
+    if conversation.greets:
+        assert caller.wait_for_answer(agent["at"]) is not None, "no greeting was heard"
+    return caller
+
+
+def ask(caller: Caller, conversation: Conversation, voice: Voice, ears: Ears) -> None:
+    """Ask the question; the answer must be heard after it, in full, from the one agent in the room."""
+    asked = caller.say(voice.say(conversation.question))
+    answer = caller.wait_for_answer(asked.ended, quiet=1.2, timeout=SLOWEST_ANSWER)
+    assert answer is not None, "no answer was heard"
+    (recording,) = caller.recordings()
+    assert recording.identity.startswith(f"{conversation.agent}-")
+    assert sounding(recording.between(asked.began, asked.ended), at_least=0.1) == [], "the agent spoke too early"
+    sound = recording.between(asked.ended, answer.ended + 0.2)
+    answers = [*(one.answer for one in CONVERSATIONS), *WRONG_ANSWERS]
+    assert ears.which(sound, answers) == conversation.answer, ears.best(sound, answers)
+
+
+@pytest.mark.usefixtures("all_agents")
+@pytest.mark.parametrize("conversation", CONVERSATIONS, ids=lambda one: f"{one.agent}-in-{one.room}")
+def test_a_spoken_question_is_answered_with_what_the_agents_tool_returns(
+    api: ServerApi, callers: CallersProcess, voice: Voice, ears: Ears, conversation: Conversation
+) -> None:
+    ask(call(api, callers, conversation, "ann"), conversation, voice, ears)
+    api.delete_room(conversation.room)
+
+
+@pytest.mark.usefixtures("all_agents")
+def test_all_sample_agents_hold_their_calls_side_by_side(
+    api: ServerApi, callers: CallersProcess, voice: Voice, ears: Ears
+) -> None:
+    for conversation in CONVERSATIONS:
+        voice.say(conversation.question)
+    with ThreadPoolExecutor(len(CONVERSATIONS)) as threads:
+        joining = [
+            threads.submit(call, api, callers, conversation, f"caller-{number}")
+            for number, conversation in enumerate(CONVERSATIONS)
+        ]
+        joined = [one.result() for one in joining]
+        asking = [
+            threads.submit(ask, caller, conversation, voice, ears)
+            for caller, conversation in zip(joined, CONVERSATIONS, strict=True)
+        ]
+        for one in asking:
+            one.result()
+    for conversation in CONVERSATIONS:
+        api.delete_room(conversation.room)
+
+
+def test_with_the_silero_package_allowed_a_call_is_heard_through_its_detector(
+    start_worker: Callable[..., WorkerProcess], api: ServerApi, callers: CallersProcess, voice: Voice, ears: Ears
+) -> None:
+    allowed = ",".join([*PACKAGES, "openrtc-silero"])
+    worker = start_worker("--offline", "--agent-name", "silero-desk", "--allow", allowed)
+    assert len(worker.records("resource 'vad' of openrtc-silero loaded")) == 1
+    conversation = replace(CONVERSATIONS[0], room="sample-silero")
+    ask(call(api, callers, conversation, "ann", desk="silero-desk"), conversation, voice, ears)
+    api.delete_room(conversation.room)
