@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from livekit.agents.llm import FunctionTool
+from livekit.agents.llm.utils import build_strict_openai_schema
 
 import dispatch_desk
 from dispatch_desk.agents import Dispatcher, Driver
@@ -62,12 +63,17 @@ def test_both_agents_get_the_one_fleet_of_the_worker() -> None:
     ("destination", "answer"),
     [
         ("airport", "Take the north road, and turn left after the bridge."),
-        (" Harbor ", "Follow the river for nine miles, and stop at the yellow gate."),
-        ("moon", "I know the routes to the airport and the harbor."),
+        ("harbor", "Follow the river for nine miles, and stop at the yellow gate."),
     ],
 )
 async def test_tim_knows_the_routes(destination: str, answer: str) -> None:
     assert await tool(Dispatcher(load_fleet()), "route")(destination=destination) == answer
+
+
+def test_every_destination_that_a_model_can_choose_has_a_route() -> None:
+    schema = build_strict_openai_schema(tool(Dispatcher(load_fleet()), "route"))
+    choices = schema["function"]["parameters"]["properties"]["destination"]["enum"]
+    assert sorted(choices) == sorted(load_fleet().routes)
 
 
 async def test_tim_knows_the_free_truck() -> None:

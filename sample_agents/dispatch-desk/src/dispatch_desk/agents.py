@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from livekit.agents import Agent, function_tool
 
 from dispatch_desk.fleet import Fleet
@@ -29,14 +31,13 @@ class Dispatcher(Agent):
         return f"The {truck.color} truck is free, and waits {truck.position}."
 
     @function_tool
-    async def route(self, destination: str) -> str:
+    async def route(self, destination: Literal["airport", "harbor"]) -> str:
         """Tell the route to a destination.
 
         Args:
-            destination: Where the load goes: airport or harbor.
+            destination: Where the load goes.
         """
-        known = self.fleet.routes.get(destination.strip().lower())
-        return known or f"I know the routes to the {' and the '.join(self.fleet.routes)}."
+        return self.fleet.routes[destination]
 
 
 class Driver(Agent):
