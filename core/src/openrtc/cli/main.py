@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -64,25 +64,28 @@ def program(argv: Sequence[str] | None = None, *, pool: AgentPool | None = None)
 
 
 def _run(argv: list[str], pool: AgentPool | None) -> int:
-    name = _command_in(argv)
-    if name is not None and name not in COMMANDS:
-        raise OpenRTCError(f'there is no command "{name}"', fix=_instead_of(name))
-    module = import_module(f"openrtc.cli.{name.replace('-', '_')}") if name else None
-    args = _parser(name, module).parse_args(argv)
-    if module is None:
-        _parser(None, None).print_help()
+    position = _command_in(argv)
+    if position is None:
+        parser = _parser_of_all()
+        parser.parse_args(argv)
+        parser.print_help()
         return 0
+    name = argv.pop(position)
+    if name not in COMMANDS:
+        raise OpenRTCError(f'there is no command "{name}"', fix=_instead_of(name))
+    module = import_module(f"openrtc.cli.{name.replace('-', '_')}")
+    args = _parser_of(name, module).parse_args(argv)
     args.pool = pool
     code: int = module.run(args)
     return code
 
 
-def _command_in(argv: Iterable[str]) -> str | None:
-    """Return the first word that is no option and no option's value."""
+def _command_in(argv: Sequence[str]) -> int | None:
+    """Return the position of the first word that is no option and no option's value."""
     takes_value = False
-    for word in argv:
+    for position, word in enumerate(argv):
         if not takes_value and not word.startswith("-"):
-            return word
+            return position
         takes_value = word in COMMON and not takes_value
     return None
 
@@ -105,8 +108,18 @@ COMMON: dict[str, dict[str, Any]] = {
 }
 
 
-def _parser(name: str | None, module: Any) -> argparse.ArgumentParser:
-    """Return a parser that knows all commands, and the options of the one command ``name``."""
+def _parser_of(name: str, module: Any) -> argparse.ArgumentParser:
+    """Return the parser of one command; the common options may stand before the command too."""
+    description = f"{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}."
+    parser = argparse.ArgumentParser(prog=f"openrtc {name}", description=description, allow_abbrev=False)
+    parser.add_argument("--version", action=_Version, nargs=0, help=argparse.SUPPRESS)
+    module.add_arguments(parser)
+    _add_common(parser.add_argument_group("packages"))
+    return parser
+
+
+def _parser_of_all() -> argparse.ArgumentParser:
+    """Return the parser for ``openrtc`` without a command."""
     parser = argparse.ArgumentParser(
         prog="openrtc",
         description="Run many LiveKit voice agents, each a pip package, in one shared worker process.",
@@ -114,23 +127,16 @@ def _parser(name: str | None, module: Any) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the versions and exit")
-    _add_common(parser, default=None)
+    _add_common(parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for known, summary in COMMANDS.items():
-        command = commands.add_parser(known, help=summary, description=_sentence(summary), allow_abbrev=False)
-        if known == name:
-            module.add_arguments(command)
-            _add_common(command.add_argument_group("packages"), default=argparse.SUPPRESS)
+    for name, summary in COMMANDS.items():
+        commands.add_parser(name, help=summary)
     return parser
 
 
-def _sentence(summary: str) -> str:
-    return f"{summary[0].upper()}{summary[1:]}."
-
-
-def _add_common(parser: Any, default: Any) -> None:
+def _add_common(parser: Any) -> None:
     for flag, options in COMMON.items():
-        parser.add_argument(flag, default=default, **options)
+        parser.add_argument(flag, **options)
 
 
 class _Version(argparse.Action):

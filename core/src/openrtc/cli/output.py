@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -40,6 +39,8 @@ def json_output() -> Iterator[Callable[[Mapping[str, Any]], None]]:
     Yields:
         A function that writes the document.
     """
+    import json
+
     sys.stdout.flush()
     kept = os.dup(1)
     _point_at_stderr(1)

@@ -12,7 +12,6 @@ from openrtc.errors import one_line
 
 GROUPS = (AGENTS_GROUP, PLUGINS_GROUP)
 VALUE = re.compile(r"(?P<target>[\w.]+(?:\s*:\s*[\w.]+)?)\s*(?:\[(?P<extras>[^\]]*)\])?")
-IDENTIFIER = re.compile(r"[^\W\d]\w*")
 NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -100,7 +99,7 @@ def _fault(group: str, known: str, name: str, equals: str, target: str) -> tuple
 def _is_target(target: str) -> bool:
     module, colon, attribute = target.partition(":")
     parts = module.split(".") + (attribute.split(".") if colon else [])
-    return all(IDENTIFIER.fullmatch(part) for part in parts)
+    return all(part.isidentifier() for part in parts)
 
 
 def _twice(one: Declaration) -> Declaration:
