@@ -164,7 +164,7 @@ def test_in_a_pipe_rows_are_whole_and_without_colour(site: Site) -> None:
     text = site.run("list-agents", env={"TERM": "xterm-256color"}).stdout
     assert "\x1b" not in text
     assert "needs no-such-thing-at-all>=1.2.3, which is not installed" in text
-    assert 'bad: pip install "no-such-thing-at-all>=1.2.3"' in text
+    assert "bad: pip install 'no-such-thing-at-all>=1.2.3'" in text
     assert ("words " * 30).strip() in text
 
 
@@ -197,7 +197,7 @@ def test_on_a_terminal_nothing_is_cut_off(site: Site, columns: int) -> None:
     text = on_terminal(site, columns)
     assert "…" not in text
     assert all(f"w{n}" in text for n in range(40))
-    assert 'bad\x1b[0m: pip install "no-such-thing-at-all>=1.2.3"' in text
+    assert "bad\x1b[0m: pip install 'no-such-thing-at-all>=1.2.3'" in text
     table = text.split("To mend")[0]
     plain = [line for line in table.replace("\r", "").split("\n") if "\x1b" not in line]
     assert max(map(len, plain)) <= columns

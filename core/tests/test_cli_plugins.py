@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -120,6 +121,14 @@ def test_the_table_tells_the_same(site: Site) -> None:
     ):
         assert words in line
     assert "gone:gone: " in result.stdout
+
+
+def test_a_thread_that_a_package_leaves_behind_does_not_hold_the_command_open(site: Site) -> None:
+    source = f"import threading, time\nthreading.Thread(target=time.sleep, args=(100,)).start()\n{EVERYTHING}"
+    site.add("my-plug", plugins={"all": "plug_mod"}, files={"plug_mod.py": source})
+    started = time.monotonic()
+    assert site.plugins()["my-plug:all"]["state"] == "ready"
+    assert time.monotonic() - started < 20
 
 
 def test_without_plugins_the_document_is_empty(site: Site) -> None:

@@ -3,9 +3,12 @@ from __future__ import annotations
 import os
 import random
 import sys
+import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from importlib_metadata import Distribution, DistributionFinder
 
 from openrtc.config import Policy
 from openrtc.discovery.discover import policy_warnings
@@ -205,6 +208,74 @@ def test_an_egg_info_folder_is_read_too(site: Site) -> None:
     assert (only(site).version, only(site).state) == ("3", State.INSTALLED)
 
 
+def test_a_wheel_on_the_path_is_read_like_a_folder(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    wheel = site.folder.parent / "zipped_agent-1.5-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("zipped_agent-1.5.dist-info/METADATA", "Name: zipped-agent\nVersion: 1.5\n")
+        archive.writestr("zipped_agent-1.5.dist-info/entry_points.txt", "[openrtc.agents]\nzipped = m:C\n")
+    monkeypatch.syspath_prepend(str(wheel))
+    site.distributions.add("zipped-agent")
+    assert (only(site).name, only(site).version, only(site).state) == ("zipped", "1.5", State.INSTALLED)
+
+
+def test_a_finder_of_somebodys_own_whose_distributions_fail_does_no_harm(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Wreck(Distribution):
+        def read_text(self, filename: str) -> str | None:
+            raise RuntimeError(filename)
+
+        def locate_file(self, path: object) -> Path:
+            raise RuntimeError(path)
+
+    class Finder(DistributionFinder):
+        def find_distributions(self, context: object = None) -> list[Distribution]:
+            return [Wreck()]
+
+    monkeypatch.setattr("sys.meta_path", [Finder(), *sys.meta_path])
+    site.add("good", agents={"fine": "m:C"})
+    assert only(site).name == "fine"
+
+
+def test_a_folder_that_stands_on_the_path_twice_counts_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.add("good", agents={"fine": "m:C"})
+    monkeypatch.setattr("sys.path", [str(site.folder), *sys.path])
+    assert only(site).state is State.INSTALLED
+
+
+def test_a_command_to_copy_holds_nothing_that_a_shell_would_run(site: Site) -> None:
+    site.add("my-agent", agents={"a": "m:C"}, requires=["evil @ https://x/$(touch${IFS}pwned)"])
+    fix = only(site).fix or ""
+    assert fix == "pip install 'evil @ https://x/$(touch${IFS}pwned)'"
+
+
+@pytest.mark.parametrize(
+    ("requirement", "version", "met"),
+    [
+        ("lib", "1.0", True),
+        ("lib>=1.8,<1.9", "1.8.9", True),
+        ("lib>=1.8,<1.9", "1.9", False),
+        ("lib >= 1.10", "1.9", False),
+        ("lib (>=1.0)", "1", True),
+        ("lib<=1.0", "1.0.0", True),
+        ("lib<2", "2.0rc1", False),
+        ("lib~=1.4", "1.9", True),
+        ("lib~=1.4", "2.0", False),
+        ("lib==1.*", "1.7", True),
+        ("lib!=1.7", "1.7", False),
+        ("lib>1.7", "1.7.post1", False),
+        ('lib>=2; python_version > "3"', "1.0", False),
+        ('lib>=2; python_version < "3"', "1.0", True),
+        ('lib>=2; extra == "x"', "1.0", True),
+        ('lib>=2; extra == "x" or python_version > "3"', "1.0", False),
+    ],
+)
+def test_versions_compare_as_pip_compares_them(site: Site, requirement: str, version: str, met: bool) -> None:
+    site.add("lib", version=version)
+    site.add("my-agent", agents={"a": "m:C"}, requires=[requirement])
+    assert only(site).state is (State.INSTALLED if met else State.INCOMPATIBLE)
+
+
 def test_denied_distributions_are_disabled_and_others_not_allowed(site: Site) -> None:
     site.add("My_Agent", agents={"a": "m:C"})
     site.add("other", agents={"b": "m:C"}, requires=["does-not-exist"])
@@ -223,7 +294,7 @@ def test_a_missing_requirement_is_incompatible_with_the_pip_command(site: Site) 
     entry = only(site)
     assert entry.state is State.INCOMPATIBLE
     assert entry.reason == "needs no-such-thing-at-all>=2, which is not installed"
-    assert entry.fix == 'pip install "no-such-thing-at-all>=2"'
+    assert entry.fix == "pip install 'no-such-thing-at-all>=2'"
     assert entry.location == f"{info / 'METADATA'}:5"
 
 
@@ -257,7 +328,7 @@ def test_extras_that_a_requirement_asks_for_are_followed(site: Site) -> None:
     entry = only(site)
     assert entry.state is State.INCOMPATIBLE
     assert "absent-part" in (entry.reason or "")
-    assert entry.fix == 'pip install "base-lib[full]"'
+    assert entry.fix == "pip install 'base-lib[full]'"
 
 
 def test_extras_that_ask_for_each_other_come_to_an_end(site: Site) -> None:

@@ -56,11 +56,18 @@ def main(argv: Sequence[str] | None = None, *, pool: AgentPool | None = None) ->
 def program(argv: Sequence[str] | None = None, *, pool: AgentPool | None = None) -> NoReturn:
     """Run a command as a program of its own: end the process with the command's exit code."""
     code = main(argv, pool=pool)
-    if "livekit.rtc" in sys.modules:
+    if "livekit.rtc" in sys.modules or _threads_left():
         from openrtc.worker.leave import leave
 
         leave(code)
     sys.exit(code)
+
+
+def _threads_left() -> bool:
+    """Whether a package has started threads that would hold the process open."""
+    threading = sys.modules.get("threading")
+    threads = threading.enumerate() if threading else ()
+    return any(not thread.daemon and thread is not threading.main_thread() for thread in threads if threading)
 
 
 def _run(argv: list[str], pool: AgentPool | None) -> int:

@@ -115,6 +115,6 @@ def print_fixes(out: Console, rows: Iterable[Mapping[str, Any]]) -> None:
     if told:
         out.print("\nTo mend:")
     for name, fix, location in told:
-        out.print(Text.assemble("  ", (name, "bold"), f": {fix or 'see'}"), soft_wrap=True)
+        out.print(Text.assemble("  ", (name, "bold"), f": {one_line(fix or 'see')}"), soft_wrap=True)
         if location:
-            out.print(Text(f"      {location}", style="dim"), soft_wrap=True)
+            out.print(Text(f"      {one_line(location)}", style="dim"), soft_wrap=True)

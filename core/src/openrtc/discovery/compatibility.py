@@ -94,9 +94,11 @@ def _applies(requirement: Requirement, extras: tuple[str, ...]) -> bool:
 
 
 def _mismatch(requirement: Requirement, line: int, installed: Versions) -> Mismatch | None:
+    import shlex
+
     needed = f"{requirement.name}{requirement.specifier}"
     one = installed.get(normalised(requirement.name))
-    fix = f'pip install "{requirement.name} @ {requirement.url}"' if requirement.url else f'pip install "{needed}"'
+    fix = f"pip install {shlex.quote(f'{requirement.name} @ {requirement.url}' if requirement.url else needed)}"
     if one is None:
         return Mismatch(f"needs {needed}, which is not installed", fix, line)
     version = one.version or read_metadata(one).version
@@ -125,7 +127,7 @@ def _extras_of(
         only_extras = _lines_of_extras(read_metadata(installed[key]))
         for mismatch in _mismatches(only_extras, wanted, installed, seen):
             whole = f"{requirement.name}[{','.join(wanted)}]"
-            yield Mismatch(f"{mismatch.reason} (asked for by {whole})", f'pip install "{whole}"', line)
+            yield Mismatch(f"{mismatch.reason} (asked for by {whole})", f"pip install '{whole}'", line)
 
 
 def _lines_of_extras(metadata: Metadata) -> tuple[tuple[str, int], ...]:
