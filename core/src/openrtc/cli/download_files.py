@@ -12,6 +12,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Download the files of every LiveKit plugin; exit 1 when one could not be had."""
+    from openrtc.discovery.tolerance import tolerate_unreadable_metadata
+
+    tolerate_unreadable_metadata()
     from livekit.agents import Plugin
 
     from openrtc.errors import one_line

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from openrtc.config import Config
+from openrtc.discovery.tolerance import tolerate_unreadable_metadata
 from openrtc.errors import OpenRTCError
 from openrtc.settings import export_dotenv, load_config
 
@@ -67,6 +68,7 @@ def read_config(args: argparse.Namespace, **instead_of_default: Any) -> Config:
         OpenRTCError: A setting is wrong.
     """
     config = load_config(args.config, overrides=vars(args))
+    tolerate_unreadable_metadata()
     pristine = Config().worker
     unset = {k: v for k, v in instead_of_default.items() if getattr(config.worker, k) == getattr(pristine, k)}
     config = replace(config, worker=replace(config.worker, **unset))

@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 import importlib_metadata
 
 from openrtc.discovery.entries import Entry
+from openrtc.discovery.tolerance import tolerate_unreadable_metadata
 from openrtc.errors import OpenRTCError
 from openrtc.plugins.fault import Fault, cause_of, described
 from openrtc.suggest import closest, did_you_mean
@@ -63,6 +64,7 @@ def guarded(entry: Entry, step: Callable[[], T]) -> Outcome[T]:
 
 def import_target(entry: Entry) -> object:
     """Return the object that the entry points at; raises `Fault` when its module lacks it."""
+    tolerate_unreadable_metadata()
     name, _, path = entry.value.partition(":")
     target: object = importlib.import_module(name)
     for part in path.split(".") if path else ():

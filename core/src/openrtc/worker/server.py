@@ -91,6 +91,7 @@ class WorkerServer:
             setup_fnc=ChildSetup(runtime.config, arguments),
             num_idle_processes=idle,
             initialize_process_timeout=CHILD_START_SECONDS,
+            preload_modules=["openrtc.worker.child_preload"],
             **options,
         )
 
