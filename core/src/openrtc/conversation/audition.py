@@ -13,15 +13,17 @@ from openrtc.call import Call
 from openrtc.catalog.build import build_agent
 from openrtc.catalog.spec import AgentSpec
 from openrtc.conversation.questions import questions_for
+from openrtc.conversation.way import INSTALL_OFFLINE
 from openrtc.errors import OpenRTCError, one_line
 from openrtc.providers.provider import ProviderContext
+from openrtc.providers.providers import MODEL_KINDS, ModelKind
 from openrtc.routing.decision import Decision
 from openrtc.routing.request import RouteRequest
 from openrtc.worker.failure import place_of
-from openrtc.worker.models import MODEL_KINDS, build_models, choose_models, is_realtime, label_models
+from openrtc.worker.models import build_models, choose_models, is_realtime, label_models
 from openrtc.worker.runtime import Runtime
 
-MODELS_FIX = 'set it in the agent or under [defaults] in openrtc.toml; without keys: pip install "openrtc-offline[espeak]"'
+MODELS_FIX = f"set it in the agent or under [defaults] in openrtc.toml; without keys: {INSTALL_OFFLINE}"
 _CREDENTIAL = re.compile(r"api[ _-]?(key|secret|token)|credential|access[ _-]?token", re.IGNORECASE)
 
 
@@ -82,11 +84,9 @@ def _rehearsal(name: str, runtime: Runtime) -> Call:
 
 async def _build_models(runtime: Runtime, spec: AgentSpec, agent: Any, name: str, *, text_only: bool) -> list[str]:
     """Build the models and close them; return which kinds the agent has none of."""
-    kinds = ("llm",) if text_only else MODEL_KINDS
+    kinds: tuple[ModelKind, ...] = ("llm",) if text_only else MODEL_KINDS
     chosen = {
-        kind: model
-        for kind, model in choose_models(spec, agent, runtime.config.defaults).items()
-        if kind in kinds
+        kind: model for kind, model in choose_models(spec, agent, runtime.config.defaults).items() if kind in kinds
     }
     context = ProviderContext(agent_name=name, agent=agent, examples=spec.examples)
     models: Mapping[Any, Any] = build_models(chosen, runtime.providers, context)

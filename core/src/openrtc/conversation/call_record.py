@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from openrtc.conversation.happenings import Called, Ended, Failed, Happening, HandedOver, Heard, Said
+from openrtc.conversation.happenings import Called, Ended, Failed, HandedOver, Happening, Heard, Said
 from openrtc.routing.decision import Decision
 
 Shown = Heard | Called | Said | HandedOver | Failed
@@ -72,8 +72,10 @@ class CallRecord:
     @property
     def good(self) -> bool:
         """Whether every question was answered."""
-        return self.problem is None and len(self.turns) == len(self.questions) + 1 and all(
-            turn.answered for turn in self.turns[1:]
+        return (
+            self.problem is None
+            and len(self.turns) == len(self.questions) + 1
+            and all(turn.answered for turn in self.turns[1:])
         )
 
     @property
@@ -81,13 +83,13 @@ class CallRecord:
         """What goes on now, in a few words."""
         if self.decision is None:
             return "calling"
-        last = self.turns[-1].happened[-1:] or [None]
-        if isinstance(last[0], Heard):
-            return f"heard: {last[0].text}"
-        if isinstance(last[0], Called):
-            return f"called {last[0].signature}"
-        if isinstance(last[0], Said):
-            return f"said: {last[0].text}"
+        last = self.turns[-1].happened[-1] if self.turns[-1].happened else None
+        if isinstance(last, Heard):
+            return f"heard: {last.text}"
+        if isinstance(last, Called):
+            return f"called {last.signature}"
+        if isinstance(last, Said):
+            return f"said: {last.text}"
         return f"asking: {self.turns[-1].asked}" if self.turns[-1].asked else "connected"
 
     def happened(self, happening: Happening) -> None:
@@ -102,6 +104,11 @@ class CallRecord:
         """Note why this is no conversation; the first reason stands."""
         self.problem = self.problem or problem
 
+    @property
+    def settled(self) -> bool:
+        """Whether this turn needs no more waiting: an answer came, or none will."""
+        return self.answer_came() or self.reply_failed() or self.over or self.problem is not None
+
     def answer_came(self) -> bool:
         """Whether the agent has said something in this turn."""
         return any(isinstance(what, Said) for what in self.turns[-1].happened)
@@ -109,4 +116,3 @@ class CallRecord:
     def reply_failed(self) -> bool:
         """Whether a model has failed in this turn."""
         return any(isinstance(what, Failed) for what in self.turns[-1].happened)
-

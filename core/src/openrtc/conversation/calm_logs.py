@@ -11,8 +11,8 @@ from openrtc.observe.logs import configure_logs, extra_fields
 from openrtc.worker.failure import place_of
 
 _REMEMBERED = 200
-_BLOCKED = "event loop blocked"
-"""How livekit-agents' measurements of the loop begin: they are about a worker's calls, not about a conversation."""
+_MEASUREMENTS = ("event loop blocked", "VAD inference is slower")
+"""How livekit-agents' measurements begin: they are about a worker that is too busy, and come by the dozen."""
 
 
 class ToldFailures(logging.Filter):
@@ -71,6 +71,8 @@ def configure_calm_logs(level: str, style: str, show: Callable[[str], None] | No
         # The filter must see the records, and let all of them pass.
         logging.getLogger("livekit.agents").addFilter(_Listening(failures))
         return failures
+    # The native library's own messages; agents' failures come from livekit.agents.
+    logging.getLogger("livekit").setLevel(logging.CRITICAL)
     root = logging.getLogger()
     root.handlers[:] = [CalmHandler(show or _to_stderr)]
     logging.getLogger("livekit.agents").addFilter(failures)
@@ -97,12 +99,15 @@ class CalmHandler(logging.Handler):
     def __init__(self, show: Callable[[str], None]) -> None:
         super().__init__()
         self._show = show
+        self._shown: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show one record."""
-        if record.levelno == logging.WARNING and record.getMessage().startswith(_BLOCKED):
-            return
+        """Show one record, unless it is a measurement or was shown already."""
         try:
+            message = record.getMessage()
+            if message in self._shown or (record.levelno <= logging.WARNING and message.startswith(_MEASUREMENTS)):
+                return
+            self._shown.add(message)
             self._show(calm_line(record))
         except Exception:
             self.handleError(record)

@@ -7,7 +7,7 @@ import time
 from rich.console import Console
 from rich.text import Text
 
-from openrtc.conversation.happenings import Called, Failed, Happening, HandedOver
+from openrtc.conversation.happenings import Called, Failed, HandedOver, Happening
 from openrtc.conversation.typed_lines import TypedLines
 
 YOU = "you> "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from openrtc.config import Config
+from openrtc.conversation.broken_pipe import READER_GONE, when_reader_goes
 from openrtc.conversation.calm_logs import ToldFailures, configure_calm_logs
 from openrtc.conversation.chat_screen import YOU, ChatScreen
 from openrtc.conversation.stop import Stop
@@ -95,13 +95,14 @@ async def _chat(
             server.hurry()
 
     stop = Stop(stopped)
+    when_reader_goes(console, frontend.hang_up)
     running = await start_unregistered(runtime, server)
     try:
         await launch_job(runtime, server, job, decision, without_room=True)
         await wait_until_idle(server)
     finally:
         await stop_unregistered(runtime, server, running)
-    return stop.exit_code or _exit_code(frontend, lines)
+    return stop.exit_code or (READER_GONE if console.quiet else _exit_code(frontend, lines))
 
 
 def _introduction(runtime: Runtime, name: str, decision: Decision, *, chosen: bool) -> str:

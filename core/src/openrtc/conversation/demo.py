@@ -16,6 +16,7 @@ from rich.console import Console
 
 from openrtc.config import Config
 from openrtc.conversation.audition import Candidate, audition
+from openrtc.conversation.broken_pipe import READER_GONE
 from openrtc.conversation.call_plan import plan_calls
 from openrtc.conversation.call_record import CallRecord
 from openrtc.conversation.calm_logs import ToldFailures, configure_calm_logs
@@ -98,9 +99,7 @@ def _server_for(choice: Choice, runtime: Runtime) -> Iterator[Runtime]:
     worker = replace(runtime.config.worker, isolation="coroutine", port=0)
     if choice.way is Way.LOCAL_SERVER:
         with LocalServer(port=0) as server:
-            own = replace(
-                worker, url=server.url, api_key=server.api_key, api_secret=server.api_secret, agent_name=""
-            )
+            own = replace(worker, url=server.url, api_key=server.api_key, api_secret=server.api_secret, agent_name="")
             runtime.config = replace(runtime.config, worker=own)
             yield runtime
         return
@@ -127,6 +126,7 @@ class _Demo:
         server = WorkerServer(self._runtime, self._runtime.config.worker, max_retry=_ATTEMPTS)
         over = asyncio.Event()
         stop = Stop(over.set)
+        self._report.when_reader_goes(over.set)
         async with running_worker(self._runtime, server, registered=self._choice.way.in_rooms):
             working = asyncio.create_task(self._call_all(server, names))
             waiting = asyncio.create_task(over.wait())
@@ -137,7 +137,7 @@ class _Demo:
             working.cancel()
             await asyncio.gather(working, return_exceptions=True)
             self._report.stop_watching()
-        return Outcome(stop.exit_code)
+        return Outcome(stop.exit_code or READER_GONE)
 
     async def _call_all(self, server: WorkerServer, names: Sequence[str]) -> Outcome:
         candidates = [await audition(self._runtime, name, text_only=self._choice.voice is None) for name in names]
@@ -165,10 +165,10 @@ class _Demo:
         failed = [(candidate.name, candidate.problem) for candidate in candidates if candidate.problem]
         failed += [(call.agent, f"{call.room}: {call.problem}") for call in calls if call.problem]
         self._report.failures(failed)
-        good = [call.agent for call in calls if call.good]
+        good = {call.agent for call in calls if call.good}
         if not good and not failed:
             self._report.failures([("demo", "no agent could be called")])
-        agent = good[-1] if good else ""
+        agent = max(good, default="")
         if agent:
             self._report.invite(agent, self._choice.way)
         return Outcome(0 if good and not failed else 1, agent)

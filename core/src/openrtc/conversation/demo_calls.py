@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from livekit import rtc
 from livekit.agents import AgentSession, tts
 
 from openrtc.call import Call
-from openrtc.conversation.calm_logs import ToldFailures
 from openrtc.conversation.call_record import CallRecord
 from openrtc.conversation.caller import hold_conversation
-from openrtc.conversation.room_line import RoomLine, caller_token
+from openrtc.conversation.calm_logs import ToldFailures
+from openrtc.conversation.room_line import CallersProcess, RoomLine, caller_token, callers_process
 from openrtc.conversation.session_watch import SessionWatch
 from openrtc.conversation.spoken_line import SpokenLine
 from openrtc.conversation.text_line import TextLine
@@ -24,12 +25,11 @@ from openrtc.worker.direct_job import decide, launch_job, make_job
 from openrtc.worker.runtime import Runtime
 from openrtc.worker.server import WorkerServer
 
-AT_ONCE = 6
+AT_ONCE = max(3, min(6, os.cpu_count() or 1))
+"""How many calls run side by side: speech recognition on this machine needs its processors."""
+
 CONNECT_LIMIT = 20.0
 """Seconds from a call to the agent's session."""
-
-GO_LIMIT = 10.0
-"""Seconds that a call has to end once the caller has hung up."""
 
 
 class DemoCalls:
@@ -46,12 +46,12 @@ class DemoCalls:
         self.text_only = choice.voice is None
         self._runtime = runtime
         self._server = server
-        self._voice: tts.TTS = choice.voice
+        self._voice: tts.TTS[Any] = choice.voice
         self._failures = failures
         self._records: dict[str, CallRecord] = {}
         self._sessions: dict[str, asyncio.Future[AgentSession[Any]]] = {}
         self._lines: dict[str, TextLine | SpokenLine] = {}
-        self._done: dict[str, asyncio.Event] = {}
+        self._callers: CallersProcess | None = None
         self._in_rooms = choice.way.in_rooms
         runtime.watch = self._watch
         runtime.frontend = self
@@ -63,16 +63,16 @@ class DemoCalls:
             records: The calls.
             ended: Called with each one that has ended.
         """
-        slots = asyncio.Semaphore(AT_ONCE)
+        slots = asyncio.Semaphore(len(records) if self.text_only else AT_ONCE)
 
         async def one(record: CallRecord) -> None:
             async with slots:
                 await self._hold(record)
             ended(record)
 
-        async with asyncio.TaskGroup() as group:
-            for record in records:
-                group.create_task(one(record))
+        # The callers have a process of their own: their audio would take the worker's time.
+        async with callers_process(self._voice) if self._in_rooms else contextlib.nullcontext() as self._callers:
+            await asyncio.gather(*(one(record) for record in records))
 
     async def before_start(self, call: Call, session: AgentSession[Any]) -> None:
         """Connect the caller with a session that has no room."""
@@ -95,7 +95,7 @@ class DemoCalls:
         self._records[record.room] = record
         self._sessions[record.room] = asyncio.get_running_loop().create_future()
         try:
-            await (self._in_a_room(record) if self._in_rooms else self._without_a_room(record))
+            await (self._without_a_room(record) if self._callers is None else self._in_a_room(record, self._callers))
         except OpenRTCError as error:
             record.fail(str(error))
         finally:
@@ -105,28 +105,31 @@ class DemoCalls:
         job = make_job(record.room, job_metadata=record.job_metadata)
         decision = await decide(self._runtime, job)
         await launch_job(self._runtime, self._server, job, decision, without_room=True)
-        while any(info.job.id == job.id for info in self._server.agent_server.active_jobs):
+        while self._runs(job.id):  # noqa: ASYNC110 - livekit-agents has no event for it
             await asyncio.sleep(0.05)
         if not self._sessions[record.room].done():
             record.fail("the agent did not start; see the line above")
 
-    async def _in_a_room(self, record: CallRecord) -> None:
+    def _runs(self, job_id: str) -> bool:
+        return any(info.job.id == job_id for info in self._server.agent_server.active_jobs)
+
+    async def _in_a_room(self, record: CallRecord, callers: CallersProcess) -> None:
         settings = self._runtime.config.worker
         token = caller_token(settings, record.room, agent_name=settings.agent_name, metadata=record.job_metadata)
-        line = RoomLine(self._voice)
+        line = callers.line(record.room)
         try:
             await line.join(settings.url, token)
-            session = await self._answered(record)
+            session = await self._answered(record, line)
             if session is not None:
                 await hold_conversation(record, session, line)
-        except rtc.ConnectError as error:
-            record.fail(f"the caller could not join the room: {error}")
         finally:
             await line.aclose()
 
-    async def _answered(self, record: CallRecord) -> AgentSession[Any] | None:
+    async def _answered(self, record: CallRecord, line: RoomLine) -> AgentSession[Any] | None:
         try:
-            return await asyncio.wait_for(self._sessions[record.room], CONNECT_LIMIT)
+            async with asyncio.timeout(CONNECT_LIMIT):
+                await line.reached()
+                return await self._sessions[record.room]
         except TimeoutError:
             record.fail(f"nobody answered within {CONNECT_LIMIT:.0f} s")
             return None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import textwrap
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
 from openrtc.catalog.catalog import Catalog
+from openrtc.conversation.broken_pipe import when_reader_goes
 from openrtc.conversation.call_record import CallRecord, Shown, Turn
 from openrtc.conversation.happenings import Called, Failed, HandedOver, Heard, Said
 from openrtc.conversation.timeline import most_at_once, timeline
@@ -32,6 +33,10 @@ class DemoReport:
         self._live: Live | None = None
         self._running: list[CallRecord] = []
         self._lock = threading.Lock()
+
+    def when_reader_goes(self, gone: Callable[[], None]) -> None:
+        """Call ``gone`` when nobody reads the output any more."""
+        when_reader_goes(self._console, gone)
 
     def open(self, pid: int) -> None:
         """Print the first line."""
@@ -71,9 +76,7 @@ class DemoReport:
         self._running = list(calls)
         self._print()
         if self._console.is_terminal:
-            self._live = Live(
-                get_renderable=self._status, console=self._console, transient=True, refresh_per_second=6
-            )
+            self._live = Live(get_renderable=self._status, console=self._console, transient=True, refresh_per_second=6)
             self._live.start()
 
     def call(self, record: CallRecord, way: Way) -> None:

@@ -1,56 +1,62 @@
-"""`RoomLine`: a scripted caller who joins a LiveKit room and speaks."""
+"""`RoomLine`: the demo's end of a call that a scripted caller makes in a LiveKit room."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
-import time
-from collections import deque
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator
 from typing import Any
 
-import numpy as np
-from livekit import api, rtc
+from livekit import api
 from livekit.agents import tts
 
 from openrtc.config import WorkerSettings
-from openrtc.conversation.sound import FRAME_BYTES, LOUD, RATE, frames, synthesize, to_frame
+from openrtc.conversation.callers_main import LONGEST_LINE
+from openrtc.conversation.voice import synthesize
+from openrtc.errors import OpenRTCError
 
-_QUEUE_MS = 100
+_LEAVE_SECONDS = 5.0
 
 
 class RoomLine:
-    """Connects a scripted caller with an agent through a LiveKit room.
+    """Connects a scripted caller, who is in another process, with an agent through a LiveKit room.
 
     Args:
+        call: The call's id.
+        orders: Where to send what the caller is to do.
         voice: The caller's voice.
     """
 
     patience = 0.6
 
-    def __init__(self, voice: tts.TTS) -> None:
+    def __init__(self, call: str, orders: asyncio.StreamWriter, voice: tts.TTS[Any]) -> None:
+        self._call = call
+        self._orders = orders
         self._voice = voice
-        self._room = rtc.Room()
-        self._source = rtc.AudioSource(RATE, 1, queue_size_ms=_QUEUE_MS)
-        self._frames: deque[bytes] = deque()
-        self._spoken: asyncio.Future[float] | None = None
+        self._events: dict[str, asyncio.Future[float]] = {}
         self._heard_at: list[float] = []
-        self._tasks: list[asyncio.Task[None]] = []
-        self._room.on("track_subscribed", self._subscribed)
 
     async def join(self, url: str, token: str) -> None:
-        """Join the room and publish the caller's audio: silence until there is something to say."""
-        await self._room.connect(url, token)
-        track = rtc.LocalAudioTrack.create_audio_track("caller", self._source)
-        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
-        await self._room.local_participant.publish_track(track, options)
-        self._tasks.append(asyncio.create_task(self._send(), name="caller"))
+        """Join the room.
+
+        Raises:
+            OpenRTCError: It cannot be joined.
+        """
+        await self._order("joined", do="join", url=url, token=token)
+
+    async def reached(self) -> None:
+        """Wait until there is an agent's audio in the room: only then it speaks by itself."""
+        await self._event("reached")
 
     async def say(self, question: str) -> float:
         """Speak a sentence."""
         pcm = await synthesize(self._voice, question)
-        self._spoken = asyncio.get_running_loop().create_future()
-        self._frames.extend(frames(pcm))
-        return await self._spoken
+        self._events.pop("spoken", None)
+        return await self._order("spoken", do="say", pcm=base64.b64encode(pcm).decode())
 
     def first_answer_after(self, moment: float) -> float | None:
         """Return when the agent's voice was first heard after a moment."""
@@ -58,29 +64,89 @@ class RoomLine:
 
     async def aclose(self) -> None:
         """Leave the room."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._room.disconnect()
-        await self._source.aclose()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._order("left", do="leave"), _LEAVE_SECONDS)
 
-    async def _send(self) -> None:
-        while True:
-            frame = self._frames.popleft() if self._frames else bytes(FRAME_BYTES)
-            await self._source.capture_frame(to_frame(frame))
-            if self._spoken is not None and not self._spoken.done() and not self._frames:
-                self._spoken.set_result(time.monotonic() + self._source.queued_duration)
+    def happened(self, event: dict[str, Any]) -> None:
+        """Take what the caller tells."""
+        if event["event"] == "heard":
+            self._heard_at.append(event["at"])
+        elif event["event"] == "failed":
+            _settle(self._event("joined"), OpenRTCError(f"the caller could not join the room: {event['why']}"))
+        else:
+            _settle(self._event(event["event"]), event["at"])
 
-    def _subscribed(self, track: rtc.Track, *_: Any) -> None:
-        if track.kind == rtc.TrackKind.KIND_AUDIO:
-            self._tasks.append(asyncio.create_task(self._listen(track), name="caller-listens"))
+    def lost(self) -> None:
+        """The callers' process has ended."""
+        for event in self._events.values():
+            _settle(event, OpenRTCError("the callers' process has ended"))
 
-    async def _listen(self, track: rtc.Track) -> None:
-        stream = rtc.AudioStream(track, sample_rate=RATE, num_channels=1)
-        async with contextlib.aclosing(stream):
-            async for event in stream:
-                if np.abs(np.frombuffer(event.frame.data, dtype=np.int16).astype(np.int32)).max() > LOUD:
-                    self._heard_at.append(time.monotonic())
+    async def _order(self, until: str, **order: str) -> float:
+        self._orders.write(json.dumps({"call": self._call, **order}).encode() + b"\n")
+        return await self._event(until)
+
+    def _event(self, name: str) -> asyncio.Future[float]:
+        if name not in self._events:
+            self._events[name] = asyncio.get_running_loop().create_future()
+        return self._events[name]
+
+
+class CallersProcess:
+    """The process of the scripted callers.
+
+    Args:
+        process: The process.
+        voice: The callers' voice.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process, voice: tts.TTS[Any]) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._orders, self._told = process.stdin, process.stdout
+        self._voice = voice
+        self._lines: dict[str, RoomLine] = {}
+
+    def line(self, call: str) -> RoomLine:
+        """Return a line for a call."""
+        self._lines[call] = RoomLine(call, self._orders, self._voice)
+        return self._lines[call]
+
+    async def listen(self) -> None:
+        """Pass on what the callers tell."""
+        async for told in self._told:
+            event = json.loads(told)
+            self._lines[event["call"]].happened(event)
+        for line in self._lines.values():
+            line.lost()
+
+
+@contextlib.asynccontextmanager
+async def callers_process(voice: tts.TTS[Any]) -> AsyncIterator[CallersProcess]:
+    """Run the callers' process inside a ``with`` block.
+
+    Args:
+        voice: The callers' voice.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "openrtc.conversation.callers_main"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        limit=LONGEST_LINE,
+    )
+    callers = CallersProcess(process, voice)
+    listening = asyncio.create_task(callers.listen(), name="callers")
+    try:
+        yield callers
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            await asyncio.wait_for(process.wait(), _LEAVE_SECONDS)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+        await listening
 
 
 def caller_token(settings: WorkerSettings, room: str, *, agent_name: str, metadata: str) -> str:
@@ -98,3 +164,12 @@ def caller_token(settings: WorkerSettings, room: str, *, agent_name: str, metada
         dispatch = api.RoomAgentDispatch(agent_name=agent_name, metadata=metadata)
         token = token.with_room_config(api.RoomConfiguration(agents=[dispatch]))
     return token.to_jwt()
+
+
+def _settle(future: asyncio.Future[float], outcome: float | OpenRTCError) -> None:
+    if future.done():
+        return
+    if isinstance(outcome, OpenRTCError):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)

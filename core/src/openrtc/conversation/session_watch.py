@@ -17,7 +17,7 @@ from livekit.agents import (
 )
 
 from openrtc.conversation.calm_logs import ToldFailures
-from openrtc.conversation.happenings import Called, Ended, Failed, Happening, HandedOver, Heard, Said
+from openrtc.conversation.happenings import Called, Ended, Failed, HandedOver, Happening, Heard, Said
 from openrtc.errors import one_line
 
 _MODELS = {

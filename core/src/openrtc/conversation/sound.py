@@ -6,9 +6,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from livekit import rtc
-from livekit.agents import tts
-
-from openrtc.errors import OpenRTCError
 
 RATE = 16_000
 FRAME_SECONDS = 0.02
@@ -16,27 +13,6 @@ FRAME_SAMPLES = RATE // 50
 FRAME_BYTES = FRAME_SAMPLES * 2
 LOUD = 400
 """A sample beyond this is sound; synthetic speech and the network's noise stay far away from it on either side."""
-
-
-async def synthesize(voice: tts.TTS, text: str) -> bytes:
-    """Return a sentence as speech, without the silence before and after it.
-
-    Args:
-        voice: Text-to-speech.
-        text: The sentence.
-
-    Raises:
-        OpenRTCError: Nothing was to be heard.
-    """
-    stream = voice.synthesize(text)
-    try:
-        spoken = await stream.collect()
-    finally:
-        await stream.aclose()
-    pcm = trim(resample(spoken))
-    if not pcm:
-        raise OpenRTCError(f"the voice {voice.label} made no sound of {text!r}")
-    return pcm
 
 
 def resample(frame: rtc.AudioFrame) -> bytes:

@@ -6,8 +6,9 @@ from typing import Any
 
 from livekit.agents import AgentSession, tts
 
-from openrtc.conversation.microphone import Loudspeaker, Microphone
-from openrtc.conversation.sound import synthesize
+from openrtc.conversation.loudspeaker import Loudspeaker
+from openrtc.conversation.microphone import Microphone
+from openrtc.conversation.voice import synthesize
 
 
 class SpokenLine:
@@ -20,7 +21,7 @@ class SpokenLine:
 
     patience = 0.5
 
-    def __init__(self, session: AgentSession[Any], voice: tts.TTS) -> None:
+    def __init__(self, session: AgentSession[Any], voice: tts.TTS[Any]) -> None:
         self.microphone = Microphone()
         self.loudspeaker = Loudspeaker()
         self._voice = voice

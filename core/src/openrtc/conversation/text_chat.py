@@ -8,6 +8,7 @@ from typing import Any
 from livekit.agents import AgentSession
 
 from openrtc.call import Call
+from openrtc.conversation.audition import MODELS_FIX
 from openrtc.conversation.calm_logs import ToldFailures
 from openrtc.conversation.chat_screen import ChatScreen
 from openrtc.conversation.happenings import Ended, Failed, Happening
@@ -19,7 +20,6 @@ from openrtc.providers.providers import OFFLINE
 from openrtc.worker.failure import CallFailed
 
 QUIT = "/quit"
-NO_MODEL_FIX = """(set one in the agent or under [defaults] in openrtc.toml; without keys: pip install "openrtc-offline[espeak]")"""
 TOOL_TASK = "tool_exec_"
 FIRST_WORDS_QUIET = 0.2
 FIRST_WORDS_LIMIT = 30.0
@@ -37,9 +37,7 @@ class TextChat:
 
     text_only = True
 
-    def __init__(
-        self, lines: TypedLines, screen: ChatScreen, failures: ToldFailures, *, assumed_offline: bool
-    ) -> None:
+    def __init__(self, lines: TypedLines, screen: ChatScreen, failures: ToldFailures, *, assumed_offline: bool) -> None:
         self.problem: str | None = None
         self.unanswered = 0
         self.started = False
@@ -57,7 +55,7 @@ class TextChat:
             CallFailed: The agent has no language model; the chat's `problem` says so.
         """
         if not call.models.get("llm"):
-            self.problem = f"agent {call.agent_name!r} has no language model {NO_MODEL_FIX}"
+            self.problem = f"agent {call.agent_name!r} has no language model ({MODELS_FIX})"
             raise CallFailed(self.problem)
         if self._assumed_offline and call.models["llm"] == OFFLINE:
             self._screen.note("no language model is set: using the offline one, which only knows the agent's tools")

@@ -12,7 +12,7 @@ from openrtc.providers.provider import ProviderContext
 from openrtc.providers.providers import OFFLINE, Providers
 from openrtc.server.find import find_server
 
-INSTALL_SPEECH = 'pip install "openrtc-offline[espeak]"'
+INSTALL_OFFLINE = 'pip install "openrtc-offline[espeak]"'
 INSTALL_SERVER = "install openrtc-livekit-server"
 
 
@@ -59,7 +59,7 @@ def choose_way(settings: WorkerSettings, providers: Providers, *, text: bool) ->
         return Choice(Way.TEXT, "in text, as asked for by --text", "without --text the callers speak")
     voice, silent = find_voice(providers)
     if voice is None:
-        return Choice(Way.TEXT, f"in text, since the callers have no voice: {silent}", f"to speak: {INSTALL_SPEECH}")
+        return Choice(Way.TEXT, f"in text, since the callers have no voice: {silent}", f"to speak: {INSTALL_OFFLINE}")
     if settings.url and settings.api_key and settings.api_secret:
         return Choice(Way.GIVEN_SERVER, f"spoken, in real rooms on {settings.url}", voice=voice)
     if find_server() is not None:
