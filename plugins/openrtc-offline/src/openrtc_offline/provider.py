@@ -59,7 +59,7 @@ class OfflineProvider:
         _expect("llm", model, ("rules",))
         from openrtc_offline.rules.llm import RuleLLM
 
-        return RuleLLM(context.agent_name)
+        return RuleLLM(context.agent_name, context.agent)
 
     def tts(self, model: str, context: ProviderContext) -> Any:
         """Return speech synthesis; ``model`` is empty, an engine, a voice, or ``engine/voice``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from openrtc_offline.current_agent import CurrentAgent
 from openrtc_offline.recognition.vocabulary import Vocabulary, vocabulary_of
 from openrtc_offline.toolbox import views
 
@@ -18,24 +19,14 @@ class CurrentVocabulary:
     """
 
     def __init__(self, agent: Any, name: str, examples: tuple[str, ...] = ()) -> None:
-        self._first = agent
-        self._name = name
+        self._current = CurrentAgent(agent, name)
         self._examples = examples
-        self._session: Any = None
         self._made: dict[tuple[str, ...], Vocabulary] = {}
 
     def __call__(self) -> Vocabulary:
         """Return the vocabulary that is likely now."""
-        agent = self._current_agent()
-        tools = [*getattr(agent, "tools", ()), *getattr(self._session, "tools", ())]
+        tools = self._current.tools
         key = tuple(str(tool.id) for tool in tools)
         if key not in self._made:
-            self._made[key] = vocabulary_of(views(tools), self._examples, [self._name])
+            self._made[key] = vocabulary_of(views(tools), self._examples, [self._current.name])
         return self._made[key]
-
-    def _current_agent(self) -> Any:
-        try:
-            self._session = self._session or self._first.session
-            return self._session.current_agent
-        except (AttributeError, RuntimeError):
-            return self._first  # not running yet, or not any more

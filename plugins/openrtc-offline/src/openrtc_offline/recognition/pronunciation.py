@@ -138,10 +138,10 @@ def pronounce(word: str, lookup: Lookup) -> str | None:
 
 
 def _inflected(word: str, lookup: Lookup) -> str | None:
-    for suffix, sound in (("s", _plural), ("ed", _past), ("ing", _ing), ("er", _er)):
+    for suffix, sound in (("s", _plural), ("es", _plural), ("ed", _past), ("ing", _ing), ("er", _er)):
         stem = word.removesuffix(suffix)
         if stem != word and len(stem) > 2:
-            phones = lookup(stem) or (lookup(f"{stem}e") if suffix != "s" else None)
+            phones = lookup(stem) or (lookup(f"{stem}e") if suffix not in ("s", "es") else None)
             if phones:
                 return sound(phones)
     return None

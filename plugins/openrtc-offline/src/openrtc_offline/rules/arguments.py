@@ -269,8 +269,10 @@ class _Sentence:
 
     def _rest(self, parameter: Parameter) -> str | None:
         if found := self._after("for|about|that|on|of|with|regarding|saying"):
-            start = self._text.index(found)
-            return re.sub(r"\s+please$", "", self._text[start:])
+            rest = self._text[self._text.index(found) :]
+            for said in (self._day, self._time):
+                rest = rest.partition(said.words)[0] if said else rest
+            return re.sub(r"\s+(?:please|on|at|for|in|by)$", "", rest.strip())
         known = set(content(f"{self._tool.spoken_name} {self._tool.description}"))
         kept = [word for word in self._words if word not in STOP_WORDS and stem(word) not in known]
         return " ".join(kept) or (self._text if parameter.required and self._words else None)

@@ -7,9 +7,10 @@ import re
 from datetime import date
 from typing import Any
 
-from livekit.agents import llm, utils
+from livekit.agents import Agent, llm, utils
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, NOT_GIVEN, APIConnectOptions, NotGivenOr
 
+from openrtc_offline.current_agent import CurrentAgent
 from openrtc_offline.rules.conversation import CallTool, Conversation, Say, Turn
 from openrtc_offline.toolbox import split_identifier, views
 
@@ -19,11 +20,12 @@ class RuleLLM(llm.LLM[str]):
 
     Args:
         name: The agent's name; it names itself so in greetings.
+        agent: The agent that the session starts with; with it, one that takes over names itself.
     """
 
-    def __init__(self, name: str = "assistant") -> None:
+    def __init__(self, name: str = "assistant", agent: Agent | None = None) -> None:
         super().__init__()
-        self._name = split_identifier(name) or "assistant"
+        self._current = CurrentAgent(agent, name)
 
     @property
     def model(self) -> str:
@@ -47,7 +49,7 @@ class RuleLLM(llm.LLM[str]):
     ) -> llm.LLMStream:
         """Return the next reply or tool call as a stream of words."""
         conversation = Conversation(
-            name=_current_name(chat_ctx) or self._name,
+            name=split_identifier(self._current.name),
             tools=views(tools or ()),
             turns=turns_of(chat_ctx),
             today=date.today(),
@@ -91,9 +93,3 @@ def _choice(tool_choice: NotGivenOr[llm.ToolChoice]) -> str:
     if isinstance(tool_choice, dict):
         return str(tool_choice["function"]["name"])
     return tool_choice if isinstance(tool_choice, str) else "auto"
-
-
-def _current_name(chat_ctx: llm.ChatContext) -> str | None:
-    """Return the name of the agent that took over; None for the first one."""
-    handoffs = [item for item in chat_ctx.items if item.type == "agent_handoff" and item.old_agent_id]
-    return split_identifier(handoffs[-1].new_agent_id) if handoffs else None

@@ -19,7 +19,7 @@ from openrtc_offline.children import ChildError, ChildPool
 from openrtc_offline.speech.installed import INSTALL
 
 FLITE_VOICES = ("slt", "rms", "kal16", "awb")
-ESPEAK_VOICES = ("en-us", "en-us+f3", "en-us+m3", "en-gb+f2")
+ESPEAK_VOICES = ("en-us", "en-us+f3", "en-us+m3", "en-us+f2")
 WORDS_A_MINUTE = 155
 
 
@@ -123,7 +123,7 @@ class EspeakLoader:
         language, _, variant = voice.partition("+")
         languages = {path.name.lower() for path in (data / "lang").rglob("*") if path.is_file()}
         has_variant = not variant or (data / "voices" / "!v" / variant).is_file()
-        return (language in languages or language == "en-gb") and has_variant
+        return language in languages and has_variant
 
     async def speak(self, text: str, voice: str) -> Spoken:
         """Return ``text`` spoken."""

@@ -1,0 +1,73 @@
+"""An agent's function tools as plain values."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, Literal
+
+from livekit.agents import Agent, RunContext, function_tool
+from livekit.agents.llm import Toolset
+
+from openrtc_offline.toolbox import Parameter, ToolView, split_identifier, views
+
+
+class Size(enum.Enum):
+    SMALL = "small"
+    LARGE = "large"
+
+
+class Shop(Agent):
+    @function_tool
+    async def buy(
+        self, context: RunContext[Any], size: Size, color: Literal["red", "blue"] | None = None, count: int = 1
+    ) -> str:
+        """Buy a shirt. It is sent at once.
+
+        Args:
+            context: The call.
+            size: How large it is.
+            color: Any but green.
+            count: How many.
+        """
+        return f"{size} {color} {count}"
+
+    @function_tool(
+        raw_schema={
+            "name": "lookUpOrder",
+            "description": "Look up an order.",
+            "parameters": {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]},
+        }
+    )
+    async def look_up(self, raw_arguments: dict[str, object]) -> str:
+        return str(raw_arguments)
+
+
+def test_tools_are_read_with_the_types_and_choices_of_their_arguments() -> None:
+    found = {view.name: view for view in views(Shop(instructions="").tools)}
+    buy = found["buy"]
+    assert buy.summary == "Buy a shirt" and "Args" not in buy.description
+    assert buy.parameters == (
+        Parameter("size", "string", True, "How large it is.", ("small", "large")),
+        Parameter("color", "string", False, "Any but green.", ("red", "blue")),
+        Parameter("count", "integer", False, "How many."),
+    )
+
+
+def test_a_raw_function_tool_is_read_from_its_schema() -> None:
+    found = {view.name: view for view in views(Shop(instructions="").tools)}
+    assert found["lookUpOrder"] == ToolView("lookUpOrder", "Look up an order.", (Parameter("id"),))
+    assert found["lookUpOrder"].spoken_name == "look up order"
+
+
+def test_a_toolset_is_looked_into() -> None:
+    @function_tool
+    async def open_door() -> str:
+        """Open the door."""
+        return "open"
+
+    assert [view.name for view in views([Toolset(id="doors", tools=[open_door])])] == ["open_door"]
+
+
+def test_an_identifier_is_split_into_words() -> None:
+    assert split_identifier("getHTTPStatus2") == "get httpstatus 2"
+    assert split_identifier("my-support_agent") == "my support agent"
