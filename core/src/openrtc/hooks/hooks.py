@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import logging
 import threading
 import time
 from collections import Counter
@@ -18,8 +19,11 @@ from typing import Any, Protocol
 
 import pluggy
 
+from openrtc.errors import one_line
 from openrtc.hooks import specs
 from openrtc.hooks.markers import PROJECT
+
+logger = logging.getLogger("openrtc.hooks")
 
 HUNG_LIMIT = 4
 """After so many calls that are still running past their time, an implementation is left out."""
@@ -123,6 +127,20 @@ class Hooks:
             await self.call(implementation, limit=limit, **arguments) for implementation in self.implementations(hook)
         ]
 
+    async def collect(self, hook: str, *, limit: float, **arguments: Any) -> list[Outcome]:
+        """Call every implementation of ``hook``, log each failure in one line, and return those that did not fail.
+
+        Args:
+            hook: The hook's name.
+            limit: Seconds that each implementation has.
+            **arguments: The hook's arguments.
+        """
+        return without_failures(await self.call_all(hook, limit=limit, **arguments))
+
+    def collect_now(self, hook: str) -> list[Outcome]:
+        """Call every implementation like `call_now`, log each failure, and return those that did not fail."""
+        return without_failures(self.call_now(hook))
+
     async def call(self, implementation: Implementation, *, limit: float, **arguments: Any) -> Outcome:
         """Call one implementation: a sync one in a thread, since a blocked loop could not enforce the limit."""
         given = {name: arguments[name] for name in implementation.argument_names}
@@ -179,6 +197,19 @@ class Hooks:
             answer.set_exception(_storable(error))
         else:
             answer.set_result(result)
+
+
+def without_failures(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """Log each failure in one line and return the other outcomes."""
+    succeeded: list[Outcome] = []
+    for outcome in outcomes:
+        if outcome.error is None:
+            succeeded.append(outcome)
+            continue
+        made, said = outcome.implementation, one_line(f"{type(outcome.error).__name__}: {outcome.error}")
+        logger.error("%s: %s failed: %s", made.plugin, made.hook, said)
+        logger.debug("%s: %s", made.plugin, made.hook, exc_info=outcome.error)
+    return succeeded
 
 
 class StillHanging(RuntimeError):

@@ -32,7 +32,7 @@ class Providers:
 
     def __init__(self, hooks: Hooks, prefer: Mapping[str, str] | None = None) -> None:
         self._providers: dict[str, tuple[Provider, str]] = {}
-        for outcome in hooks.call_now("openrtc_providers"):
+        for outcome in hooks.collect_now("openrtc_providers"):
             self._add(outcome, prefer or {})
 
     @property
@@ -79,15 +79,12 @@ class Providers:
             raise OpenRTCError(f"no installed plugin brings {model!r}", fix='pip install "openrtc-offline[espeak]"')
 
     def _add(self, outcome: Outcome, prefer: Mapping[str, str]) -> None:
-        source = outcome.implementation.distribution
-        if outcome.error is not None or not isinstance(outcome.value, Mapping):
-            said = (
-                outcome.error if outcome.error is not None else f"returned {type(outcome.value).__name__}, no mapping"
-            )
-            logger.error("%s: openrtc_providers: %s", source, one_line(f"{said!s}"))
+        made = outcome.implementation
+        if not isinstance(outcome.value, Mapping):
+            logger.error("%s: %s returned %s, no mapping", made.plugin, made.hook, type(outcome.value).__name__)
             return
         for scheme, provider in outcome.value.items():
-            self._add_one(scheme, provider, source, prefer.get(scheme))
+            self._add_one(scheme, provider, made.distribution, prefer.get(scheme))
 
     def _add_one(self, scheme: str, provider: Provider, source: str, preferred: str | None) -> None:
         present = self._providers.get(scheme)

@@ -50,7 +50,7 @@ def label_models(chosen: Mapping[ModelKind, Any], agent: Any) -> dict[str, str]:
 
 def build_models(
     chosen: Mapping[ModelKind, Any], providers: Providers, context: ProviderContext
-) -> dict[ModelKind, Any]:
+) -> dict[str, Any]:
     """Build every chosen model for one session.
 
     Raises:

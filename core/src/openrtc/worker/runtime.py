@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -13,7 +13,7 @@ from openrtc.catalog.spec import AgentSpec
 from openrtc.config import Config
 from openrtc.discovery.discover import discover
 from openrtc.discovery.entries import State
-from openrtc.errors import OpenRTCError, one_line
+from openrtc.errors import OpenRTCError
 from openrtc.hooks.hooks import Hooks
 from openrtc.plugins.load import Loaded, load
 from openrtc.plugins.loaded import LoadedAgent, LoadedPlugin
@@ -25,8 +25,8 @@ from openrtc.worker.code_router import CodeRouter, RouterFunction
 
 logger = logging.getLogger("openrtc.worker")
 
-SHUTDOWN_LIMIT = 10.0
-"""Seconds that each ``openrtc_shutdown`` has."""
+HOOK_LIMIT = 10.0
+"""Seconds that each implementation of a session hook or of ``openrtc_shutdown`` has."""
 
 
 class LocalFrontend(Protocol):
@@ -80,10 +80,7 @@ class Runtime:
 
     async def aclose(self, worker: WorkerInfo) -> None:
         """Run every ``openrtc_shutdown``, then close the resources."""
-        for outcome in await self.hooks.call_all("openrtc_shutdown", limit=SHUTDOWN_LIMIT, worker=worker):
-            if outcome.error is not None:
-                said = one_line(f"{type(outcome.error).__name__}: {outcome.error}")
-                logger.error("%s: openrtc_shutdown failed: %s", outcome.implementation.plugin, said)
+        await self.hooks.collect("openrtc_shutdown", limit=HOOK_LIMIT, worker=worker)
         await self.resources.aclose()
 
     def _lose(self, name: str, reason: str) -> None:
@@ -152,15 +149,11 @@ def _report_one(item: LoadedAgent | LoadedPlugin) -> None:
 
 def _offered(hooks: Hooks) -> list[tuple[ResourceSpec, str]]:
     offered: list[tuple[ResourceSpec, str]] = []
-    for outcome in hooks.call_now("openrtc_resources"):
-        source = outcome.implementation.distribution
-        try:
-            specs = list(outcome.value or ()) if outcome.error is None else []
-        except TypeError:
-            specs = [outcome.value]
-        wrong = [spec for spec in specs if not isinstance(spec, ResourceSpec)]
-        if outcome.error is not None or wrong:
-            said = outcome.error if outcome.error is not None else f"returned {wrong[0]!r:.80}, not a ResourceSpec"
-            logger.error("%s: openrtc_resources: %s", source, one_line(f"{said!s}"))
-        offered += [(spec, source) for spec in specs if isinstance(spec, ResourceSpec)]
+    for outcome in hooks.collect_now("openrtc_resources"):
+        made = outcome.implementation
+        for spec in outcome.value if isinstance(outcome.value, Iterable) else [outcome.value]:
+            if isinstance(spec, ResourceSpec):
+                offered.append((spec, made.distribution))
+            elif spec is not None:
+                logger.error("%s: %s returned %s, not a ResourceSpec", made.plugin, made.hook, f"{spec!r:.80}")
     return offered

@@ -1,0 +1,108 @@
+"""Builds the session of a call: its models, and its options from the agent, the settings and the plugins."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from livekit.agents import Agent, AgentSession
+
+from openrtc.call import Call
+from openrtc.catalog.spec import AgentSpec
+from openrtc.providers.provider import ProviderContext
+from openrtc.providers.providers import MODEL_KINDS
+from openrtc.worker.models import build_models, choose_models, is_realtime, label_models
+from openrtc.worker.runtime import HOOK_LIMIT, Runtime
+
+logger = logging.getLogger("openrtc.worker")
+
+
+async def build_session(
+    spec: AgentSpec, agent: Agent, call: Call, runtime: Runtime, *, text_only: bool
+) -> tuple[AgentSession[Any], Call]:
+    """Build the session of a call from what the agent, the settings and the plugins say, in falling order of weight.
+
+    Args:
+        spec: How the agent and its session are built.
+        agent: The agent of this session.
+        call: The call.
+        runtime: What the calls of this process share.
+        text_only: Whether the conversation is held in text, so that only the language model is needed.
+
+    Returns:
+        The session, and the call with its models filled in.
+
+    Raises:
+        OpenRTCError: A model cannot be used here.
+    """
+    chosen = choose_models(spec, agent, runtime.config.defaults)
+    if text_only:  # the keys of the others need not be there
+        chosen = {kind: model for kind, model in chosen.items() if kind == "llm"}
+    call = replace(call, models=label_models(chosen, agent))
+    if not text_only:
+        _warn_of_missing_models(call, agent, chosen)
+    context = ProviderContext(agent_name=call.agent_name, agent=agent, examples=spec.examples)
+    models = build_models(chosen, runtime.providers, context)
+    contributed = await _contributed_options(call, runtime)
+    own = {key: value for key, value in spec.session_options.items() if key not in MODEL_KINDS}
+    options: dict[str, Any] = {**contributed, **own, **models}
+    turn: dict[str, Any] = {**contributed.get("turn_handling", {}), **own.get("turn_handling", {})}
+    if turn:
+        options["turn_handling"] = turn
+    if text_only:
+        options["vad"] = None
+        options["turn_handling"] = {**turn, "turn_detection": "manual"}
+    else:
+        _use_detectors(options, spec, runtime, realtime=is_realtime(models.get("llm")))
+    return AgentSession(**options), call
+
+
+async def _contributed_options(call: Call, runtime: Runtime) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    owners: dict[str, str] = {}
+    for outcome in await runtime.hooks.collect("openrtc_session_options", limit=HOOK_LIMIT, call=call):
+        plugin = outcome.implementation.plugin
+        if outcome.value is not None and not isinstance(outcome.value, Mapping):
+            logger.error("%s: openrtc_session_options returned %r, not a mapping", plugin, outcome.value)
+            continue
+        for key, value in (outcome.value or {}).items():
+            if key in owners:
+                logger.warning("session option %r comes from %s; that of %s is ignored", key, owners[key], plugin)
+                continue
+            merged[key], owners[key] = value, plugin
+    return merged
+
+
+def _use_detectors(options: dict[str, Any], spec: AgentSpec, runtime: Runtime, *, realtime: bool) -> None:
+    defaults = runtime.config.defaults
+    vad = _first(spec.vad, defaults.vad, runtime.resources.get("vad"))
+    if vad is not None and "vad" not in options:
+        options["vad"] = _fresh(vad)
+    turn = options.get("turn_handling", {})
+    detection = spec.turn_detection
+    if detection is None and "turn_detection" not in turn and not realtime:
+        detection = _first(defaults.turn_detection, runtime.resources.get("turn_detection"))
+    if detection is not None:
+        options["turn_handling"] = {**turn, "turn_detection": _fresh(detection)}
+
+
+def _first(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)
+
+
+def _fresh(value: Any) -> Any:
+    return value() if callable(value) else value
+
+
+def _warn_of_missing_models(call: Call, agent: Agent, chosen: Mapping[Any, Any]) -> None:
+    if is_realtime(chosen.get("llm") or agent.llm):
+        return
+    missing = [kind for kind in MODEL_KINDS if not call.models[kind]]
+    if missing:
+        logger.warning(
+            "agent %r has no %s: set it in the agent or under [defaults] in openrtc.toml, or run with --offline",
+            call.agent_name,
+            " and no ".join(missing),
+        )
