@@ -163,21 +163,22 @@ def test_a_spoken_question_is_answered_with_what_the_agents_tool_returns(
 def test_all_sample_agents_hold_their_calls_side_by_side(
     api: ServerApi, callers: CallersProcess, voice: Voice, ears: Ears
 ) -> None:
-    for conversation in CONVERSATIONS:
+    together = [replace(one, room=f"{one.room}-together") for one in CONVERSATIONS]
+    for conversation in together:
         voice.say(conversation.question)
-    with ThreadPoolExecutor(len(CONVERSATIONS)) as threads:
+    with ThreadPoolExecutor(len(together)) as threads:
         joining = [
             threads.submit(call, api, callers, conversation, f"caller-{number}")
-            for number, conversation in enumerate(CONVERSATIONS)
+            for number, conversation in enumerate(together)
         ]
         joined = [one.result() for one in joining]
         asking = [
             threads.submit(ask, caller, conversation, voice, ears)
-            for caller, conversation in zip(joined, CONVERSATIONS, strict=True)
+            for caller, conversation in zip(joined, together, strict=True)
         ]
         for one in asking:
             one.result()
-    for conversation in CONVERSATIONS:
+    for conversation in together:
         api.delete_room(conversation.room)
 
 
