@@ -44,7 +44,7 @@ def _go_on(config: Config, args: argparse.Namespace, agent: str) -> None:
 
     while True:
         try:
-            typed = input(f"\nWhom do you want to talk to, {agent}? A name, or Enter to quit: ").strip()
+            typed = input(f"\nTo chat on, type an agent's name, such as {agent}; Enter quits: ").strip()
         except (EOFError, KeyboardInterrupt):
             print()
             return
