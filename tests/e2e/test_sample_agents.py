@@ -141,13 +141,14 @@ def ask(caller: Caller, conversation: Conversation, voice: Voice, ears: Ears) ->
     """Ask the question; the answer must be heard after it, in full, from the one agent in the room."""
     asked = caller.say(voice.say(conversation.question))
     answer = caller.wait_for_answer(asked.ended, quiet=1.2, timeout=SLOWEST_ANSWER)
-    assert answer is not None, "no answer was heard"
+    written = [(event["identity"], event["text"]) for event in caller.events("transcription")]
+    assert answer is not None, f"no answer was heard; written: {written}"
     (recording,) = caller.recordings()
     assert recording.identity.startswith(f"{conversation.agent}-")
     assert sounding(recording.between(asked.began, asked.ended), at_least=0.1) == [], "the agent spoke too early"
     sound = recording.between(asked.ended, answer.ended + 0.2)
     answers = [*(one.answer for one in CONVERSATIONS), *WRONG_ANSWERS]
-    assert ears.which(sound, answers) == conversation.answer, ears.best(sound, answers)
+    assert ears.which(sound, answers) == conversation.answer, (ears.best(sound, answers), written)
 
 
 @pytest.mark.usefixtures("all_agents")
