@@ -48,6 +48,7 @@ MEETING = ToolView(
         (ORDER, "where is my order number one two three four", {"order_number": "1234"}),
         (ORDER, "where is order 5", {"order_number": "5"}),
         (ORDER, "where is my order", {}),
+        (ORDER, "my order is number two fifteen", {"order_number": "215"}),
         (WEATHER, "what is the weather in new york today", {"city": "new york"}),
         (WEATHER, "what is the weather like", {}),
         (COFFEE, "two large coffees with milk", {"size": "large", "milk": True, "cups": 2}),

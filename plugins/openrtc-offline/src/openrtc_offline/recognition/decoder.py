@@ -12,13 +12,13 @@ from pathlib import Path
 from pocketsphinx import Decoder  # type: ignore[import-untyped]
 
 from openrtc_offline.recognition.audio import SAMPLE_RATE, level
+from openrtc_offline.recognition.dictionary import Dictionary
 from openrtc_offline.recognition.everyday import EverydayEnglish
 from openrtc_offline.recognition.language_model import TrigramModel
-from openrtc_offline.recognition.pronunciation import pronounce
 from openrtc_offline.recognition.sentences import sentences
 from openrtc_offline.recognition.vocabulary import Vocabulary
 
-KEPT_VOCABULARIES = 8
+KEPT_VOCABULARIES = 32
 # Wider beams and a lighter language model than usual: with an agent's own vocabulary the search stays small, and
 # synthetic voices sound unlike the acoustic model's speakers.
 SEARCH = {"beam": 1e-60, "wbeam": 1e-40, "pbeam": 1e-60, "lw": 5.5}
@@ -42,8 +42,12 @@ class Recognizer:
     """Recognises speech with the language model of the vocabulary that is asked for. Blocking; one call at a time."""
 
     def __init__(self) -> None:
-        self._decoder = Decoder(samprate=SAMPLE_RATE, lm=None, loglevel="FATAL", **SEARCH)
-        self._everyday = EverydayEnglish(self._decoder)
+        self._dictionary = Dictionary()
+        self._everyday = EverydayEnglish(self._dictionary)
+        with tempfile.TemporaryDirectory(prefix="openrtc-") as folder:
+            path = Path(folder, "words.dict")
+            self._dictionary.write(path, self._everyday.words)
+            self._decoder = Decoder(samprate=SAMPLE_RATE, lm=None, dict=str(path), loglevel="FATAL", **SEARCH)
         self._loaded: OrderedDict[str, None] = OrderedDict()
 
     def knows(self, key: str) -> bool:
@@ -84,10 +88,10 @@ class Recognizer:
 
     def _speakable(self, vocabulary: Vocabulary) -> list[tuple[str, float]]:
         spoken = list(sentences(vocabulary))
-        unknown = {word for sentence, _ in spoken for word in sentence.split() if not self._decoder.lookup_word(word)}
-        for word in unknown:
-            if phones := pronounce(word, self._decoder.lookup_word):
-                self._decoder.add_word(word, phones, False)
+        for word in {word for sentence, _ in spoken for word in sentence.split()}:
+            if self._decoder.lookup_word(word) is None:
+                for name, phones in self._dictionary.pronunciations(word):
+                    self._decoder.add_word(name, phones, False)
         return spoken
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from pathlib import Path
 
-from pocketsphinx import Decoder, NGramModel, get_model_path  # type: ignore[import-untyped]
+from pocketsphinx import Config, LogMath, NGramModel, get_model_path  # type: ignore[import-untyped]
 
+from openrtc_offline.recognition.dictionary import Dictionary
 from openrtc_offline.recognition.language_model import Background
 
-WORDS = 3500
+WORDS = 3000
 """How many of the most frequent words any caller may use."""
-PAIRED_WORDS = 350
+PAIRED_WORDS = 300
 """How many of the most frequent words are also known in pairs."""
-LIKELIER = 1.5
+LIKELIER = 2.0
 """A pair is kept when it is this much likelier than chance."""
 
 Pairs = dict[str, dict[str, float]]
@@ -24,17 +23,22 @@ class EverydayEnglish:
     """How often words and pairs of words are said.
 
     Args:
-        decoder: A decoder, for its log base and configuration.
+        dictionary: The words that can be pronounced.
     """
 
-    def __init__(self, decoder: Decoder) -> None:
-        self._logmath = decoder.get_logmath()
-        self._model = NGramModel(decoder.get_config(), self._logmath, get_model_path("en-us/en-us.lm.bin"))
-        scored = sorted(((self._model.prob([word]), word) for word in _dictionary_words()), reverse=True)
+    def __init__(self, dictionary: Dictionary) -> None:
+        self._logmath = LogMath()
+        self._model = NGramModel(Config(), self._logmath, get_model_path("en-us/en-us.lm.bin"))
+        scored = sorted(((self._model.prob([word]), word) for word in dictionary.words), reverse=True)
         self._words = {word: self._logmath.exp(score) for score, word in scored[:WORDS]}
         self._frequent = list(self._words)[:PAIRED_WORDS]
         self._paired = set(self._frequent)
         self._pairs = self._pairs_of(self._frequent, self._frequent)
+
+    @property
+    def words(self) -> Iterable[str]:
+        """The most frequent words."""
+        return self._words.keys()
 
     def around(self, words: Iterable[str]) -> Background:
         """Return everyday English with the pairs that ``words`` form with frequent words."""
@@ -56,9 +60,3 @@ class EverydayEnglish:
             if kept:
                 pairs[first] = kept
         return pairs
-
-
-def _dictionary_words() -> list[str]:
-    lines = Path(get_model_path("en-us/cmudict-en-us.dict")).read_text(encoding="utf-8").splitlines()
-    words = (line.partition(" ")[0] for line in lines)
-    return [word for word in words if re.fullmatch(r"[a-z]+('[a-z]+)?", word)]

@@ -99,7 +99,8 @@ class _Sentence:
         self._answering = answering is not None
         self._day = find_day(self._text, today)
         hours = answering is not None and (_is_time(answering) or answering.format == "date-time")
-        self._time = find_time(self._text, bare=hours)
+        wants_time = any(_is_time(p) or p.format == "date-time" for p in tool.parameters)
+        self._time = find_time(self._text, bare=hours) if wants_time else None
         self._numbers = quantities(self._without(self._day, self._time))
 
     def value(self, parameter: Parameter) -> Any:
@@ -138,7 +139,7 @@ class _Sentence:
         return sum(max((closeness(h, w) for h in heard), default=0.0) for w in wanted) / len(wanted)
 
     def _integer(self, parameter: Parameter) -> int | None:
-        if _is_code(parameter) and (digits := self._digits(parameter)):
+        if _names(parameter) & CODE_NAMES and (digits := self._digits(parameter)):
             return int(digits)
         amount: int | None = self._amount(parameter, int)
         return amount
