@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from openrtc.discovery.entries import State
@@ -29,10 +31,24 @@ def probed(site: Site, source: str, timeout: float = 20.0, value: str = "pkg_a")
     return probe(site.entries()[0], timeout=timeout)
 
 
+def ends_soon(pid: int) -> bool:
+    """Whether a process ends, or has ended, within ten seconds; one that nobody reaps stays a zombie."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        child = psutil.Process(pid)
+        deadline = time.monotonic() + 10
+        while child.status() != psutil.STATUS_ZOMBIE:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+    return True
+
+
 def test_an_agent_that_works_is_ready_with_its_own_milliseconds(site: Site, agent_source: str) -> None:
+    started = time.monotonic()
     (found,) = probed(site, f"import time\ntime.sleep(0.05)\n{agent_source}", value="pkg_a:Support")
+    whole = (time.monotonic() - started) * 1000
     assert (found.name, found.state, found.reason) == ("helpdesk", State.READY, None)
-    assert 50 <= found.load_ms < 1500
+    assert 50 <= found.load_ms < whole / 2
     assert found.entry
     assert found.entry.summary == "Answers questions about orders."
 
@@ -78,21 +94,31 @@ def test_whatever_ends_the_process_is_a_row(site: Site, source: str, reason: str
 def test_an_import_that_hangs_is_stopped_and_told_where(site: Site, block: str) -> None:
     started = time.monotonic()
     (found,) = probed(site, f"import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n{block}", timeout=2)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 40
     assert found.state is State.BROKEN
     if "input" not in block:
         assert found.reason == "the import had not ended after 2 seconds"
         assert "pkg_a.py:" in (found.location or "")
 
 
+def test_an_import_that_switches_off_the_clock_is_stopped_all_the_same(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("openrtc.plugins.probe.PATIENCE", 3.0)
+    source = "import faulthandler, time\nfaulthandler.cancel_dump_traceback_later()\ntime.sleep(100)"
+    (found,) = probed(site, source, timeout=1)
+    assert found.reason == "the import had not ended after 1 seconds"
+
+
 def test_threads_prints_and_children_left_behind_do_not_hold_it_up(site: Site) -> None:
-    marker = site.work / "still-alive"
+    note = site.work / "child.pid"
     source = f"""
         import subprocess, sys, threading, time, atexit
         print("noise" * 100_000)
         atexit.register(time.sleep, 60)
         threading.Thread(target=time.sleep, args=(60,)).start()
-        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(2); open({str(marker)!r}, 'w')"])
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"])
+        open({str(note)!r}, "w").write(str(child.pid))
         from openrtc import AgentSpec, hookimpl
         async def run(ctx): ...
         @hookimpl
@@ -102,9 +128,8 @@ def test_threads_prints_and_children_left_behind_do_not_hold_it_up(site: Site) -
     started = time.monotonic()
     (found,) = probed(site, source)
     assert found.state is State.READY, found.reason
-    assert time.monotonic() - started < 10
-    time.sleep(max(0.0, 2.5 - (time.monotonic() - started)))
-    assert not marker.exists()
+    assert time.monotonic() - started < 40
+    assert ends_soon(int(note.read_text()))
 
 
 def test_a_package_that_closes_or_replaces_stdout_is_read_all_the_same(site: Site) -> None:

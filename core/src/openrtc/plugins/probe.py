@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
@@ -26,6 +25,10 @@ from openrtc.plugins.importing import fault_of
 from openrtc.plugins.loaded import LoadedAgent
 
 REQUEST, RESULT, STACK = "request.json", "result.json", "stack.txt"
+HUNG = "Timeout"
+"""How `faulthandler` begins when its time is over."""
+PATIENCE = 60.0
+"""Seconds for Python's and livekit's own start, and for a package that has switched off the child's clock."""
 BOOT = """
 import json, sys
 request = json.load(open(sys.argv[1] + "/request.json", encoding="utf-8"))
@@ -58,7 +61,7 @@ def probe(entry: Entry, *, timeout: float = 20.0) -> list[LoadedAgent]:
 
     Args:
         entry: The entry; one that is not usable is returned as it is, without a subprocess.
-        timeout: Seconds that the import may take, livekit's own included.
+        timeout: Seconds that the import may take, livekit's own not counted.
 
     Returns:
         One agent; of a hook module, all its agents; of a plugin, those that it brings besides.
@@ -70,10 +73,9 @@ def _probe(entry: Entry, timeout: float, children: _Children) -> list[LoadedAgen
     if not entry.usable:
         return [_unusable(entry)] if entry.group == AGENTS_GROUP else []
     with tempfile.TemporaryDirectory(prefix="openrtc-probe-", ignore_cleanup_errors=True) as folder:
-        # The stack of an import that hangs is written shortly before its process is stopped.
-        request = {"path": sys.path, "entry": asdict(entry), "look_at": time.time() + 0.8 * timeout}
+        request = {"path": sys.path, "entry": asdict(entry), "timeout": timeout}
         (Path(folder) / REQUEST).write_text(json.dumps(request), encoding="utf-8")
-        code = children.run([sys.executable, "-c", BOOT, folder], timeout)
+        code = children.run([sys.executable, "-c", BOOT, folder], timeout + PATIENCE)
         rows = _rows_of(Path(folder), entry, code, timeout)
     if not rows and entry.group == AGENTS_GROUP:
         return [
@@ -134,7 +136,7 @@ def _rows_of(folder: Path, entry: Entry, code: int | None, timeout: float) -> li
     try:
         rows = json.loads((folder / RESULT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return [_broken(entry, _death(entry, code, timeout, _stack(folder, entry)))]
+        return [_broken(entry, _death(entry, code, timeout, _stack(folder)))]
     return [_row(entry, row) for row in rows]
 
 
@@ -155,8 +157,9 @@ def _broken(entry: Entry, fault: Fault, ms: float = 0.0) -> LoadedAgent:
     )
 
 
-def _death(entry: Entry, code: int | None, timeout: float, place: str | None) -> Fault:
-    if code is None:
+def _death(entry: Entry, code: int | None, timeout: float, stack: str) -> Fault:
+    hung, place = stack.startswith(HUNG), _place_in(stack, entry)
+    if code is None or hung:
         fix = "move what blocks or serves out of the import, into the agent or a resource"
         return Fault(f"the import had not ended after {timeout:g} seconds", fix, place)
     if code < 0:
@@ -173,14 +176,18 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _stack(folder: Path, entry: Entry) -> str | None:
-    """Return ``file:line`` of the deepest frame in the entry's own package, from what `faulthandler` wrote."""
+def _stack(folder: Path) -> str:
+    """Return what `faulthandler` wrote."""
     try:
-        text = (folder / STACK).read_text(encoding="utf-8", errors="replace")
+        return (folder / STACK).read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return None
+        return ""
+
+
+def _place_in(stack: str, entry: Entry) -> str | None:
+    """Return ``file:line`` of the deepest frame in the entry's own package."""
     top = entry.value.partition(":")[0].partition(".")[0]
-    frames = re.findall(r'File "([^"]+)", line (\d+)', text)
+    frames = re.findall(r'File "([^"]+)", line (\d+)', stack)
     own = [f"{file}:{line}" for file, line in frames if top in Path(file).with_suffix("").parts]
     return own[0] if own else None
 
@@ -191,7 +198,6 @@ def answer(folder: str, request: dict[str, Any]) -> NoReturn:
     leave = os._exit
     stack = (Path(folder) / STACK).open("w", encoding="utf-8")
     faulthandler.enable(stack)
-    faulthandler.dump_traceback_later(max(0.1, request["look_at"] - time.time()), file=stack)
 
     def told_exit(status: int) -> NoReturn:
         stack.write(_frame_line(sys._getframe(1)))
@@ -199,6 +205,10 @@ def answer(folder: str, request: dict[str, Any]) -> NoReturn:
         leave(status)
 
     os._exit = told_exit
+    if entry.is_agent:
+        _import_livekit_first()
+    # The clock runs from here: on a busy machine livekit's own import may take longer than any agent's.
+    faulthandler.dump_traceback_later(request["timeout"], exit=True, file=stack)
     rows = _loaded_rows(entry)
     faulthandler.cancel_dump_traceback_later()
     unfinished = Path(folder) / f"{RESULT}.part"
@@ -214,8 +224,6 @@ def _frame_line(frame: FrameType) -> str:
 def _loaded_rows(entry: Entry) -> list[dict[str, Any]]:
     from openrtc.plugins.load import load
 
-    if entry.is_agent:
-        _import_livekit_first()
     try:
         loaded = load([entry], Config())
     except BaseException as error:
@@ -239,6 +247,9 @@ def _loaded_rows(entry: Entry) -> list[dict[str, Any]]:
 
 def _import_livekit_first() -> None:
     """Keep livekit's seconds out of the agent's milliseconds: a worker has it imported by then."""
+    from openrtc.discovery.tolerance import tolerate_unreadable_metadata
+
+    tolerate_unreadable_metadata()
     try:
         import_module("livekit.agents")
     except Exception as error:
