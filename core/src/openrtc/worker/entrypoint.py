@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from livekit.agents import JobContext, JobProcess, JobRequest
+from livekit.agents import AssignmentTimeoutError, JobContext, JobProcess, JobRequest
 from livekit.protocol import agent as proto
 
 from openrtc.call import Call
@@ -92,11 +92,14 @@ class Admission:
             return
         attach_decision(request.job, decision)
         agent = decision.agents[0]
-        await request.accept(
-            name=self._runtime.catalog.display_name(agent),
-            identity=identity_for(agent, request.id),
-            attributes=participant_attributes(agent),
-        )
+        try:
+            await request.accept(
+                name=self._runtime.catalog.display_name(agent),
+                identity=identity_for(agent, request.id),
+                attributes=participant_attributes(agent),
+            )
+        except AssignmentTimeoutError:
+            routing_log.error("room %r: the server did not assign the accepted job in time", request.room.name)
 
 
 def attach_decision(job: proto.Job, decision: Decision) -> None:
