@@ -84,7 +84,6 @@ async def _chat(
     decision = await decide(runtime, job, agent)
     name = decision.agents[0]
     screen = ChatScreen(name, lines, console)
-    screen.note(_introduction(runtime, name, decision, chosen=bool(agent)))
     frontend = TextChat(lines, screen, failures, assumed_offline=assumed_offline)
     runtime.frontend = frontend
     server = WorkerServer(runtime, runtime.config.worker)
@@ -96,6 +95,7 @@ async def _chat(
 
     stop = Stop(stopped)
     when_reader_goes(console, frontend.hang_up)
+    screen.note(_introduction(runtime, name, decision, chosen=bool(agent)))
     running = await start_unregistered(runtime, server)
     try:
         await launch_job(runtime, server, job, decision, without_room=True)

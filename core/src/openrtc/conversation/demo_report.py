@@ -33,9 +33,10 @@ class DemoReport:
         self._live: Live | None = None
         self._running: list[CallRecord] = []
         self._lock = threading.Lock()
+        when_reader_goes(console, _broken_pipe)
 
     def when_reader_goes(self, gone: Callable[[], None]) -> None:
-        """Call ``gone`` when nobody reads the output any more."""
+        """Call ``gone`` when nobody reads the output any more, instead of raising `BrokenPipeError`."""
         when_reader_goes(self._console, gone)
 
     def open(self, pid: int) -> None:
@@ -159,6 +160,10 @@ class DemoReport:
 
     def _print(self, text: Text | None = None) -> None:
         self._console.print(text if text is not None else Text(), soft_wrap=True)
+
+
+def _broken_pipe() -> None:
+    raise BrokenPipeError
 
 
 def _heard(turn: Turn) -> str:
