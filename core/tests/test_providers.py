@@ -92,5 +92,24 @@ def test_two_providers_of_one_scheme_are_told_and_settled_by_prefer(caplog: pyte
     assert not caplog.records
 
 
+def test_only_the_providers_in_use_are_prewarmed_and_one_that_raises_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    warmed: list[str] = []
+
+    class Warm(Acme):
+        def prewarm(self) -> None:
+            warmed.append("warm")
+
+    class Cold(Acme):
+        def prewarm(self) -> None:
+            raise RuntimeError("no fire")
+
+    providers = Providers(
+        Hooks([plugin("a", {"warm": Warm(), "idle": Warm()}), plugin("b", {"cold": Cold(), "none": Acme()})])
+    )
+    providers.prewarm(["warm:x", "warm:", "openai/gpt", None, Warm(), "cold:", "none:"])
+    assert warmed == ["warm"]
+    assert "b: prewarming 'cold' models: RuntimeError('no fire')" in caplog.text
+
+
 def test_a_model_is_described_in_words() -> None:
     assert [describe(None), describe("a/b"), describe(Acme())] == ["", "a/b", "instance of Acme"]

@@ -25,6 +25,9 @@ class ProviderContext:
 class Provider(Protocol):
     """Builds the models whose strings start with this provider's scheme; ``model`` is what follows the colon.
 
+    A provider may also have a method ``prewarm()``, which imports or starts what the first call would otherwise wait
+    for; the worker calls it before it accepts jobs, where its scheme is in use.
+
     A model is built for each session. A kind that the provider does not have raises `OpenRTCError`.
     """
 

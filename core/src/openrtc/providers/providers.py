@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from packaging.utils import canonicalize_name
@@ -49,6 +49,20 @@ class Providers:
             return provider.available()
         except Exception as error:
             return one_line(f"{distribution}: {type(error).__name__}: {error}")
+
+    def prewarm(self, models: Iterable[Any]) -> None:
+        """Let the providers of these models prepare; what one raises is logged, and its models fail when they are built.
+
+        Args:
+            models: Model strings; anything else is passed over.
+        """
+        matches = [_SCHEME.fullmatch(model) for model in models if isinstance(model, str)]
+        for scheme in dict.fromkeys(match[1] for match in matches if match and match[1] in self._providers):
+            provider, distribution = self._providers[scheme]
+            try:
+                getattr(provider, "prewarm", _nothing)()
+            except Exception as error:
+                logger.error("%s: prewarming %r models: %s", distribution, scheme, one_line(f"{error!r}"))
 
     def build(self, kind: ModelKind, model: Any, context: ProviderContext) -> Any:
         """Return what ``AgentSession`` takes for ``model``.
@@ -95,6 +109,10 @@ class Providers:
                 "%r models are brought by %s and %s; %s is used (choose in openrtc.toml: [plugins.prefer] %r = ...)",
                 scheme, present[1], source, present[1], scheme,
             )  # fmt: skip
+
+
+def _nothing() -> None:
+    """Stands for the prewarm of a provider that has none."""
 
 
 def describe(model: Any) -> str:

@@ -48,9 +48,7 @@ def label_models(chosen: Mapping[ModelKind, Any], agent: Any) -> dict[str, str]:
     }
 
 
-def build_models(
-    chosen: Mapping[ModelKind, Any], providers: Providers, context: ProviderContext
-) -> dict[str, Any]:
+def build_models(chosen: Mapping[ModelKind, Any], providers: Providers, context: ProviderContext) -> dict[str, Any]:
     """Build every chosen model for one session.
 
     Raises:

@@ -71,6 +71,7 @@ class Runtime:
 
     async def start(self) -> None:
         """Load the shared resources; an agent whose resource is missing is no longer ready."""
+        self.providers.prewarm(self._models())
         await self.resources.load(_offered(self.hooks))
         for name in self.catalog.ready:
             spec = self.catalog.get(name).spec
@@ -82,6 +83,14 @@ class Runtime:
         """Run every ``openrtc_shutdown``, then close the resources."""
         await self.hooks.collect("openrtc_shutdown", limit=HOOK_LIMIT, worker=worker)
         await self.resources.aclose()
+
+    def _models(self) -> list[Any]:
+        defaults = self.config.defaults
+        named: list[Any] = [defaults.stt, defaults.llm, defaults.tts, OFFLINE if defaults.offline else None]
+        for name in self.catalog.ready:
+            spec = self.catalog.get(name).spec
+            named += [spec.stt, spec.llm, spec.tts] if spec else []
+        return named
 
     def _lose(self, name: str, reason: str) -> None:
         self.catalog = self.catalog.with_state(name, State.BROKEN, reason, "openrtc plugins")

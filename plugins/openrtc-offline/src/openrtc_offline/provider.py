@@ -68,6 +68,11 @@ class OfflineProvider:
 
         return OfflineTTS(*choose_voice(model, context.agent_name, installed_engines(self.speakers)))
 
+    def prewarm(self) -> None:
+        """Import what the first call would otherwise wait for."""
+        for module in ("recognition.current_vocabulary", "recognition.stt", "rules.llm", "speech.engines", "speech.tts"):
+            importlib.import_module(f"openrtc_offline.{module}")
+
     def close(self) -> None:
         """End all child processes; models that are built later get new ones."""
         for pool in (self.__dict__.pop("recognizers", None), self.__dict__.pop("speakers", None)):
