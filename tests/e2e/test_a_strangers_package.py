@@ -45,7 +45,7 @@ def test_what_its_tool_returns_is_heard_on_a_call_after_pip_install(
 ) -> None:
     place = Environment(tmp_path / "environment")
     place.install(MUSEUM.build_wheel(tmp_path / "wheel"))
-    command = ["-m", "openrtc", "start", "--port", "0", "--log-format", "json", "--offline", "--log-level", "debug"]
+    command = ["-m", "openrtc", "start", "--port", "0", "--log-format", "json", "--offline"]
     with WorkerProcess(command, api=api, log=tmp_path / "worker.log", python=place.python) as worker:
         worker.wait_until_ready()
         caller = callers.join("visitor", api.token("museum-tour-1", "visitor"))

@@ -51,7 +51,7 @@ class Providers:
             return one_line(f"{distribution}: {type(error).__name__}: {error}")
 
     def prewarm(self, models: Iterable[Any]) -> None:
-        """Let the providers of these models prepare; what one raises is logged, and its models fail when they are built.
+        """Let the providers of these models prepare; what one raises is logged.
 
         Args:
             models: Model strings; anything else is passed over.
