@@ -67,7 +67,7 @@ def demo(config: Config, arguments: Mapping[str, Any], console: Console, *, text
     show = report.warn if console.is_terminal else _to_stderr
     failures = configure_calm_logs(config.worker.log_level, config.worker.log_format, show)
     report.open(os.getpid())
-    runtime = build_runtime(config, **arguments)
+    runtime = build_runtime(_with_name(config), **arguments)
     require_agents(runtime)
     names = _chosen(runtime, only)
     choice = choose_way(config.worker, runtime.providers, text=text)
@@ -75,6 +75,15 @@ def demo(config: Config, arguments: Mapping[str, Any], console: Console, *, text
     report.way(choice, offline=_use_offline(runtime))
     with _server_for(choice, runtime) as runtime:
         return run_contained(_Demo(runtime, choice, report, failures, began).run(names))
+
+
+def _with_name(config: Config) -> Config:
+    """Return the settings with a name for the worker.
+
+    On a server that others use, too, an automatic dispatch would bring us their calls, and them ours.
+    """
+    name = config.worker.agent_name or f"openrtc-demo-{secrets.token_hex(3)}"
+    return replace(config, worker=replace(config.worker, agent_name=name, isolation="coroutine", port=0))
 
 
 def _chosen(runtime: Runtime, only: str) -> tuple[str, ...]:
@@ -95,18 +104,14 @@ def _use_offline(runtime: Runtime) -> bool:
 
 @contextlib.contextmanager
 def _server_for(choice: Choice, runtime: Runtime) -> Iterator[Runtime]:
-    """Start the LiveKit server of this machine where that is the way; elsewhere only name the worker."""
-    worker = replace(runtime.config.worker, isolation="coroutine", port=0)
+    """Start the LiveKit server of this machine where that is the way."""
+    worker = runtime.config.worker
     if choice.way is Way.LOCAL_SERVER:
         with LocalServer(port=0) as server:
             own = replace(worker, url=server.url, api_key=server.api_key, api_secret=server.api_secret, agent_name="")
             runtime.config = replace(runtime.config, worker=own)
             yield runtime
         return
-    # On a server that others use, too, an automatic dispatch would bring us their calls, and them ours.
-    name = worker.agent_name or f"openrtc-demo-{secrets.token_hex(3)}"
-    given = replace(worker, agent_name=name if choice.way is Way.GIVEN_SERVER else "")
-    runtime.config = replace(runtime.config, worker=given)
     yield runtime
 
 

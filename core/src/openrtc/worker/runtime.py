@@ -11,11 +11,11 @@ from openrtc.call import Call, WorkerInfo
 from openrtc.catalog.catalog import Catalog
 from openrtc.catalog.spec import AgentSpec
 from openrtc.config import Config
-from openrtc.discovery.discover import discover
+from openrtc.discovery.discover import discover, policy_warnings
 from openrtc.discovery.entries import State
 from openrtc.errors import OpenRTCError
 from openrtc.hooks.hooks import Hooks
-from openrtc.plugins.load import Loaded, load
+from openrtc.plugins.load import load
 from openrtc.plugins.loaded import LoadedAgent, LoadedPlugin
 from openrtc.providers.providers import OFFLINE, Providers
 from openrtc.resources.resources import Resources
@@ -118,11 +118,14 @@ def build_runtime(
     Raises:
         OpenRTCError: The settings name something that does not exist.
     """
-    loaded = load(discover(config), config) if discovered else Loaded()
-    report_unusable(loaded)
+    entries = discover(config) if discovered else ()
+    for line in policy_warnings(config.policy, entries) if discovered else ():
+        logger.warning("%s", line)
+    loaded = load(entries, config)
     plugins = [plugin for plugin in loaded.plugins if plugin.state is State.READY]
     hooks = Hooks([CodeRouter(router), *plugins] if router else plugins)
     catalog = Catalog.of(loaded, specs=specs)
+    report_unusable([*catalog.rows, *loaded.plugins])
     providers = Providers(hooks, config.policy.prefer)
     if config.defaults.offline and (problem := providers.why_unavailable(OFFLINE.rstrip(":"))):
         raise OpenRTCError(
@@ -141,9 +144,8 @@ def build_runtime(
     )
 
 
-def report_unusable(loaded: Loaded) -> None:
-    """Log one line for each package that cannot be used, and why."""
-    items: list[LoadedAgent | LoadedPlugin] = [*loaded.agents, *loaded.plugins]
+def report_unusable(items: Iterable[LoadedAgent | LoadedPlugin]) -> None:
+    """Log one line for each agent and plugin that cannot be used, and why."""
     for item in items:
         if item.state is not State.READY:
             _report_one(item)
