@@ -44,7 +44,11 @@ BROKEN = [
         agents={"b2": "broken_exit:X"},
     ),
     Package(name="broken-attribute", modules={"broken_attribute.py": "x = 1"}, agents={"b3": "broken_attribute:Agnt"}),
-    Package(name="broken-hook", modules={"broken_hook.py": "def openrtc_rout(request): ..."}, plugins={"b4": "broken_hook"}),
+    Package(
+        name="broken-hook",
+        modules={"broken_hook.py": "def openrtc_rout(request): ..."},
+        plugins={"b4": "broken_hook"},
+    ),
     Package(name="broken-bytes", entry_points=b"[openrtc.agents]\nb5 = \xff\xfe:X\n"),
     Package(name="broken-metadata", modules={"bm.py": ""}, agents={"b6": "bm:X"}, metadata=b""),
 ]
@@ -58,7 +62,9 @@ def heard_in(callers: CallersProcess, api: ServerApi, room: str) -> set[str]:
     return who_was_heard(recording.sound, TONES)
 
 
-def openrtc(*arguments: str, folders: list[Path] | None = None, **more: object) -> subprocess.CompletedProcess[str]:
+def openrtc(
+    *arguments: str, folders: list[Path] | None = None, typed: str | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "openrtc", *arguments],
         env=environment(*(folders or [])),
@@ -66,7 +72,7 @@ def openrtc(*arguments: str, folders: list[Path] | None = None, **more: object) 
         text=True,
         check=False,
         timeout=120,
-        **more,  # type: ignore[call-overload]
+        input=typed,
     )
 
 
@@ -85,9 +91,7 @@ def test_a_script_with_a_pool_holds_calls_without_entry_points(
         worker.stop()
 
 
-def test_connect_joins_one_room_and_ends_with_the_call(
-    api: ServerApi, callers: CallersProcess, tmp_path: Path
-) -> None:
+def test_connect_joins_one_room_and_ends_with_the_call(api: ServerApi, callers: CallersProcess, tmp_path: Path) -> None:
     api.create_room("quiet-room", metadata='{"agent": "beta"}')
     folders = [TONE_AGENTS.install_into(tmp_path / "packages")]
     caller = callers.join("ann", api.token("quiet-room", "ann"))
@@ -102,7 +106,7 @@ def test_connect_joins_one_room_and_ends_with_the_call(
 
 
 def test_the_console_chats_with_an_agent_and_ends_with_its_input() -> None:
-    done = openrtc("console", "support", input="hello\nwhat are your opening hours\n")
+    done = openrtc("console", "support", typed="hello\nwhat are your opening hours\n")
     assert done.returncode == 0, done.stderr
     assert "opening_hours" in done.stdout
     assert "nine" in done.stdout

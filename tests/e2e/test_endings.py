@@ -1,4 +1,4 @@
-"""How calls and workers end: hang-up, a deleted room, SIGTERM with live calls, a second signal, a room deleted too early."""
+"""How calls and workers end: hang-up, a deleted room, SIGTERM with live calls, a room deleted too early."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ THREE_THAT_SHARE = [
     Package(
         name=f"sharer-{name}",
         modules={
-            f"sharer_{name}.py": f"""
+            f"sharer_{name}.py": """
                 import os
                 from livekit.agents import Agent
                 from openrtc import AgentSpec
@@ -32,7 +32,7 @@ THREE_THAT_SHARE = [
 
                     async def on_enter(self):
                         with open(os.environ["SEEN"], "a") as file:
-                            file.write(f"{{os.getpid()}} {{id(self.index)}} {{self.index}}\\n")
+                            file.write(f"{os.getpid()} {id(self.index)} {self.index}\\n")
 
                 def build(call):
                     return Sharer(call.resources["shared.index"])

@@ -1,7 +1,7 @@
 """Keeps one package's unreadable metadata from stopping the libraries that read everybody's.
 
-``importlib.metadata.entry_points()`` raises for all distributions when a single ``entry_points.txt`` is malformed or not
-UTF-8, and pydantic and OpenTelemetry, which livekit-agents imports, call it.
+``importlib.metadata.entry_points()`` raises for all distributions when a single ``entry_points.txt`` is malformed or
+not UTF-8, and pydantic and OpenTelemetry, which livekit-agents imports, call it.
 """
 
 from __future__ import annotations
