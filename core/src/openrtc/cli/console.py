@@ -21,6 +21,8 @@ def run(args: argparse.Namespace) -> int:
     config = read_config(args, log_level="warning")
     config = replace(config, worker=replace(config.worker, isolation="coroutine", port=0))
     from openrtc.cli.output import console
-    from openrtc.conversation.console import chat
 
-    return chat(config, runtime_arguments(args), args.agent, console())
+    out = console()
+    with out.status("loading the agents"):
+        from openrtc.conversation.console import chat
+    return chat(config, runtime_arguments(args), args.agent, out)

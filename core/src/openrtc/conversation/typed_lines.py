@@ -77,6 +77,7 @@ class TypedLines:
         try:
             return input(self._prompt)
         except EOFError:
+            print()
             return None
 
     def _from_pipe(self) -> str | None:
