@@ -81,7 +81,8 @@ def test_a_started_server_answers_and_a_stopped_one_leaves_no_process(binary: Pa
 def test_a_server_listens_on_the_loopback_address_only(binary: Path) -> None:
     with LocalServer(port=0, binary=binary) as server:
         sockets = psutil.Process(server.pid).net_connections()
-    bound = {(connection.type, connection.laddr.ip) for connection in sockets if len(connection.raddr) == 0}
+    waiting = (psutil.CONN_LISTEN, psutil.CONN_NONE)
+    bound = {(connection.type, connection.laddr.ip) for connection in sockets if connection.status in waiting}
     assert bound == {(socket.SOCK_STREAM, "127.0.0.1"), (socket.SOCK_DGRAM, "127.0.0.1")}
 
 
