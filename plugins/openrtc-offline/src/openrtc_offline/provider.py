@@ -70,7 +70,13 @@ class OfflineProvider:
 
     def prewarm(self) -> None:
         """Import what the first call would otherwise wait for."""
-        for module in ("recognition.current_vocabulary", "recognition.stt", "rules.llm", "speech.engines", "speech.tts"):
+        for module in (
+            "recognition.current_vocabulary",
+            "recognition.stt",
+            "rules.llm",
+            "speech.engines",
+            "speech.tts",
+        ):
             importlib.import_module(f"openrtc_offline.{module}")
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ import math
 import re
 import tempfile
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,10 @@ KEPT_VOCABULARIES = 32
 # Wider beams and a lighter language model than usual: with an agent's own vocabulary the search stays small, and
 # synthetic voices sound unlike the acoustic model's speakers.
 SEARCH = {"beam": 1e-60, "wbeam": 1e-40, "pbeam": 1e-60, "lw": 5.5}
+DOUBTFUL = 0.25
+SURE = 0.3
+UNCLEAR = "[unclear]"
+"""Told for several words none of which is sure: the agent can ask to repeat, rather than guess or be silent."""
 FILLERS = {"hmm", "mm", "mhm", "uh", "um", "uh-huh", "huh", "ah", "oh"}
 
 
@@ -75,16 +80,7 @@ class Recognizer:
         self._decoder.start_utt()
         self._decoder.process_raw(level(pcm).tobytes(), full_utt=True)
         self._decoder.end_utt()
-        hypothesis = self._decoder.hyp()
-        text = _plain(hypothesis.hypstr) if hypothesis is not None else ""
-        return Heard(text, self._confidence()) if set(text.split()) - FILLERS else Heard("", 0.0)
-
-    def _confidence(self) -> float:
-        words = [s for s in self._decoder.seg() if s.word[0] not in "<[+"]
-        if not words:
-            return 0.0
-        mean = sum(math.log(max(s.prob, 1e-12)) for s in words) / len(words)
-        return math.exp(mean)
+        return heard_in([(_plain(s.word), s.prob) for s in self._decoder.seg() or ()])
 
     def _speakable(self, vocabulary: Vocabulary) -> list[tuple[str, float]]:
         spoken = list(sentences(vocabulary))
@@ -95,6 +91,23 @@ class Recognizer:
         return spoken
 
 
-def _plain(hypothesis: str) -> str:
-    words = (re.sub(r"\(\d+\)$", "", word) for word in hypothesis.split())
-    return " ".join(word for word in words if word[0] not in "<[+")
+def heard_in(hypothesis: Iterable[tuple[str, float]]) -> Heard:
+    """Return what is worth telling of a hypothesis: of a doubtful one, only the words that are sure.
+
+    Args:
+        hypothesis: Each word with its posterior probability; an empty word is silence or noise.
+    """
+    words = [(word, max(probability, 1e-12)) for word, probability in hypothesis if word]
+    if not {word for word, _ in words} - FILLERS:
+        return Heard("", 0.0)
+    confidence = math.exp(sum(math.log(probability) for _, probability in words) / len(words))
+    if confidence >= DOUBTFUL:
+        return Heard(" ".join(word for word, _ in words), confidence)
+    sure = [word for word, probability in words if probability >= SURE]
+    if sure or len(words) == 1:
+        return Heard(" ".join(sure), confidence)
+    return Heard(UNCLEAR, confidence)
+
+
+def _plain(word: str) -> str:
+    return "" if word[0] in "<[+" else re.sub(r"\(\d+\)$", "", word)

@@ -19,6 +19,8 @@ MEANING_WEIGHT = 0.7
 ENOUGH = 0.65
 """A tool is called from this score on: one distinctive word of its name or docstring is enough, a weak one is not."""
 CLEARLY_BETTER = 1.12
+ONLY_WEAK = 0.5
+"""What shared weak words count where a tool has distinctive ones and none of them was heard."""
 
 
 ASKING = re.compile(
@@ -74,6 +76,8 @@ class Intents:
 
     def _score(self, vocabulary: dict[str, float], heard: list[str], related: list[Meaning]) -> float:
         direct = sum(self._worth(word, vocabulary) for word in heard)
+        if not any(weight(known) == 1.0 and closeness(word, known) for word in heard for known in vocabulary):
+            direct *= ONLY_WEAK if any(weight(known) == 1.0 for known in vocabulary) else 1.0
         untold = [word for said, rest in related if not said <= vocabulary.keys() for word in rest & vocabulary.keys()]
         implied = max((MEANING_WEIGHT * self._rarity(word) * vocabulary[word] for word in untold), default=0.0)
         return direct + implied * (0.5 if direct else 1.0)

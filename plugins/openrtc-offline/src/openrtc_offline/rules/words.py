@@ -14,7 +14,7 @@ STOP_WORDS = frozenset(
 )
 WEAK_WORDS = frozenset(
     "tell say give get know want need make take show see go come help ask speak talk use return call find look check "
-    "let provide fetch retrieve list read start set put new good current given number name day today time thing item "
+    "let provide fetch retrieve list start set put new good current given number name day today time thing item "
     "people person user customer caller client agent information detail question service company one two three four "
     "five six seven eight nine ten zero".split()
 )
