@@ -1,4 +1,4 @@
-"""How well the offline models understand spoken questions to agents that nobody tuned them for.
+"""How well the offline models understand spoken questions to invented agents.
 
 Speaks each question with each voice, recognises it with the agent's vocabulary, and asks the rule-based model what
 to do. Prints the word error rate, the share of right tools, CPU per second of speech, and the time from the end of

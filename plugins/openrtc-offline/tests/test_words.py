@@ -31,7 +31,8 @@ def test_a_misheard_word_is_close(heard: str, meant: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("day", "way"), ("order", "border"), ("table", "cable"), ("account", "discount")]
+    ("one", "other"),
+    [("day", "way"), ("order", "border"), ("table", "cable"), ("account", "discount"), ("real", "read")],
 )
 def test_different_words_are_not_taken_for_each_other(one: str, other: str) -> None:
     assert closeness(one, other) == 0.0

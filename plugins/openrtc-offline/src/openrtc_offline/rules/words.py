@@ -153,12 +153,12 @@ def closeness(heard: str, meant: str) -> float:
         return 0.0
     if heard.startswith(meant) or meant.startswith(heard):
         return 0.8 if shorter >= 5 or abs(len(heard) - len(meant)) <= 2 else 0.0
-    if heard[0] != meant[0] and sound(heard[0]) != sound(meant[0]):
+    if shorter < 5 or (heard[0] != meant[0] and sound(heard[0]) != sound(meant[0])):
         return 0.0
     likeness = 1 - distance(heard, meant) / max(len(heard), len(meant))
     if likeness >= 0.75:
         return likeness * 0.9
-    return 0.6 if shorter >= 5 and sound(heard) == sound(meant) else 0.0
+    return 0.6 if sound(heard) == sound(meant) else 0.0
 
 
 def distance(a: str, b: str) -> int:
