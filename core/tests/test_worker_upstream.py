@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import inspect
+import subprocess
+import sys
 import textwrap
 
 import pytest
@@ -92,3 +94,12 @@ def test_the_pool_emits_what_the_server_listens_to() -> None:
     assert {"process_closed", "process_job_launched"} <= set(
         __import__("re").findall(r'emit\("(\w+)"', inspect.getsource(CoroutinePool) + inspect.getsource(ProcPool))
     )
+
+
+def test_preloading_and_watching_the_loop_work_with_this_livekit_agents() -> None:
+    code = (
+        "import asyncio; from openrtc.worker.upstream import preload, watch_loop; preload(end_of_turn=False);"
+        "loop = asyncio.new_event_loop(); watch_loop(loop)(); loop.close()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -15,7 +15,7 @@ from openrtc.worker.containment import run_contained
 from openrtc.worker.entrypoint import use_runtime
 from openrtc.worker.runtime import Runtime, build_runtime
 from openrtc.worker.server import WorkerServer
-from openrtc.worker.upstream import loop_monitor, preload
+from openrtc.worker.upstream import preload, watch_loop
 
 logger = logging.getLogger("openrtc.worker")
 
@@ -58,7 +58,7 @@ async def prepare(runtime: Runtime, server: WorkerServer) -> None:
         await runtime.start()
         preload(end_of_turn=_needs_end_of_turn(runtime))
     use_runtime(runtime)
-    loop_monitor.start_monitoring(asyncio.get_running_loop(), name="worker", emit_spans=False)
+    server.unwatch_loop = watch_loop(asyncio.get_running_loop())
 
 
 async def close(runtime: Runtime, server: WorkerServer) -> None:
@@ -73,7 +73,7 @@ async def close(runtime: Runtime, server: WorkerServer) -> None:
             served=runtime.served,
         )
     )
-    loop_monitor.stop_monitoring(asyncio.get_running_loop())
+    server.unwatch_loop()
     use_runtime(None)
 
 

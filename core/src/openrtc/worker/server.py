@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from livekit.agents import AgentServer, JobExecutorType
@@ -43,6 +43,7 @@ class WorkerServer:
         max_retry: int = 16,
     ) -> None:
         self.isolation = _supported(settings.isolation)
+        self.unwatch_loop: Callable[[], None] = _nothing
         self.admission = Admission(runtime, settings.max_sessions, lambda: self.active)
         self.load = LoadGauge(settings.max_sessions, lambda: self.admission.taken)
         self.agent_server = self._make(runtime, settings, dict(child_arguments or {}), max_retry)
@@ -94,6 +95,10 @@ class WorkerServer:
             preload_modules=["openrtc.worker.child_preload"],
             **options,
         )
+
+
+def _nothing() -> None:
+    """What ends the watch over the loop before it began."""
 
 
 def _supported(isolation: str) -> str:

@@ -8,6 +8,7 @@ order of shutdown, HTTP session of the job) in the worker's loop, fed through a 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import os
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,7 +20,6 @@ from livekit.agents.ipc import proto
 from livekit.agents.ipc.job_executor import JobExecutor, JobStatus
 from livekit.agents.ipc.job_proc_lazy_main import _JobProc
 from livekit.agents.job import RunningJobInfo
-from livekit.agents.telemetry import loop_monitor
 
 from openrtc.worker.shielded_connect import shield_connect
 
@@ -31,8 +31,8 @@ __all__ = [
     "RunningJobInfo",
     "cancel_and_wait",
     "launch",
-    "loop_monitor",
     "preload",
+    "watch_loop",
     "why_unsupported",
 ]
 
@@ -108,6 +108,19 @@ class PooledAgentServer(AgentServer):
         return self._session_end_timeout
 
 
+def watch_loop(loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+    """Let livekit-agents' watchdog tell what blocks ``loop``; returns what ends that.
+
+    livekit-agents 1.8.0 has no watchdog: there this does nothing.
+    """
+    try:
+        from livekit.agents.telemetry import loop_monitor
+    except ImportError:
+        return lambda: None
+    loop_monitor.start_monitoring(loop, name="worker", emit_spans=False)
+    return lambda: loop_monitor.stop_monitoring(loop)
+
+
 async def launch(server: AgentServer, info: RunningJobInfo) -> None:
     """Run a job that no LiveKit server assigned."""
     await server._proc_pool.launch_job(info)
@@ -124,12 +137,14 @@ def preload(*, end_of_turn: bool) -> None:
 
     if not end_of_turn:
         os.environ.setdefault("LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE", "0")
-    from livekit.agents.ipc import _preload  # noqa: F401
-    from livekit.agents.telemetry.traces import _resource
     from livekit.agents.tokenize.basic import hyphenate_word
 
+    with contextlib.suppress(ImportError):  # livekit-agents 1.8.0 has neither
+        from livekit.agents.ipc import _preload  # noqa: F401
+        from livekit.agents.telemetry.traces import _resource
+
+        _resource({})
     local_inference.init_vad()
-    _resource({})
     # The transcript of the first call would wait a third of a second for the patterns to be read.
     hyphenate_word("prewarm")
 
