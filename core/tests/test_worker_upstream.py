@@ -10,12 +10,13 @@ import textwrap
 
 import pytest
 from livekit import rtc
-from livekit.agents import AgentServer, JobContext
+from livekit.agents import Agent, AgentServer, JobContext, function_tool
 from livekit.agents.ipc import proto
 from livekit.agents.ipc.job_proc_lazy_main import _JobProc
 from livekit.agents.ipc.proc_pool import ProcPool
 
 import openrtc.worker.upstream as upstream
+from openrtc.worker.containment import AgentExit, contained_tool
 from openrtc.worker.coroutine_pool import CoroutineJob, CoroutinePool
 
 
@@ -103,3 +104,27 @@ def test_preloading_and_watching_the_loop_work_with_this_livekit_agents() -> Non
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+async def test_the_functions_of_tools_can_be_replaced_once_and_keep_their_signature() -> None:
+    @function_tool
+    async def shared(word: str) -> str:
+        """Say a word."""
+        return word
+
+    class Talker(Agent):
+        def __init__(self) -> None:
+            super().__init__(instructions="x", tools=[shared])
+
+        @function_tool
+        async def leave(self, code: int) -> str:
+            """Leave."""
+            sys.exit(code)
+
+    for agent in (Talker(), Talker()):
+        upstream.replace_tool_functions(agent, contained_tool)
+        tools = {tool.id: tool for tool in agent.tools}
+        assert list(inspect.signature(tools["leave"]).parameters) == ["code"]
+        assert await tools["shared"]("hello") == "hello"
+        with pytest.raises(AgentExit, match="was raised in a tool"):
+            await tools["leave"](3)

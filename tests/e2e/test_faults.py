@@ -168,8 +168,8 @@ def test_tools_that_fail_leave_the_call_and_the_others_alone(
         for wish in ("please break down", "please leave now", "tell the secret word"):
             asked = time.time()
             caller.send_text(wish)
-            answer = caller.wait_for_answer(asked, timeout=10.0)
-        assert answer is not None, "the third tool was not heard"
+            answer = caller.wait_for_answer(asked, timeout=15.0)
+            assert answer is not None, f"nothing was said to {wish!r}"
         (recording,) = caller.recordings()
         heard.append(ears.which(recording.between(asked, answer.ended + 0.2), [SECRET, *OTHER_ANSWERS]))
         caller.leave()

@@ -7,8 +7,9 @@ ordinary error of that task; what a plain callback raises is logged, and the loo
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -31,6 +32,19 @@ def contain_exits(loop: asyncio.AbstractEventLoop) -> None:
     if loop.get_task_factory() is not _contained_task:
         loop.set_task_factory(_contained_task)
         loop.set_exception_handler(_tell)
+
+
+def contained_tool(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that does what a tool's ``function`` does, but turns `SystemExit` into an error of the tool."""
+
+    async def contained(*args: Any, **kwargs: Any) -> Any:
+        try:
+            result = function(*args, **kwargs)
+            return await result if inspect.isawaitable(result) else result
+        except (SystemExit, KeyboardInterrupt) as error:
+            raise AgentExit(f"{error!r} was raised in a tool") from error
+
+    return contained
 
 
 def run_contained(main: Coroutine[Any, Any, T]) -> T:

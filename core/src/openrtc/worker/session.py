@@ -13,10 +13,12 @@ from openrtc.call import Call
 from openrtc.catalog.build import build_agent
 from openrtc.catalog.spec import AgentSpec
 from openrtc.errors import one_line
+from openrtc.worker.containment import contained_tool
 from openrtc.worker.failure import report_failure
 from openrtc.worker.models import is_realtime
 from openrtc.worker.runtime import HOOK_LIMIT, Runtime
 from openrtc.worker.session_options import build_session
+from openrtc.worker.upstream import replace_tool_functions
 
 logger = logging.getLogger("openrtc.worker")
 
@@ -31,6 +33,7 @@ async def run_session(context: JobContext, spec: AgentSpec, call: Call, runtime:
         runtime: What the calls of this process share.
     """
     agent = await build_agent(spec, call)
+    replace_tool_functions(agent, contained_tool)
     _watch_on_enter(agent, context, call)
     text_only = context.is_fake_job() and runtime.frontend is not None and runtime.frontend.text_only
     session, call = await build_session(spec, agent, call, runtime, text_only=text_only)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import inspect
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from livekit import rtc
-from livekit.agents import AgentServer, JobContext, JobExecutorType, JobProcess, utils
+from livekit.agents import Agent, AgentServer, JobContext, JobExecutorType, JobProcess, utils
 from livekit.agents.ipc import proto
 from livekit.agents.ipc.job_executor import JobExecutor, JobStatus
 from livekit.agents.ipc.job_proc_lazy_main import _JobProc
@@ -32,6 +33,7 @@ __all__ = [
     "cancel_and_wait",
     "launch",
     "preload",
+    "replace_tool_functions",
     "watch_loop",
     "why_unsupported",
 ]
@@ -119,6 +121,19 @@ def watch_loop(loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
         return lambda: None
     loop_monitor.start_monitoring(loop, name="worker", emit_spans=False)
     return lambda: loop_monitor.stop_monitoring(loop)
+
+
+def replace_tool_functions(agent: Agent, replacement: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    """Put ``replacement(function)`` in the place of the function behind each function tool of an agent.
+
+    A tool that several agents share is replaced once.
+    """
+    for tool in agent.tools:
+        function = getattr(tool, "_func", None)
+        if function is not None and not hasattr(function, "_openrtc_replaced"):
+            replaced = functools.wraps(function)(replacement(function))
+            replaced._openrtc_replaced = True  # type: ignore[attr-defined]
+            tool._func = replaced  # type: ignore[union-attr]
 
 
 async def launch(server: AgentServer, info: RunningJobInfo) -> None:
