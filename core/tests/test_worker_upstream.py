@@ -7,6 +7,7 @@ import inspect
 import subprocess
 import sys
 import textwrap
+from typing import Any
 
 import pytest
 from livekit import rtc
@@ -123,7 +124,7 @@ async def test_the_functions_of_tools_can_be_replaced_once_and_keep_their_signat
 
     for agent in (Talker(), Talker()):
         upstream.replace_tool_functions(agent, contained_tool)
-        tools = {tool.id: tool for tool in agent.tools}
+        tools: dict[str, Any] = {tool.id: tool for tool in agent.tools}
         assert list(inspect.signature(tools["leave"]).parameters) == ["code"]
         assert await tools["shared"]("hello") == "hello"
         with pytest.raises(AgentExit, match="was raised in a tool"):

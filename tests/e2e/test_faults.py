@@ -170,8 +170,9 @@ def test_tools_that_fail_leave_the_call_and_the_others_alone(
             caller.send_text(wish)
             answer = caller.wait_for_answer(asked, timeout=15.0)
             assert answer is not None, f"nothing was said to {wish!r}"
-        (recording,) = caller.recordings()
-        heard.append(ears.which(recording.between(asked, answer.ended + 0.2), [SECRET, *OTHER_ANSWERS]))
+            (recording,) = caller.recordings()
+            sound = recording.between(asked, answer.ended + 0.2)
+        heard.append(ears.which(sound, [SECRET, *OTHER_ANSWERS]))
         caller.leave()
 
     control = bystanders_hole(callers, api, "control", lambda: None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from livekit.agents import Agent, AgentSession, RunContext, ToolError, function_tool
+from livekit.agents import Agent, AgentSession, RunContext, RunResult, ToolError, function_tool
 from livekit.agents.llm import ChatContext, LLMStream
 
 from openrtc_offline.rules.llm import RuleLLM, turns_of
@@ -58,10 +58,15 @@ async def session_with(agent: Agent) -> AgentSession[None]:
     return session
 
 
+async def ask(session: AgentSession[None], words: str) -> RunResult[Any]:
+    result: RunResult[Any] = await session.run(user_input=words)
+    return result
+
+
 async def test_a_tool_is_called_with_what_was_said_and_its_result_is_spoken() -> None:
     desk = Desk()
     async with await session_with(desk) as session:
-        result = await session.run(user_input="where is my order number four five six")
+        result = await ask(session, "where is my order number four five six")
         assert desk.calls == [("order_status", "456")]
         assert spoken(result) == ["order is 456, state is on its way."]
 
@@ -69,9 +74,9 @@ async def test_a_tool_is_called_with_what_was_said_and_its_result_is_spoken() ->
 async def test_a_missing_argument_is_asked_for_in_a_turn_of_its_own() -> None:
     desk = Desk()
     async with await session_with(desk) as session:
-        asked = await session.run(user_input="What is the status of my order?")
+        asked = await ask(session, "What is the status of my order?")
         assert spoken(asked) == ["What is the order number, please?"] and desk.calls == []
-        answered = await session.run(user_input="It is seven eight nine")
+        answered = await ask(session, "It is seven eight nine")
         assert spoken(answered) == ["order is 789, state is on its way."]
         assert desk.calls == [("order_status", "789")]
 
@@ -79,17 +84,17 @@ async def test_a_missing_argument_is_asked_for_in_a_turn_of_its_own() -> None:
 async def test_a_tools_error_is_an_apology_and_the_tool_is_not_tried_again() -> None:
     desk = Desk()
     async with await session_with(desk) as session:
-        result = await session.run(user_input="please cancel my order")
+        result = await ask(session, "please cancel my order")
         assert spoken(result) == ["Sorry, that did not work. It has left already."]
         assert desk.calls == [("cancel_order", None)]
 
 
 async def test_after_a_hand_off_the_new_agents_tools_are_used() -> None:
     async with await session_with(Desk()) as session:
-        handed = await session.run(user_input="connect me to billing please")
+        handed = await ask(session, "connect me to billing please")
         assert isinstance(session.current_agent, Billing)
         assert spoken(handed) in ([], ["Hello, this is billing. How can I help you?"])
-        result = await session.run(user_input="what amount is due")
+        result = await ask(session, "what amount is due")
         assert spoken(result)[-1] == "Nine dollars are due."
 
 

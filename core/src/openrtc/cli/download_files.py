@@ -40,7 +40,7 @@ def _import_livekit_plugins() -> None:
     from openrtc.errors import one_line
 
     try:
-        import livekit.plugins as installed  # type: ignore[import-untyped]
+        installed = importlib.import_module("livekit.plugins")
     except ModuleNotFoundError:
         return
     warnings.simplefilter("ignore", DeprecationWarning)
