@@ -34,8 +34,10 @@ def add_session_options(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="use the offline models where an agent sets none (OPENRTC_OFFLINE)",
     )
-    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), help="default: info (dev: debug)")
-    parser.add_argument("--log-format", choices=("text", "json"), help="default: text")
+    parser.add_argument(
+        "--log-level", type=str.lower, choices=("debug", "info", "warning", "error"), help="default: info (dev: debug)"
+    )
+    parser.add_argument("--log-format", type=str.lower, choices=("text", "json"), help="default: text")
 
 
 def add_worker_options(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +50,7 @@ def add_worker_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--max-sessions", metavar="N", help="sessions at once (default: 50)")
     group.add_argument(
         "--isolation",
+        type=str.lower,
         choices=("coroutine", "thread", "process"),
         help="all calls in one loop (default), or a thread or process for each call",
     )
