@@ -34,9 +34,10 @@ EXPLAINED = {
     BUILD_PINS: "what builds the wheels",
 }
 OLDEST_PYTHON = "3.11"
+END_TO_END = "tests"
 NO_VERSION = Version("0.dev0")
 BUILD_TOOLS = ["hatchling>=1.27", "editables"]
-TEST_TOOLS = ["hatchling", "pip", "psutil", "pytest", "pytest-asyncio", "pytest-timeout"]
+TEST_TOOLS = ["hatchling", "pip", "psutil", "pytest", "pytest-asyncio", "pytest-timeout", "pytest-xdist"]
 LINT_TOOLS = ["mypy", "ruff", "nox", "types-psutil", "types-protobuf"]
 
 SECONDS_FOR_ONE_TEST = 180
@@ -145,9 +146,15 @@ def test_folders(*patterns: str) -> list[str]:
 
 
 def run_pytest(session: nox.Session, folders: list[str]) -> None:
-    """Run pytest once, so that its summary closes the session; arguments that name tests replace the folders."""
-    named = [word for word in session.posargs if "tests" in Path(word.partition("::")[0]).parts]
-    session.run("pytest", f"--timeout={SECONDS_FOR_ONE_TEST}", *([] if named else folders), *session.posargs)
+    """Run most tests side by side, then those that time matters to; with arguments for pytest, all in one run."""
+    command = ["pytest", f"--timeout={SECONDS_FOR_ONE_TEST}"]
+    if session.posargs:
+        named = any("tests" in Path(word.partition("::")[0]).parts for word in session.posargs)
+        session.run(*command, *([] if named else folders), *session.posargs)
+        return
+    session.run(*command, *folders, "-m", "not alone", "--numprocesses=2", "--dist=loadfile")
+    if END_TO_END in folders:
+        session.run(*command, END_TO_END, "-m", "alone")
 
 
 def typed_groups() -> Iterator[list[str]]:

@@ -19,6 +19,8 @@ from e2e.worker import TRACEBACK, WorkerProcess
 
 StartWorker = Callable[..., WorkerProcess]
 
+pytestmark = pytest.mark.alone
+
 LISTENING = 9.0
 ROOM_FOR_NOISE = 0.7
 """Seconds by which the longest hole of a bystander may differ between two runs on a busy machine."""
@@ -175,8 +177,8 @@ def test_tools_that_fail_leave_the_call_and_the_others_alone(
         heard.append(ears.which(sound, [SECRET, *OTHER_ANSWERS]))
         caller.leave()
 
-    control = bystanders_hole(callers, api, "control", lambda: None)
-    disturbed = bystanders_hole(callers, api, "disturbed", ask_for_trouble)
+    control = bystanders_hole(callers, api, "control-tools", lambda: None)
+    disturbed = bystanders_hole(callers, api, "disturbed-tools", ask_for_trouble)
     assert disturbed <= control + ROOM_FOR_NOISE
     assert worker.running
     assert heard == [SECRET], "after two tools that failed, the third one answers in the same call"

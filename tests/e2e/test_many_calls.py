@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pytest
 
 from e2e.callers import CallersProcess
 from e2e.packages import Package
@@ -15,6 +16,8 @@ from e2e.tone_agents import TONE_AGENTS
 from e2e.worker import WorkerProcess
 
 StartWorker = Callable[..., WorkerProcess]
+
+pytestmark = pytest.mark.alone
 
 THREE_THAT_SHARE = [
     Package(
@@ -132,6 +135,7 @@ def test_a_resource_is_loaded_once_for_three_packages_and_twelve_calls(
     (failed,) = worker.records("agent 'needy' cannot serve")
     assert "shared-index" in failed["message"] and "the disk is gone" in failed["message"]
     assert api.agents_in(["needy-1"]) == {"needy-1": []}
+    time.sleep(1.0)
     for room in [*rooms, "needy-1"]:
         api.delete_room(room)
 

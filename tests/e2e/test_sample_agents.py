@@ -17,6 +17,8 @@ from e2e.server_api import ServerApi
 from e2e.speech import Voice
 from e2e.worker import WorkerProcess, openrtc_worker
 
+pytestmark = pytest.mark.alone
+
 DESK = "sample-desk"
 PACKAGES = ("my-support-agent", "my-sales-agent", "dispatch-desk", "my-vip-router", "openrtc-offline")
 SLOWEST_ANSWER = 30.0
