@@ -121,10 +121,10 @@ class DemoReport:
 
     def invite(self, name: str, way: Way) -> None:
         """Say how to go on."""
-        worker = "openrtc dev --with-server" if way is Way.LOCAL_SERVER else "openrtc dev"
+        needs = "" if way is Way.LOCAL_SERVER else ", once livekit-server is on the PATH"
         self._print()
         self._line("go on", f"openrtc console {name}   chat with {name} in the terminal")
-        self._line("", f"{worker}   take calls in rooms of a LiveKit server")
+        self._line("", f"openrtc dev --with-server   take calls in rooms of a LiveKit server{needs}")
 
     def _heading(self, record: CallRecord) -> Text:
         heading = Text.assemble((record.room, "bold"), " -> ", (record.agent, "bold green"))
