@@ -104,6 +104,8 @@ def _log_agents(runtime: Runtime) -> None:
     default = runtime.config.routing.default or ready[0]
     logger.info("agents: %s; default: %s", ", ".join(ready), default)
     logger.info("routing: %s", " > ".join(runtime.router.rules))
+    if runtime.config.defaults.offline:
+        logger.info("models: offline: where neither the agent nor [defaults] names one")
 
 
 def _told_failure(running: asyncio.Task[Any]) -> int:
