@@ -15,6 +15,9 @@ from openrtc.providers.providers import MODEL_KINDS, OFFLINE, ModelKind, Provide
 
 SET_BY_AGENT = "set by the agent"
 
+# livekit-agents 1.8.0 has no duplex models.
+_REALTIME: tuple[type, ...] = (llm.RealtimeModel, getattr(llm, "DuplexModel", llm.RealtimeModel))
+
 
 def choose_models(spec: AgentSpec, agent: Any, defaults: SessionDefaults) -> dict[ModelKind, Any]:
     """Return what stt, llm and tts are to be: the spec's, else the default's; absent where the agent sets its own.
@@ -61,4 +64,4 @@ def is_realtime(model: Any) -> bool:
     """Whether a language model (or its string) hears and speaks by itself."""
     if isinstance(model, str):
         return "realtime" in model
-    return isinstance(model, llm.RealtimeModel | llm.DuplexModel)
+    return isinstance(model, _REALTIME)
