@@ -111,10 +111,6 @@ class Hooks:
             for impl in reversed(caller.get_hookimpls())
         ]
 
-    def call_now(self, hook: str) -> list[Outcome]:
-        """Call every implementation of a hook without arguments in this thread: for use at start."""
-        return [_call_now(implementation) for implementation in self.implementations(hook)]
-
     async def call_all(self, hook: str, *, limit: float, **arguments: Any) -> list[Outcome]:
         """Call every implementation of ``hook``, one after the other, whatever each of them raises.
 
@@ -138,8 +134,8 @@ class Hooks:
         return without_failures(await self.call_all(hook, limit=limit, **arguments))
 
     def collect_now(self, hook: str) -> list[Outcome]:
-        """Call every implementation like `call_now`, log each failure, and return those that did not fail."""
-        return without_failures(self.call_now(hook))
+        """Like `collect`, but at once and in this thread: for hooks without arguments, at start."""
+        return without_failures(_call_now(implementation) for implementation in self.implementations(hook))
 
     async def call(self, implementation: Implementation, *, limit: float, **arguments: Any) -> Outcome:
         """Call one implementation: a sync one in a thread, since a blocked loop could not enforce the limit."""

@@ -30,7 +30,7 @@ def load(entries: Iterable[Entry], config: Config, *, only: Callable[[Entry], bo
     for entry in entries:
         wanted = entry.usable and (only is None or only(entry))
         if entry.is_agent:
-            agents.append(_load_agent(entry) if wanted else _as_it_is(entry))
+            agents.append(_load_agent(entry) if wanted else LoadedAgent.as_it_is(entry))
         elif plugin := plugins.add(entry, wanted):
             agents += agents_of(plugin) if "openrtc_agents" in plugin.hooks else ()
     prefer = config.policy.prefer
@@ -53,27 +53,8 @@ def _load_agent(entry: Entry) -> LoadedAgent:
 
     outcome = guarded(entry, step)
     if fault := outcome.fault:
-        return LoadedAgent(
-            name=entry.name,
-            entry=entry,
-            state=State.BROKEN,
-            reason=fault.reason,
-            fix=fault.fix,
-            location=fault.location,
-            load_ms=outcome.ms,
-        )
+        return LoadedAgent.broken(entry, fault, outcome.ms)
     return LoadedAgent(name=entry.name, entry=entry, spec=outcome.value, load_ms=outcome.ms)
-
-
-def _as_it_is(entry: Entry) -> LoadedAgent:
-    return LoadedAgent(
-        name=entry.name,
-        entry=entry,
-        state=entry.state,
-        reason=entry.reason,
-        fix=entry.fix,
-        location=entry.location,
-    )
 
 
 class _Plugins:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from openrtc.catalog.spec import AgentSpec
 from openrtc.discovery.entries import Entry, State
+
+if TYPE_CHECKING:
+    from openrtc.plugins.fault import Fault
 from openrtc.discovery.name_clashes import THIS_PROGRAM
 
 
@@ -33,6 +37,31 @@ class LoadedAgent:
     fix: str | None = None
     location: str | None = None
     load_ms: float = 0.0
+
+    @classmethod
+    def as_it_is(cls, entry: Entry) -> LoadedAgent:
+        """Return the agent of an entry that was not imported."""
+        return cls(
+            name=entry.name,
+            entry=entry,
+            state=entry.state,
+            reason=entry.reason,
+            fix=entry.fix,
+            location=entry.location,
+        )
+
+    @classmethod
+    def broken(cls, entry: Entry, fault: Fault, ms: float = 0.0) -> LoadedAgent:
+        """Return the agent of an entry whose import failed after ``ms`` milliseconds."""
+        return cls(
+            name=entry.name,
+            entry=entry,
+            state=State.BROKEN,
+            reason=fault.reason,
+            fix=fault.fix,
+            location=fault.location,
+            load_ms=ms,
+        )
 
     @property
     def distribution(self) -> str:

@@ -71,7 +71,7 @@ def probe(entry: Entry, *, timeout: float = 20.0) -> list[LoadedAgent]:
 
 def _probe(entry: Entry, timeout: float, children: _Children) -> list[LoadedAgent]:
     if not entry.usable:
-        return [_unusable(entry)] if entry.group == AGENTS_GROUP else []
+        return [LoadedAgent.as_it_is(entry)] if entry.group == AGENTS_GROUP else []
     with tempfile.TemporaryDirectory(prefix="openrtc-probe-", ignore_cleanup_errors=True) as folder:
         request = {"path": sys.path, "entry": asdict(entry), "timeout": timeout}
         (Path(folder) / REQUEST).write_text(json.dumps(request), encoding="utf-8")
@@ -82,17 +82,6 @@ def _probe(entry: Entry, timeout: float, children: _Children) -> list[LoadedAgen
             LoadedAgent(name=entry.name, entry=replace(entry, summary=f"{entry.summary} (brings no agent)".strip()))
         ]
     return rows
-
-
-def _unusable(entry: Entry) -> LoadedAgent:
-    return LoadedAgent(
-        name=entry.name,
-        entry=entry,
-        state=entry.state,
-        reason=entry.reason,
-        fix=entry.fix,
-        location=entry.location,
-    )
 
 
 class _Children:
@@ -136,25 +125,13 @@ def _rows_of(folder: Path, entry: Entry, code: int | None, timeout: float) -> li
     try:
         rows = json.loads((folder / RESULT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return [_broken(entry, _death(entry, code, timeout, _stack(folder)))]
+        return [LoadedAgent.broken(entry, _death(entry, code, timeout, _stack(folder)))]
     return [_row(entry, row) for row in rows]
 
 
 def _row(entry: Entry, row: dict[str, Any]) -> LoadedAgent:
     summary = row.pop("summary")
     return LoadedAgent(entry=replace(entry, summary=summary), **row | {"state": State(row["state"])})
-
-
-def _broken(entry: Entry, fault: Fault, ms: float = 0.0) -> LoadedAgent:
-    return LoadedAgent(
-        name=entry.name,
-        entry=entry,
-        state=State.BROKEN,
-        reason=fault.reason,
-        fix=fault.fix,
-        location=fault.location,
-        load_ms=ms,
-    )
 
 
 def _death(entry: Entry, code: int | None, timeout: float, stack: str) -> Fault:
@@ -227,7 +204,7 @@ def _loaded_rows(entry: Entry) -> list[dict[str, Any]]:
     try:
         loaded = load([entry], Config())
     except BaseException as error:
-        return [_to_json(_broken(entry, fault_of(error, entry)))]
+        return [_to_json(LoadedAgent.broken(entry, fault_of(error, entry)))]
     plugins = loaded.plugins if entry.group == AGENTS_GROUP else ()
     broken = [
         LoadedAgent(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from openrtc.call import Call, WorkerInfo
@@ -67,7 +67,6 @@ class Runtime:
     frontend: LocalFrontend | None = None
     watch: Callable[[Call, Any], None] | None = None
     served: int = 0
-    closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
     async def start(self) -> None:
         """Load the shared resources; an agent whose resource is missing is no longer ready."""
