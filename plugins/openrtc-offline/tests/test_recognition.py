@@ -73,7 +73,7 @@ def decide(agent: Agent, text: str) -> Say | CallTool:
     return Conversation(name="agent", tools=views(agent.tools), turns=turns, today=date(2026, 11, 21)).next_step()
 
 
-@pytest.mark.parametrize("voice", ["espeak/en-us", "espeak/en-us+f3"])
+@pytest.mark.parametrize("voice", ["espeak/en-us", "espeak/en-us+f2"])
 @pytest.mark.parametrize("question", ["what is the secret word of the day", "can you tell me the secret word"])
 async def test_a_spoken_question_calls_the_right_tool(provider: OfflineProvider, question: str, voice: str) -> None:
     heard = await hear(provider, Secrets(instructions=""), question, voice)

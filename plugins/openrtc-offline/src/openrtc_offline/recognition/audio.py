@@ -14,17 +14,27 @@ MARGIN = 0.2
 Samples = NDArray[np.int16]
 
 
-def level(pcm: bytes) -> Samples:
+def level(pcm: bytes, pace: float = 1.0) -> Samples:
     """Return 16 kHz mono PCM16 at an even loudness, with faint noise.
+
+    Args:
+        pcm: Speech as 16 kHz mono PCM16.
+        pace: Below 1.0 the speech is played slower and deeper, as by a tape.
 
     Synthetic speech holds digital silence and empty bands, whose logarithm is far off anything that the acoustic
     model was trained on; noise 31 dB below the speech takes most of the errors away.
     """
-    samples = np.frombuffer(pcm[: len(pcm) // 2 * 2], dtype=np.int16).astype(np.float64)
+    samples = _played(np.frombuffer(pcm[: len(pcm) // 2 * 2], dtype=np.int16).astype(np.float64), pace)
     margin = np.zeros(int(MARGIN * SAMPLE_RATE))
     padded = np.concatenate([margin, samples * _gain(samples), margin])
     noise = np.random.default_rng(0).normal(0.0, NOISE, len(padded))
     return np.clip(padded + noise, -32768, 32767).astype(np.int16)
+
+
+def _played(samples: NDArray[np.float64], pace: float) -> NDArray[np.float64]:
+    if pace == 1.0 or not len(samples):
+        return samples
+    return np.interp(np.arange(0, len(samples), pace), np.arange(len(samples)), samples)
 
 
 def _gain(samples: NDArray[np.float64]) -> float:
