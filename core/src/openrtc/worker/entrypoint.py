@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
-from livekit.agents import AssignmentTimeoutError, JobContext, JobProcess, JobRequest
+from livekit.agents import AssignmentTimeoutError, JobContext, JobProcess, JobRequest, get_job_context
 from livekit.protocol import agent as proto
 
 from openrtc.call import Call
 from openrtc.config import Config
 from openrtc.errors import OpenRTCError
+from openrtc.observe.events import CallRejected, CallRouted
 from openrtc.plugins.loaded import LoadedAgent
 from openrtc.routing.decision import Decision
 from openrtc.routing.request import RouteRequest
 from openrtc.worker.containment import contain_exits
-from openrtc.worker.failure import CallFailed, report_failure, tell_failures_once
+from openrtc.worker.failure import CallFailed, report_failure, tell_upstream_errors
+from openrtc.worker.live_call import LiveCall
 from openrtc.worker.runtime import Runtime, build_runtime
 from openrtc.worker.session import run_session
 from openrtc.worker.shielded_connect import RoomGone
@@ -74,8 +77,7 @@ class Admission:
     async def answer(self, request: JobRequest) -> None:
         """Accept or reject one job request."""
         if self.taken >= self._max_sessions:
-            routing_log.warning("room %r: rejected: all %d sessions are taken", request.room.name, self._max_sessions)
-            await request.reject(terminate=False)
+            await self._reject(request, "full", f"all {self._max_sessions} sessions are taken")
             return
         self._accepting += 1
         try:
@@ -84,14 +86,25 @@ class Admission:
             self._accepting -= 1
 
     async def _route(self, request: JobRequest) -> None:
+        started = time.perf_counter()
         decision = await self._runtime.router.route(request_of(request.job))
+        ms = (time.perf_counter() - started) * 1000
         log_decision(request.job, decision)
         if decision.rejected is not None:
-            # Another worker may have the agent that this one lacks.
-            await request.reject(terminate=False)
+            await self._reject(request, "routing", decision.rejected)
             return
         attach_decision(request.job, decision)
         agent = decision.agents[0]
+        self._runtime.events.emit(
+            CallRouted(
+                job_id=request.job.id,
+                room=request.room.name,
+                agent=agent,
+                rule=decision.rule,
+                reason=decision.reason,
+                ms=ms,
+            )
+        )
         try:
             await request.accept(
                 name=self._runtime.catalog.display_name(agent),
@@ -100,6 +113,14 @@ class Admission:
             )
         except AssignmentTimeoutError:
             routing_log.error("room %r: the server did not assign the accepted job in time", request.room.name)
+
+    async def _reject(self, request: JobRequest, cause: str, reason: str) -> None:
+        room = request.room.name
+        if cause != "routing":  # that has been logged with its trace
+            routing_log.warning("room %r: rejected: %s", room, reason, extra={"job_id": request.job.id})
+        self._runtime.events.emit(CallRejected(job_id=request.job.id, room=room, cause=cause, reason=reason))
+        # Another worker may have a free slot, or the agent that this one lacks.
+        await request.reject(terminate=False)
 
 
 def attach_decision(job: proto.Job, decision: Decision) -> None:
@@ -138,7 +159,7 @@ async def run_call(context: JobContext) -> None:
     """
     assert _runtime is not None, "use_runtime comes first"
     contain_exits(asyncio.get_running_loop())
-    tell_failures_once()
+    tell_upstream_errors(current_call)
     request = request_of(context.job)
     decision = await _decision_of(context, request)
     name = decision.agents[0]
@@ -146,11 +167,7 @@ async def run_call(context: JobContext) -> None:
         job_id=context.job.id, agent_name=name, request=request, decision=decision, resources=_runtime.resources
     )
     loaded = _runtime.catalog.get(name)
-    context.log_context_fields = {
-        "room": context.job.room.name,
-        "agent": name,
-        "distribution": loaded.entry.distribution if loaded.entry else "",
-    }
+    live = _begin(context, loaded, _runtime)
     try:
         await _hold(context, loaded, call, _runtime)
     except (asyncio.CancelledError, CallFailed):
@@ -159,8 +176,33 @@ async def run_call(context: JobContext) -> None:
         logger.warning("%s", gone)
         context.shutdown(str(gone))
     except BaseException as error:  # an agent's sys.exit() must not end the other calls
-        report_failure(call, error)
+        report_failure(live, error)
         raise CallFailed(f"agent {name!r} failed") from error
+
+
+def current_call() -> LiveCall | None:
+    """Return the call whose code runs now, if any."""
+    context = get_job_context(required=False)
+    return None if _runtime is None or context is None else _runtime.live.get(context.job.id)
+
+
+def _begin(context: JobContext, loaded: LoadedAgent, runtime: Runtime) -> LiveCall:
+    live = LiveCall(
+        events=runtime.events,
+        job_id=context.job.id,
+        room=context.job.room.name,
+        agent=loaded.name,
+        distribution=loaded.entry.distribution if loaded.entry else "",
+    )
+    context.log_context_fields = {"room": live.room, "agent": live.agent, "distribution": live.distribution}
+    runtime.live[live.job_id] = live
+
+    async def end(reason: str) -> None:
+        del runtime.live[live.job_id]
+        live.ended(reason)
+
+    context.add_shutdown_callback(end)
+    return live
 
 
 async def _hold(context: JobContext, loaded: LoadedAgent, call: Call, runtime: Runtime) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from openrtc.call import WorkerInfo
 from openrtc.config import Config
 from openrtc.errors import OpenRTCError, one_line
+from openrtc.observe.events import WorkerDraining, WorkerStarted, WorkerStopped
 from openrtc.worker.containment import run_contained
 from openrtc.worker.entrypoint import use_runtime
 from openrtc.worker.runtime import Runtime, build_runtime
@@ -37,18 +39,21 @@ async def serve(runtime: Runtime, server: WorkerServer) -> int:
     await prepare(runtime, server)
     require_agents(runtime)
     _log_agents(runtime)
+    _tell_start(runtime, server)
     running = asyncio.create_task(server.agent_server.run(), name="worker")
     watching = asyncio.create_task(server.load.watch(), name="load")
     try:
         await asyncio.wait({running, stop.first}, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             return _told_failure(running)
+        runtime.events.emit(WorkerDraining(reason="signal", live=server.active))
         await _drain(server, stop)
         return STOPPED_AT_ONCE if stop.second.done() else 0
     finally:
         await close(runtime, server)
         watching.cancel()
         await asyncio.gather(running, watching, return_exceptions=True)
+        runtime.events.emit(WorkerStopped(served=runtime.served))
         logger.info("worker stopped")
 
 
@@ -106,6 +111,19 @@ def _log_agents(runtime: Runtime) -> None:
     logger.info("routing: %s", " > ".join(runtime.router.rules))
     if runtime.config.defaults.offline:
         logger.info("models: offline: where neither the agent nor [defaults] names one")
+
+
+def _tell_start(runtime: Runtime, server: WorkerServer) -> None:
+    worker = runtime.config.worker
+    runtime.events.emit(
+        WorkerStarted(
+            pid=os.getpid(),
+            isolation=server.isolation,
+            max_sessions=worker.max_sessions,
+            agent_name=worker.agent_name,
+            agents=tuple(runtime.catalog.ready),
+        )
+    )
 
 
 def _told_failure(running: asyncio.Task[Any]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from openrtc.call import Call, WorkerInfo
@@ -15,6 +15,8 @@ from openrtc.discovery.discover import discover, policy_warnings
 from openrtc.discovery.entries import State
 from openrtc.errors import OpenRTCError
 from openrtc.hooks.hooks import Hooks
+from openrtc.observe.event_stream import EventStream
+from openrtc.observe.events import ResourceLoaded
 from openrtc.plugins.load import load
 from openrtc.plugins.loaded import LoadedAgent, LoadedPlugin
 from openrtc.providers.providers import OFFLINE, Providers
@@ -22,6 +24,7 @@ from openrtc.resources.resources import Resources
 from openrtc.resources.spec import ResourceSpec
 from openrtc.routing.router import Router
 from openrtc.worker.code_router import CodeRouter, RouterFunction
+from openrtc.worker.live_call import LiveCall
 
 logger = logging.getLogger("openrtc.worker")
 
@@ -56,6 +59,8 @@ class Runtime:
         frontend: Talks to agents of jobs without a room, if any.
         watch: Called with each session before it starts, if given: the demo shows what happens in it.
         served: How many sessions were started.
+        events: Where everything that happens is told.
+        live: The running calls by job id.
     """
 
     config: Config
@@ -67,11 +72,14 @@ class Runtime:
     frontend: LocalFrontend | None = None
     watch: Callable[[Call, Any], None] | None = None
     served: int = 0
+    events: EventStream = field(default_factory=EventStream)
+    live: dict[str, LiveCall] = field(default_factory=dict)
 
     async def start(self) -> None:
         """Load the shared resources; an agent whose resource is missing is no longer ready."""
         self.providers.prewarm(self._models())
         await self.resources.load(_offered(self.hooks))
+        self._tell_resources()
         for name in self.catalog.ready:
             spec = self.catalog.get(name).spec
             missing = [key for key in (spec.resources if spec else ()) if self.resources.why_missing(key)]
@@ -82,6 +90,19 @@ class Runtime:
         """Run every ``openrtc_shutdown``, then close the resources."""
         await self.hooks.collect("openrtc_shutdown", limit=HOOK_LIMIT, worker=worker)
         await self.resources.aclose()
+
+    def _tell_resources(self) -> None:
+        for record in self.resources.records:
+            self.events.emit(
+                ResourceLoaded(
+                    key=record.key,
+                    distribution=record.distribution,
+                    ready=record.ready,
+                    seconds=record.ms / 1000,
+                    memory_mb=record.memory_mb,
+                    reason=record.reason,
+                )
+            )
 
     def _models(self) -> list[Any]:
         defaults = self.config.defaults

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import Any
 
-from livekit.agents import Agent, AgentSession, CloseEvent, JobContext
+from livekit.agents import Agent, AgentSession, CloseEvent, ErrorEvent, JobContext
 from livekit.agents.utils import is_given
 
 from openrtc.call import Call
@@ -14,7 +14,8 @@ from openrtc.catalog.build import build_agent
 from openrtc.catalog.spec import AgentSpec
 from openrtc.errors import one_line
 from openrtc.worker.containment import contained_tool
-from openrtc.worker.failure import report_failure
+from openrtc.worker.failure import first_time, place_of, report_failure
+from openrtc.worker.live_call import LiveCall
 from openrtc.worker.models import is_realtime
 from openrtc.worker.runtime import HOOK_LIMIT, Runtime
 from openrtc.worker.session_options import build_session
@@ -32,12 +33,14 @@ async def run_session(context: JobContext, spec: AgentSpec, call: Call, runtime:
         call: The call.
         runtime: What the calls of this process share.
     """
+    live = runtime.live[call.job_id]
     agent = await build_agent(spec, call)
     replace_tool_functions(agent, contained_tool)
-    _watch_on_enter(agent, context, call)
+    _watch_on_enter(agent, context, live)
     text_only = context.is_fake_job() and runtime.frontend is not None and runtime.frontend.text_only
     session, call = await build_session(spec, agent, call, runtime, text_only=text_only)
-    session.on("close", lambda event: _end_job(event, context, call))
+    session.on("error", lambda event: _tell_model_error(event, live))
+    session.on("close", lambda event: _end_job(event, context, live))
     _end_with_hooks(context, call, runtime)
     runtime.served += 1
     if runtime.watch is not None:
@@ -48,6 +51,7 @@ async def run_session(context: JobContext, spec: AgentSpec, call: Call, runtime:
         return
     options = {} if spec.room_options is None else {"room_options": spec.room_options}
     await session.start(agent, room=context.room, **options)
+    live.started()
     _greet(session, agent, spec, runtime)
     await runtime.hooks.collect("openrtc_session_started", limit=HOOK_LIMIT, call=call)
 
@@ -59,6 +63,7 @@ async def _run_without_room(
     assert frontend is not None, "a job without a room needs a frontend"
     await frontend.before_start(call, session)
     await session.start(agent)
+    runtime.live[call.job_id].started()
     _greet(session, agent, spec, runtime)
     await runtime.hooks.collect("openrtc_session_started", limit=HOOK_LIMIT, call=call)
     await frontend.after_start(call, session)
@@ -81,7 +86,7 @@ def _has_voice(session: AgentSession[Any], agent: Agent) -> bool:
     return not speaks_aloud or bool(agent.tts if is_given(agent.tts) else session.tts)
 
 
-def _watch_on_enter(agent: Agent, context: JobContext, call: Call) -> None:
+def _watch_on_enter(agent: Agent, context: JobContext, live: LiveCall) -> None:
     # livekit-agents only logs what on_enter raises, and the agent stays in the room and says nothing.
     enter = agent.on_enter
 
@@ -91,16 +96,29 @@ def _watch_on_enter(agent: Agent, context: JobContext, call: Call) -> None:
         except asyncio.CancelledError:
             raise
         except BaseException as error:
-            report_failure(call, error, "failed in on_enter")
+            report_failure(live, error, "failed in on_enter")
             context.shutdown("the agent failed in on_enter")
 
     agent.on_enter = on_enter  # type: ignore[method-assign]
 
 
-def _end_job(event: CloseEvent, context: JobContext, call: Call) -> None:
+def _tell_model_error(event: ErrorEvent, live: LiveCall) -> None:
+    kind = str(getattr(event.error, "type", "session")).removesuffix("_error")
+    error = getattr(event.error, "error", None)
+    if isinstance(error, BaseException) and first_time(error):
+        place = place_of(error)
+        live.error(kind, error, place)
+        level = logging.WARNING if getattr(event.error, "recoverable", False) else logging.ERROR
+        said = one_line(f"{type(error).__name__}: {error}")
+        logger.log(level, "agent %r: its %s failed: %s at %s", live.agent, kind, said, place)
+        logger.debug("agent %r: its %s failed", live.agent, kind, exc_info=error)
+
+
+def _end_job(event: CloseEvent, context: JobContext, live: LiveCall) -> None:
     # The job would otherwise live on until the server's departure timeout.
     if event.error is not None:
-        logger.error("agent %r: the session ended: %s", call.agent_name, one_line(str(event.error)))
+        live.failed = True
+        logger.error("agent %r: the session ended: %s", live.agent, one_line(str(event.error)))
     context.shutdown(event.reason.value)
 
 

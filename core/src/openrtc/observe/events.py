@@ -1,0 +1,266 @@
+"""Everything that happens in a worker, as typed values: the one stream that every sink reads.
+
+Times are seconds since the epoch (UTC) where they say when, and plain seconds where they say how long.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened in a worker.
+
+    Args:
+        time: When it happened, in seconds since the epoch.
+    """
+
+    time: float = field(default_factory=time.time)
+
+    @classmethod
+    def kind(cls) -> str:
+        """Return the name of this kind of event in JSON, such as ``call_started``."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the event as a flat JSON object that begins with ``event``, its kind."""
+        return {"event": self.kind(), **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEvent(Event):
+    """Something that happened in one call.
+
+    Args:
+        job_id: LiveKit's id of the job.
+        room: Name of the room.
+        agent: Name of the agent; empty before one was chosen.
+        distribution: The distribution that brings the agent; empty for agents registered in code.
+    """
+
+    job_id: str
+    room: str
+    agent: str = ""
+    distribution: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerStarted(Event):
+    """The worker has loaded its resources and begins to register.
+
+    Args:
+        pid: The worker's process.
+        isolation: ``coroutine``, ``thread`` or ``process``.
+        max_sessions: How many sessions it takes at once.
+        agent_name: Name for explicit dispatch; empty for automatic dispatch.
+        agents: The agents that are ready.
+    """
+
+    pid: int
+    isolation: str
+    max_sessions: int
+    agent_name: str
+    agents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerRegistered(Event):
+    """The LiveKit server has registered the worker, at first or again after a lost connection.
+
+    Args:
+        worker_id: The id that the server gave it.
+    """
+
+    worker_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerDraining(Event):
+    """The worker takes no more calls and waits for the live ones.
+
+    Args:
+        reason: Why: a signal, or its memory.
+        live: How many calls are live.
+    """
+
+    reason: str
+    live: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerStopped(Event):
+    """The worker has closed its jobs, plugins and resources.
+
+    Args:
+        served: How many sessions it has started.
+    """
+
+    served: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceLoaded(Event):
+    """Loading a shared resource has ended, well or not.
+
+    Args:
+        key: The resource's key.
+        distribution: Who brings it.
+        ready: Whether it can be used.
+        seconds: How long loading took.
+        memory_mb: By how much the process grew meanwhile, in MB.
+        reason: Why it cannot be used; empty when it can.
+    """
+
+    key: str
+    distribution: str
+    ready: bool
+    seconds: float
+    memory_mb: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRouted(CallEvent):
+    """An agent was chosen for a job request.
+
+    Args:
+        rule: The rule or router that decided.
+        reason: Why, in words.
+        ms: How long routing took, in milliseconds.
+    """
+
+    rule: str
+    reason: str
+    ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRejected(CallEvent):
+    """A job request was turned down; the server may offer it to another worker.
+
+    Args:
+        cause: ``full``, ``agent_full``, ``memory``, ``draining`` or ``routing``.
+        reason: Why, in words.
+    """
+
+    cause: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallStarted(CallEvent):
+    """The agent's session has started: it is in the room and listens.
+
+    Args:
+        setup_seconds: From the start of the job until now.
+    """
+
+    setup_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallError(CallEvent):
+    """Something failed in a call.
+
+    Args:
+        where: What failed: ``agent``, ``tool``, ``task``, ``stt``, ``llm``, ``tts`` or ``session``.
+        error: Type and message of the error, in one line.
+        place: ``file:line`` of the deepest frame of the agent's code, if known.
+        fatal: Whether it ended the call.
+    """
+
+    where: str
+    error: str
+    place: str = ""
+    fatal: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnCompleted(CallEvent):
+    """The agent has begun to answer a turn of the caller. Latencies are None where they are not known.
+
+    Args:
+        heard: The caller's words.
+        end_of_turn_seconds: From the end of the caller's speech until the turn was taken to be over.
+        llm_ttft_seconds: Until the language model's first token.
+        tts_ttfb_seconds: Until the first audio of the answer was synthesised.
+        latency_seconds: From the end of the caller's speech to the agent's first audio.
+    """
+
+    heard: str = ""
+    end_of_turn_seconds: float | None = None
+    llm_ttft_seconds: float | None = None
+    tts_ttfb_seconds: float | None = None
+    latency_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEnded(CallEvent):
+    """A call is over and its agent has left the room.
+
+    Args:
+        reason: Why it ended.
+        seconds: How long the job ran.
+        failed: Whether an error ended it.
+    """
+
+    reason: str
+    seconds: float
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginFailed(Event):
+    """A plugin's hook raised, or took too long.
+
+    Args:
+        plugin: The plugin's name.
+        distribution: The distribution that brings it.
+        hook: The hook's name.
+        error: Type and message of the error, in one line.
+    """
+
+    plugin: str
+    distribution: str
+    hook: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopBlocked(CallEvent):
+    """Code blocks the loop that all calls share, or has blocked it; every other call is silent meanwhile.
+
+    The job's fields are empty where no call's code was running.
+
+    Args:
+        seconds: How long the loop has been blocked.
+        ongoing: Whether it still is.
+        place: ``file:line`` of the blocking code, the agent's own where there is one.
+        function: The function there.
+    """
+
+    seconds: float
+    ongoing: bool
+    place: str = ""
+    function: str = ""
+
+
+EVENTS: tuple[type[Event], ...] = (
+    WorkerStarted,
+    WorkerRegistered,
+    WorkerDraining,
+    WorkerStopped,
+    ResourceLoaded,
+    CallRouted,
+    CallRejected,
+    CallStarted,
+    CallError,
+    TurnCompleted,
+    CallEnded,
+    PluginFailed,
+    LoopBlocked,
+)
