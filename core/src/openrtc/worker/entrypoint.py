@@ -193,6 +193,7 @@ def _begin(context: JobContext, loaded: LoadedAgent, runtime: Runtime) -> LiveCa
         room=context.job.room.name,
         agent=loaded.name,
         distribution=loaded.entry.distribution if loaded.entry else "",
+        package=_package_of(loaded),
     )
     context.log_context_fields = {"room": live.room, "agent": live.agent, "distribution": live.distribution}
     runtime.live[live.job_id] = live
@@ -203,6 +204,11 @@ def _begin(context: JobContext, loaded: LoadedAgent, runtime: Runtime) -> LiveCa
 
     context.add_shutdown_callback(end)
     return live
+
+
+def _package_of(loaded: LoadedAgent) -> str:
+    made_by = loaded.spec and (loaded.spec.agent or loaded.spec.entrypoint)
+    return str(getattr(made_by, "__module__", "")).partition(".")[0]
 
 
 async def _hold(context: JobContext, loaded: LoadedAgent, call: Call, runtime: Runtime) -> None:

@@ -21,6 +21,7 @@ class LiveCall:
         room: Name of the room.
         agent: Name of the agent.
         distribution: The distribution that brings the agent; empty for agents registered in code.
+        package: Top-level module of the agent's code.
         since: Start of the job, on the monotonic clock.
         errors: How many errors it had.
         failed: Whether an error ended it.
@@ -31,6 +32,7 @@ class LiveCall:
     room: str
     agent: str
     distribution: str
+    package: str = ""
     since: float = field(default_factory=time.monotonic)
     errors: int = 0
     failed: bool = False

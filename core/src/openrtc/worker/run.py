@@ -17,7 +17,8 @@ from openrtc.worker.containment import run_contained
 from openrtc.worker.entrypoint import use_runtime
 from openrtc.worker.runtime import Runtime, build_runtime
 from openrtc.worker.server import WorkerServer
-from openrtc.worker.upstream import preload, watch_loop
+from openrtc.worker.upstream import preload
+from openrtc.worker.watchdog import Watchdog
 
 logger = logging.getLogger("openrtc.worker")
 
@@ -63,7 +64,8 @@ async def prepare(runtime: Runtime, server: WorkerServer) -> None:
         await runtime.start()
         preload(end_of_turn=_needs_end_of_turn(runtime))
     use_runtime(runtime)
-    server.unwatch_loop = watch_loop(asyncio.get_running_loop())
+    server.watchdog = Watchdog(asyncio.get_running_loop(), runtime.events, runtime.live.get)
+    server.watchdog.start()
 
 
 async def close(runtime: Runtime, server: WorkerServer) -> None:
@@ -78,7 +80,8 @@ async def close(runtime: Runtime, server: WorkerServer) -> None:
             served=runtime.served,
         )
     )
-    server.unwatch_loop()
+    if server.watchdog:
+        server.watchdog.stop()
     use_runtime(None)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from livekit.agents import AgentServer, JobExecutorType
@@ -15,6 +15,7 @@ from openrtc.worker.entrypoint import Admission, ChildSetup, run_call
 from openrtc.worker.load import LoadGauge
 from openrtc.worker.runtime import Runtime
 from openrtc.worker.upstream import PooledAgentServer, why_unsupported
+from openrtc.worker.watchdog import Watchdog
 
 logger = logging.getLogger("openrtc.worker")
 
@@ -43,7 +44,7 @@ class WorkerServer:
         max_retry: int = 16,
     ) -> None:
         self.isolation = _supported(settings.isolation)
-        self.unwatch_loop: Callable[[], None] = _nothing
+        self.watchdog: Watchdog | None = None
         self.admission = Admission(runtime, settings.max_sessions, lambda: self.active)
         self.load = LoadGauge(settings.max_sessions, lambda: self.admission.taken)
         self.agent_server = self._make(runtime, settings, dict(child_arguments or {}), max_retry)
@@ -95,10 +96,6 @@ class WorkerServer:
             preload_modules=["openrtc.worker.child_preload"],
             **options,
         )
-
-
-def _nothing() -> None:
-    """What ends the watch over the loop before it began."""
 
 
 def _supported(isolation: str) -> str:

@@ -34,7 +34,6 @@ __all__ = [
     "launch",
     "preload",
     "replace_tool_functions",
-    "watch_loop",
     "why_unsupported",
 ]
 
@@ -108,19 +107,6 @@ class PooledAgentServer(AgentServer):
     def session_end_seconds(self) -> float:
         """How long the end of a session may take."""
         return self._session_end_timeout
-
-
-def watch_loop(loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
-    """Let livekit-agents' watchdog tell what blocks ``loop``; returns what ends that.
-
-    livekit-agents 1.8.0 has no watchdog: there this does nothing.
-    """
-    try:
-        from livekit.agents.telemetry import loop_monitor
-    except ImportError:
-        return lambda: None
-    loop_monitor.start_monitoring(loop, name="worker", emit_spans=False)
-    return lambda: loop_monitor.stop_monitoring(loop)
 
 
 def replace_tool_functions(agent: Agent, replacement: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
