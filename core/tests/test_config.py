@@ -95,6 +95,9 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
             "LIVEKIT_API_SECRET": "secret",
             "LIVEKIT_AGENT_NAME": "desk",
             "OPENRTC_MAX_SESSIONS": "7",
+            "OPENRTC_LIMITS": "support=2, sales=1",
+            "OPENRTC_MEMORY_LIMIT": "900",
+            "OPENRTC_MAX_RETRY": "3",
             "OPENRTC_ISOLATION": "thread",
             "OPENRTC_HOST": "::1",
             "OPENRTC_PORT": "9",
@@ -108,6 +111,8 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
     assert config.routing.default == "support"
     assert config.defaults.offline is True
     assert (config.worker.api_key, config.worker.api_secret) == ("key", "secret")
+    assert config.worker.limits == {"support": 2, "sales": 1}
+    assert (config.worker.memory_limit, config.worker.max_retry) == (900, 3)
     assert (config.worker.log_level, config.worker.isolation) == ("error", "thread")
 
 

@@ -69,6 +69,10 @@ class WorkerSettings:
         api_secret: API secret of the LiveKit server.
         agent_name: Name for explicit dispatch; empty for automatic dispatch.
         max_sessions: How many sessions the worker takes at once.
+        limits: How many sessions at once one agent takes, by the agent's name; it replaces what the package asks for.
+        memory_limit: Memory in MB (resident set size) at which the worker takes no more calls, drains and exits with
+            code 75 to be replaced; 0 means no limit.
+        max_retry: How often to try to reach the LiveKit server before the worker gives up.
         isolation: ``coroutine`` (all calls in one loop), ``thread`` or ``process`` (one for each call).
         host: Address that the health server binds.
         port: Port of the health server; 0 picks a free one.
@@ -82,6 +86,9 @@ class WorkerSettings:
     api_secret: str = field(default="", repr=False)
     agent_name: str = ""
     max_sessions: int = 50
+    limits: Mapping[str, int] = field(default_factory=dict)
+    memory_limit: int = 0
+    max_retry: int = 16
     isolation: str = "coroutine"
     host: str = "127.0.0.1"
     port: int = 8081

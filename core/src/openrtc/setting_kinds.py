@@ -121,6 +121,21 @@ class PreferTable(Kind):
         return {name.strip(): winner.strip() for name, _, winner in pairs}
 
 
+class LimitTable(Kind):
+    """How many of something each name may have."""
+
+    def check(self, value: object) -> dict[str, int]:
+        if not isinstance(value, dict) or not all(type(count) is int and count > 0 for count in value.values()):
+            raise _wrong(value, "a table of agent = number", "as in support = 10 below [worker.limits]")
+        return {name.strip(): count for name, count in value.items()}
+
+    def decode(self, text: str) -> object:
+        pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+        if not all(name.strip() and count.strip().isdecimal() for name, _, count in pairs):
+            return text
+        return {name.strip(): int(count) for name, _, count in pairs}
+
+
 def normalised(name: str) -> str:
     """Return a distribution's name as PEP 503 writes it."""
     return re.sub(r"[-_.]+", "-", name).lower()

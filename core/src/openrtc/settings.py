@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from openrtc.config import Config, Policy, RoutingSettings, SessionDefaults, WorkerSettings
 from openrtc.errors import OpenRTCError
-from openrtc.setting_kinds import Choice, Kind, Names, Number, PreferTable, Switch, Text, Url
+from openrtc.setting_kinds import Choice, Kind, LimitTable, Names, Number, PreferTable, Switch, Text, Url
 from openrtc.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -50,6 +50,9 @@ SETTINGS = (
     Setting("worker", "api_secret", Text(secret=True), "LIVEKIT_API_SECRET", "api-secret"),
     Setting("worker", "agent_name", Text(), "LIVEKIT_AGENT_NAME", "agent-name"),
     Setting("worker", "max_sessions", Number(1, 100_000), "OPENRTC_MAX_SESSIONS", "max-sessions"),
+    Setting("worker", "limits", LimitTable(), "OPENRTC_LIMITS", "limit"),
+    Setting("worker", "memory_limit", Number(0, 10_000_000), "OPENRTC_MEMORY_LIMIT", "memory-limit"),
+    Setting("worker", "max_retry", Number(0, 1_000_000), "OPENRTC_MAX_RETRY", "max-retry"),
     Setting("worker", "isolation", Choice("coroutine", "thread", "process"), "OPENRTC_ISOLATION"),
     Setting("worker", "host", Text(), "OPENRTC_HOST"),
     Setting("worker", "port", Number(0, 65_535), "OPENRTC_PORT"),

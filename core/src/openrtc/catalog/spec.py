@@ -34,6 +34,7 @@ class AgentSpec:
         session_options: Further keyword arguments of ``AgentSession``.
         room_options: ``RoomOptions`` of livekit-agents for ``AgentSession.start``.
         resources: Keys of the resources without which this agent cannot serve.
+        max_sessions: How many sessions of this agent the worker takes at once; None means as many as it has slots.
         examples: Sentences that a caller may say to this agent; the demo and the offline models use them.
     """
 
@@ -52,10 +53,13 @@ class AgentSpec:
     room_options: Any = None
     resources: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
+    max_sessions: int | None = None
 
     def __post_init__(self) -> None:
         if (self.agent is None) == (self.entrypoint is None):
             raise TypeError("AgentSpec needs either agent= or entrypoint=, and not both")
+        if self.max_sessions is not None and self.max_sessions < 1:
+            raise ValueError(f"AgentSpec max_sessions= takes a number from 1, not {self.max_sessions}")
         for name in ("resources", "examples"):
             value = getattr(self, name)
             if isinstance(value, str):

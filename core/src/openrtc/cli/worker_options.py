@@ -49,6 +49,17 @@ def add_worker_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--max-sessions", metavar="N", help="sessions at once (default: 50)")
     group.add_argument(
+        "--limit", metavar="AGENT=N", action="append", help="sessions of one agent at once (OPENRTC_LIMITS)"
+    )
+    group.add_argument(
+        "--memory-limit",
+        metavar="MB",
+        help="memory at which the worker drains and exits with code 75, to be replaced (default: no limit)",
+    )
+    group.add_argument(
+        "--max-retry", metavar="N", help="attempts to reach the LiveKit server before giving up (default: 16)"
+    )
+    group.add_argument(
         "--isolation",
         type=str.lower,
         choices=("coroutine", "thread", "process"),

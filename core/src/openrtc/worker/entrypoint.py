@@ -6,7 +6,8 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from livekit.agents import AssignmentTimeoutError, JobContext, JobProcess, JobRequest, get_job_context
@@ -60,19 +61,20 @@ class Admission:
     Args:
         runtime: What the calls share.
         max_sessions: How many sessions run at once.
-        active: Returns how many sessions run now.
+        active: Returns the jobs that run now.
     """
 
-    def __init__(self, runtime: Runtime, max_sessions: int, active: Callable[[], int]) -> None:
+    def __init__(self, runtime: Runtime, max_sessions: int, active: Callable[[], Sequence[proto.Job]]) -> None:
         self._runtime = runtime
         self._max_sessions = max_sessions
         self._active = active
         self._accepting = 0
+        self._accepting_by_agent: Counter[str] = Counter()
 
     @property
     def taken(self) -> int:
         """How many slots are taken, including the jobs that were accepted but have not started."""
-        return self._active() + self._accepting
+        return len(self._active()) + self._accepting
 
     async def answer(self, request: JobRequest) -> None:
         """Accept or reject one job request."""
@@ -95,6 +97,9 @@ class Admission:
             return
         attach_decision(request.job, decision)
         agent = decision.agents[0]
+        if reason := self._why_agent_full(agent):
+            await self._reject(request, "agent_full", reason)
+            return
         self._runtime.events.emit(
             CallRouted(
                 job_id=request.job.id,
@@ -105,6 +110,7 @@ class Admission:
                 ms=ms,
             )
         )
+        self._accepting_by_agent[agent] += 1
         try:
             await request.accept(
                 name=self._runtime.catalog.display_name(agent),
@@ -113,6 +119,17 @@ class Admission:
             )
         except AssignmentTimeoutError:
             routing_log.error("room %r: the server did not assign the accepted job in time", request.room.name)
+        finally:
+            self._accepting_by_agent[agent] -= 1
+
+    def _why_agent_full(self, agent: str) -> str | None:
+        limit = self._runtime.session_limit(agent)
+        if limit is None:
+            return None
+        running = sum(_agent_of(job) == agent for job in self._active())
+        if running + self._accepting_by_agent[agent] < limit:
+            return None
+        return f"all {limit} sessions of agent {agent!r} are taken"
 
     async def _reject(self, request: JobRequest, cause: str, reason: str) -> None:
         room = request.room.name
@@ -126,6 +143,11 @@ class Admission:
 def attach_decision(job: proto.Job, decision: Decision) -> None:
     """Put the decision on the job."""
     job.attributes[DECISION_ATTRIBUTE] = json.dumps(decision.to_json())
+
+
+def _agent_of(job: proto.Job) -> str | None:
+    carried = job.attributes.get(DECISION_ATTRIBUTE)
+    return Decision.from_json(carried).agents[0] if carried else None
 
 
 def identity_for(agent: str, job_id: str) -> str:

@@ -14,16 +14,15 @@ from openrtc.config import Config
 from openrtc.errors import OpenRTCError, one_line
 from openrtc.observe.events import WorkerDraining, WorkerStarted, WorkerStopped
 from openrtc.worker.containment import run_contained
-from openrtc.worker.entrypoint import use_runtime
+from openrtc.worker.entrypoint import current_call, use_runtime
+from openrtc.worker.exit_codes import REPLACE_ME, SERVER_LOST, STOPPED_AT_ONCE
+from openrtc.worker.failure import tell_upstream_errors
 from openrtc.worker.runtime import Runtime, build_runtime
 from openrtc.worker.server import WorkerServer
-from openrtc.worker.upstream import preload
+from openrtc.worker.upstream import gave_up, preload
 from openrtc.worker.watchdog import Watchdog
 
 logger = logging.getLogger("openrtc.worker")
-
-STOPPED_AT_ONCE = 3
-"""Exit code after a second signal, when live calls may have been cut off."""
 
 
 async def serve(runtime: Runtime, server: WorkerServer) -> int:
@@ -34,7 +33,7 @@ async def serve(runtime: Runtime, server: WorkerServer) -> int:
         server: The server to run.
 
     Returns:
-        The exit code: 0 when it was asked to stop and every call could finish, `STOPPED_AT_ONCE` after a second signal.
+        The exit code: 0 when it was asked to stop and every call could finish, else as in `exit_codes`.
     """
     stop = StopSignals()
     await prepare(runtime, server)
@@ -42,24 +41,30 @@ async def serve(runtime: Runtime, server: WorkerServer) -> int:
     _log_agents(runtime)
     _tell_start(runtime, server)
     running = asyncio.create_task(server.agent_server.run(), name="worker")
-    watching = asyncio.create_task(server.load.watch(), name="load")
+    watching = [asyncio.create_task(watch(), name="watch") for watch in (server.load.watch, server.memory.watch)]
+    exceeded = asyncio.create_task(server.memory.exceeded.wait(), name="memory")
     try:
-        await asyncio.wait({running, stop.first}, return_when=asyncio.FIRST_COMPLETED)
+        ends: set[asyncio.Future[Any]] = {running, stop.first, exceeded}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
-            return _told_failure(running)
-        runtime.events.emit(WorkerDraining(reason="signal", live=server.active))
+            return _told_failure(running, server)
+        if exceeded.done():
+            _tell_memory(runtime, server)
+        runtime.events.emit(WorkerDraining(reason="memory" if exceeded.done() else "signal", live=server.active))
         await _drain(server, stop)
-        return STOPPED_AT_ONCE if stop.second.done() else 0
+        return STOPPED_AT_ONCE if stop.second.done() else REPLACE_ME if exceeded.done() else 0
     finally:
         await close(runtime, server)
-        watching.cancel()
-        await asyncio.gather(running, watching, return_exceptions=True)
+        for task in (exceeded, *watching):
+            task.cancel()
+        await asyncio.gather(running, exceeded, *watching, return_exceptions=True)
         runtime.events.emit(WorkerStopped(served=runtime.served))
         logger.info("worker stopped")
 
 
 async def prepare(runtime: Runtime, server: WorkerServer) -> None:
     """Load everything that a call would otherwise wait for, and make `runtime` the one of this process."""
+    tell_upstream_errors(current_call)
     if server.isolation != "process":
         await runtime.start()
         preload(end_of_turn=_needs_end_of_turn(runtime))
@@ -129,10 +134,24 @@ def _tell_start(runtime: Runtime, server: WorkerServer) -> None:
     )
 
 
-def _told_failure(running: asyncio.Task[Any]) -> int:
+def _tell_memory(runtime: Runtime, server: WorkerServer) -> None:
+    used, limit = server.memory.used_mb, runtime.config.worker.memory_limit
+    logger.error(
+        "memory: %.0f MB, over the limit of %d MB: this worker takes no more calls and exits with code %d when the "
+        "live ones are over, to be replaced",
+        used,
+        limit,
+        REPLACE_ME,
+    )
+
+
+def _told_failure(running: asyncio.Task[Any], server: WorkerServer) -> int:
     error = running.exception()
     if error is None:
         return 0
+    if gave_up(server.agent_server):
+        logger.error("the LiveKit server cannot be reached: %s; giving up", one_line(str(error)))
+        return SERVER_LOST
     if isinstance(error, OSError):
         raise OpenRTCError(one_line(str(error)), fix="choose another --port") from error
     raise OpenRTCError(one_line(str(error))) from error

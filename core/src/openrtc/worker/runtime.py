@@ -23,6 +23,7 @@ from openrtc.providers.providers import OFFLINE, Providers
 from openrtc.resources.resources import Resources
 from openrtc.resources.spec import ResourceSpec
 from openrtc.routing.router import Router
+from openrtc.suggest import did_you_mean
 from openrtc.worker.code_router import CodeRouter, RouterFunction
 from openrtc.worker.live_call import LiveCall
 
@@ -91,6 +92,11 @@ class Runtime:
         await self.hooks.collect("openrtc_shutdown", limit=HOOK_LIMIT, worker=worker)
         await self.resources.aclose()
 
+    def session_limit(self, agent: str) -> int | None:
+        """Return how many sessions at once an agent takes, None for as many as the worker has slots."""
+        limits, spec = self.config.worker.limits, self.catalog.get(agent).spec
+        return limits.get(agent, spec.max_sessions if spec else None)
+
     def _tell_resources(self) -> None:
         for record in self.resources.records:
             self.events.emit(
@@ -145,6 +151,7 @@ def build_runtime(
     plugins = [plugin for plugin in loaded.plugins if plugin.state is State.READY]
     hooks = Hooks([CodeRouter(router), *plugins] if router else plugins)
     catalog = Catalog.of(loaded, specs=specs)
+    _warn_of_limits(config, catalog)
     report_unusable([*catalog.rows, *loaded.plugins])
     providers = Providers(hooks, config.policy.prefer)
     if config.defaults.offline and (problem := providers.why_unavailable(OFFLINE.rstrip(":"))):
@@ -162,6 +169,13 @@ def build_runtime(
         router=routes,
         resources=Resources(config.policy.prefer),
     )
+
+
+def _warn_of_limits(config: Config, catalog: Catalog) -> None:
+    for name in config.worker.limits:
+        if name not in catalog.names:
+            hint = did_you_mean(name, catalog.names, f"there are {', '.join(catalog.names)}")
+            logger.warning("worker.limits: there is no agent %r; %s", name, hint)
 
 
 def report_unusable(items: Iterable[LoadedAgent | LoadedPlugin]) -> None:

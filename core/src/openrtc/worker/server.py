@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from livekit.agents import AgentServer, JobExecutorType
+from livekit.protocol import agent as proto
 
 from openrtc.config import WorkerSettings
 from openrtc.worker.coroutine_pool import CoroutinePool
 from openrtc.worker.entrypoint import Admission, ChildSetup, run_call
 from openrtc.worker.load import LoadGauge
+from openrtc.worker.memory import MemoryWatermark
 from openrtc.worker.runtime import Runtime
 from openrtc.worker.upstream import PooledAgentServer, why_unsupported
 from openrtc.worker.watchdog import Watchdog
@@ -32,7 +34,7 @@ class WorkerServer:
         runtime: What the calls share.
         settings: How the worker runs.
         child_arguments: Further arguments of ``build_runtime`` for job processes.
-        max_retry: How often to try to connect to the LiveKit server.
+        max_retry: How often to try to connect to the LiveKit server, if not as often as the settings say.
     """
 
     def __init__(
@@ -41,14 +43,22 @@ class WorkerServer:
         settings: WorkerSettings,
         *,
         child_arguments: Mapping[str, object] | None = None,
-        max_retry: int = 16,
+        max_retry: int | None = None,
     ) -> None:
         self.isolation = _supported(settings.isolation)
         self.watchdog: Watchdog | None = None
-        self.admission = Admission(runtime, settings.max_sessions, lambda: self.active)
-        self.load = LoadGauge(settings.max_sessions, lambda: self.admission.taken)
-        self.agent_server = self._make(runtime, settings, dict(child_arguments or {}), max_retry)
+        self.admission = Admission(runtime, settings.max_sessions, lambda: self.jobs)
+        self.memory = MemoryWatermark(settings.memory_limit)
+        self.load = LoadGauge(settings.max_sessions, lambda: self.admission.taken, lambda: self.memory.share)
+        self.agent_server = self._make(
+            runtime, settings, dict(child_arguments or {}), settings.max_retry if max_retry is None else max_retry
+        )
         self.agent_server.rtc_session(run_call, agent_name=settings.agent_name, on_request=self.admission.answer)
+
+    @property
+    def jobs(self) -> list[proto.Job]:
+        """The jobs that run now."""
+        return [info.job for info in self.agent_server.active_jobs]
 
     @property
     def active(self) -> int:

@@ -31,6 +31,7 @@ __all__ = [
     "PooledAgentServer",
     "RunningJobInfo",
     "cancel_and_wait",
+    "gave_up",
     "launch",
     "preload",
     "replace_tool_functions",
@@ -107,6 +108,11 @@ class PooledAgentServer(AgentServer):
     def session_end_seconds(self) -> float:
         """How long the end of a session may take."""
         return self._session_end_timeout
+
+
+def gave_up(server: AgentServer) -> bool:
+    """Whether a server has tried often enough to reach the LiveKit server."""
+    return server._connection_failed
 
 
 def replace_tool_functions(agent: Agent, replacement: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
