@@ -6,7 +6,10 @@ import json
 import logging
 import sys
 import time
+import warnings
 from typing import Any
+
+from openrtc.errors import one_line
 
 CALL_FIELDS = ("job_id", "room", "agent", "distribution")
 """What every log line of a call carries, where it is known."""
@@ -32,7 +35,16 @@ def configure_logs(level: str, style: str) -> None:
     # Native WebRTC messages help nobody who does not debug the library itself.
     logging.getLogger("livekit").setLevel(max(logging.WARNING, root.level))
     logging.getLogger("livekit.agents").setLevel(root.level)
+    warnings.formatwarning = _warning_line
+    # Everybody who runs livekit-server --dev has its short public secret.
+    warnings.filterwarnings("ignore", message="The HMAC key is 6 bytes long")
     logging.captureWarnings(True)
+
+
+def _warning_line(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    return one_line(f"{category.__name__}: {message} at {filename}:{lineno}")
 
 
 class TextLines(logging.Formatter):
