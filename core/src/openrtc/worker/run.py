@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -69,6 +70,9 @@ async def prepare(runtime: Runtime, server: WorkerServer) -> None:
         await runtime.start()
         preload(end_of_turn=_needs_end_of_turn(runtime))
     use_runtime(runtime)
+    # Without this the collector, which waits until garbage is a quarter of everything, lets each call leave 0.8 MB.
+    gc.collect()
+    gc.freeze()
     server.watchdog = Watchdog(asyncio.get_running_loop(), runtime.events, runtime.live.get)
     server.watchdog.start()
 
