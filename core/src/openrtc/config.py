@@ -99,6 +99,7 @@ class Config:
         routing: How calls are routed.
         defaults: Models and greeting of agents that set none.
         worker: How the worker runs.
+        isolation: Where the calls of single agents run, by the agent's name; it outweighs what their packages ask for.
         source: The `openrtc.toml` that was read, if any.
     """
 
@@ -106,4 +107,5 @@ class Config:
     routing: RoutingSettings = field(default_factory=RoutingSettings)
     defaults: SessionDefaults = field(default_factory=SessionDefaults)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
+    isolation: Mapping[str, str] = field(default_factory=dict)
     source: Path | None = None

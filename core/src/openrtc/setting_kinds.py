@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from openrtc.catalog.isolation import KINDS
 from openrtc.errors import OpenRTCError
 from openrtc.suggest import did_you_mean
 
@@ -115,10 +116,34 @@ class PreferTable(Kind):
         return {name.strip(): distribution_name(winner) for name, winner in value.items()}
 
     def decode(self, text: str) -> object:
-        pairs = [part.partition("=") for part in text.split(",") if part.strip()]
-        if not all(name.strip() and winner.strip() for name, _, winner in pairs):
-            return text
-        return {name.strip(): winner.strip() for name, _, winner in pairs}
+        return _pairs(text)
+
+
+class IsolationTable(Kind):
+    """Where the calls of which agent run."""
+
+    def check(self, value: object) -> dict[str, str]:
+        if not isinstance(value, dict):
+            raise _wrong(value, "a table of agent = kind", 'as in support = "process" below [isolation]')
+        return {name.strip(): self._kind(name, kind) for name, kind in value.items()}
+
+    def decode(self, text: str) -> object:
+        return _pairs(text)
+
+    @staticmethod
+    def _kind(name: str, kind: object) -> str:
+        try:
+            return Choice(*KINDS).check(kind)
+        except OpenRTCError as error:
+            raise OpenRTCError(f'of "{name}" {error.message}', fix=error.fix) from None
+
+
+def _pairs(text: str) -> object:
+    """Return ``a=b,c=d`` as a table; any other text as it is."""
+    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+    if not all(name.strip() and value.strip() for name, _, value in pairs):
+        return text
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def normalised(name: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from openrtc.config import Config, Policy, RoutingSettings, SessionDefaults, WorkerSettings
 from openrtc.errors import OpenRTCError
-from openrtc.setting_kinds import Choice, Kind, Names, Number, PreferTable, Switch, Text, Url
+from openrtc.setting_kinds import Choice, IsolationTable, Kind, Names, Number, PreferTable, Switch, Text, Url
 from openrtc.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ FILE_NAME = "openrtc.toml"
 
 
 class Setting(NamedTuple):
-    """One setting: where it stands in the file, its variable and its flag."""
+    """One setting: where it stands in the file, its variable and its flag; without a key it is a whole table."""
 
     table: str
     key: str
@@ -51,6 +51,7 @@ SETTINGS = (
     Setting("worker", "agent_name", Text(), "LIVEKIT_AGENT_NAME", "agent-name"),
     Setting("worker", "max_sessions", Number(1, 100_000), "OPENRTC_MAX_SESSIONS", "max-sessions"),
     Setting("worker", "isolation", Choice("coroutine", "thread", "process"), "OPENRTC_ISOLATION"),
+    Setting("isolation", "", IsolationTable(), "OPENRTC_ISOLATE", "isolate"),
     Setting("worker", "host", Text(), "OPENRTC_HOST"),
     Setting("worker", "port", Number(0, 65_535), "OPENRTC_PORT"),
     Setting("worker", "drain_timeout", Number(0, 604_800), "OPENRTC_DRAIN_TIMEOUT", "drain-timeout"),
@@ -149,6 +150,9 @@ def _settings_in(file: TomlFile) -> Iterator[tuple[Setting, object]]:
             )
         if not isinstance(content, dict):
             raise OpenRTCError(f'"{table}" must be a table', origin=file.origin(table), fix=f"write [{table}]")
+        if whole := [setting for setting in SETTINGS if setting.table == table and not setting.key]:
+            yield whole[0], content
+            continue
         for key, value in content.items():
             yield _setting_in(file, table, key), value
 
@@ -192,7 +196,7 @@ def _checked(setting: Setting, value: object, origin: str) -> object:
     try:
         return setting.kind.check(value)
     except OpenRTCError as error:
-        message = f"{setting.key} {error.message}"
+        message = f"{setting.key or setting.table} {error.message}"
         raise OpenRTCError(message, origin=origin, fix=error.fix) from None
 
 
@@ -205,5 +209,6 @@ def _build(values: Values, source: Path | None) -> Config:
         routing=replace(RoutingSettings(), **table("routing")),
         defaults=replace(SessionDefaults(), **table("defaults")),
         worker=replace(WorkerSettings(), **table("worker")),
+        isolation=values.get(("isolation", ""), {}),
         source=source,
     )

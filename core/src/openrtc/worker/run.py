@@ -38,7 +38,7 @@ async def serve(runtime: Runtime, server: WorkerServer) -> int:
     stop = StopSignals()
     await prepare(runtime, server)
     require_agents(runtime)
-    _log_agents(runtime)
+    _log_agents(runtime, server)
     _tell_start(runtime, server)
     running = asyncio.create_task(server.agent_server.run(), name="worker")
     watching = asyncio.create_task(server.load.watch(), name="load")
@@ -59,7 +59,7 @@ async def serve(runtime: Runtime, server: WorkerServer) -> int:
 
 async def prepare(runtime: Runtime, server: WorkerServer) -> None:
     """Load everything that a call would otherwise wait for, and make `runtime` the one of this process."""
-    if server.isolation != "process":
+    if set(server.kinds.values()) != {"process"}:
         await runtime.start()
         preload(end_of_turn=_needs_end_of_turn(runtime))
     use_runtime(runtime)
@@ -104,10 +104,12 @@ def _offered_keys(runtime: Runtime) -> set[str]:
     return {record.key for record in runtime.resources.records if record.ready}
 
 
-def _log_agents(runtime: Runtime) -> None:
+def _log_agents(runtime: Runtime, server: WorkerServer) -> None:
     ready = runtime.catalog.ready
     default = runtime.config.routing.default or ready[0]
-    logger.info("agents: %s; default: %s", ", ".join(ready), default)
+    kinds = server.kinds
+    named = (name if kinds[name] == "coroutine" else f"{name} ({kinds[name]})" for name in ready)
+    logger.info("agents: %s; default: %s", ", ".join(named), default)
     logger.info("routing: %s", " > ".join(runtime.router.rules))
     if runtime.config.defaults.offline:
         logger.info("models: offline: where neither the agent nor [defaults] names one")

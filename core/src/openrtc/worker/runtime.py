@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from openrtc.call import Call, WorkerInfo
 from openrtc.catalog.catalog import Catalog
+from openrtc.catalog.isolation import require_known
 from openrtc.catalog.spec import AgentSpec
 from openrtc.config import Config
 from openrtc.discovery.discover import discover, policy_warnings
@@ -153,6 +154,7 @@ def build_runtime(
             origin="--offline",
             fix='pip install "openrtc-offline[espeak]"',
         )
+    require_known(config.isolation, catalog.names, str(config.source or ""))
     routes = Router(catalog, hooks, config.routing, worker_agent_name=config.worker.agent_name)
     return Runtime(
         config=config,

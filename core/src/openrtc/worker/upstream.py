@@ -20,6 +20,7 @@ from livekit.agents import Agent, AgentServer, JobContext, JobExecutorType, JobP
 from livekit.agents.ipc import proto
 from livekit.agents.ipc.job_executor import JobExecutor, JobStatus
 from livekit.agents.ipc.job_proc_lazy_main import _JobProc
+from livekit.agents.ipc.proc_pool import ProcPool
 from livekit.agents.job import RunningJobInfo
 
 from openrtc.worker.shielded_connect import shield_connect
@@ -29,7 +30,9 @@ __all__ = [
     "JobLifecycle",
     "JobStatus",
     "PooledAgentServer",
+    "ProcPool",
     "RunningJobInfo",
+    "another_pool",
     "cancel_and_wait",
     "launch",
     "preload",
@@ -49,12 +52,32 @@ _LIFECYCLE_PARAMETERS = (
     "simulation_end_fnc",
 )
 
+_POOL_OWN = ("job_executor_type", "num_idle_processes")
+_POOL_ATTRIBUTES = {
+    "initialize_process_fnc": "_initialize_process_fnc",
+    "job_entrypoint_fnc": "_job_entrypoint_fnc",
+    "session_end_fnc": "_session_end_fnc",
+    "simulation_end_fnc": "_simulation_end_fnc",
+    "initialize_timeout": "_initialize_timeout",
+    "close_timeout": "_close_timeout",
+    "session_end_timeout": "_session_end_timeout",
+    "inference_executor": "_inf_executor",
+    "mp_ctx": "_mp_ctx",
+    "memory_warn_mb": "_memory_warn_mb",
+    "memory_limit_mb": "_memory_limit_mb",
+    "http_proxy": "_http_proxy",
+    "loop": "_loop",
+}
+"""Where livekit-agents' pool keeps each argument of its constructor."""
+
 
 def why_unsupported() -> str | None:
     """Return None when this livekit-agents has what coroutine mode needs, else what is different."""
     found = tuple(inspect.signature(_JobProc.__init__).parameters)
     if found != _LIFECYCLE_PARAMETERS:
         return f"the job lifecycle takes {', '.join(found[1:])}"
+    if missing := inspect.signature(ProcPool.__init__).parameters.keys() - {"self", *_POOL_ATTRIBUTES, *_POOL_OWN}:
+        return f"the process pool also takes {', '.join(sorted(missing))}"
     for name in ("_start_job", "entrypoint"):
         if not callable(getattr(_JobProc, name, None)):
             return f"the job lifecycle has no {name}"
@@ -108,6 +131,18 @@ class PooledAgentServer(AgentServer):
     def session_end_seconds(self) -> float:
         """How long the end of a session may take."""
         return self._session_end_timeout
+
+
+def another_pool(pool: ProcPool, kind: str, idle: int) -> ProcPool:
+    """Return a pool like livekit-agents' own ``pool``, not started, for another kind of jobs.
+
+    Args:
+        pool: The pool that livekit-agents made for its server.
+        kind: ``thread`` or ``process``.
+        idle: How many threads or processes wait for a job.
+    """
+    same = {argument: getattr(pool, attribute) for argument, attribute in _POOL_ATTRIBUTES.items()}
+    return ProcPool(job_executor_type=JobExecutorType[kind.upper()], num_idle_processes=idle, **same)
 
 
 def watch_loop(loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
