@@ -70,8 +70,9 @@ class WorkerSettings:
         agent_name: Name for explicit dispatch; empty for automatic dispatch.
         max_sessions: How many sessions the worker takes at once.
         isolation: ``coroutine`` (all calls in one loop), ``thread`` or ``process`` (one for each call).
+        processes: How many workers ``start`` runs under a supervisor; 0 for one without.
         host: Address that the health server binds.
-        port: Port of the health server; 0 picks a free one.
+        port: Port of the health server; 0 picks a free one. Further workers of a supervisor have the ports after it.
         drain_timeout: Seconds that live calls have to finish after SIGTERM.
         log_level: ``debug``, ``info``, ``warning`` or ``error``.
         log_format: ``text`` or ``json``.
@@ -83,6 +84,7 @@ class WorkerSettings:
     agent_name: str = ""
     max_sessions: int = 50
     isolation: str = "coroutine"
+    processes: int = 0
     host: str = "127.0.0.1"
     port: int = 8081
     drain_timeout: int = 3600

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from openrtc.catalog.isolation import KINDS
@@ -74,6 +75,26 @@ class Number(Kind):
 
     def decode(self, text: str) -> object:
         return int(text) if re.fullmatch(r"-?[0-9]{1,12}", text) else text
+
+
+class Processes(Number):
+    """A number of processes, or ``auto``: one for each core."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 256)
+
+    def check(self, value: object) -> int:
+        if isinstance(value, str) and value.lower() == "auto":
+            return usable_cores()
+        try:
+            return super().check(value)
+        except OpenRTCError as error:
+            raise OpenRTCError(f"{error.message.replace(', not', ' or auto, not')}", fix=error.fix) from None
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Choice(Kind):

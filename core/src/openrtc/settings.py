@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from openrtc.config import Config, Policy, RoutingSettings, SessionDefaults, WorkerSettings
 from openrtc.errors import OpenRTCError
-from openrtc.setting_kinds import Choice, IsolationTable, Kind, Names, Number, PreferTable, Switch, Text, Url
+from openrtc.setting_kinds import Choice, IsolationTable, Kind, Names, Number, PreferTable, Processes, Switch, Text, Url
 from openrtc.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ SETTINGS = (
     Setting("worker", "agent_name", Text(), "LIVEKIT_AGENT_NAME", "agent-name"),
     Setting("worker", "max_sessions", Number(1, 100_000), "OPENRTC_MAX_SESSIONS", "max-sessions"),
     Setting("worker", "isolation", Choice("coroutine", "thread", "process"), "OPENRTC_ISOLATION"),
+    Setting("worker", "processes", Processes(), "OPENRTC_PROCESSES"),
     Setting("isolation", "", IsolationTable(), "OPENRTC_ISOLATE", "isolate"),
     Setting("worker", "host", Text(), "OPENRTC_HOST"),
     Setting("worker", "port", Number(0, 65_535), "OPENRTC_PORT"),

@@ -15,6 +15,7 @@ from openrtc.errors import OpenRTCError, one_line
 from openrtc.observe.events import WorkerDraining, WorkerStarted, WorkerStopped
 from openrtc.worker.containment import run_contained
 from openrtc.worker.entrypoint import use_runtime
+from openrtc.worker.leash import REGISTERED, REPLACE, on_leash
 from openrtc.worker.runtime import Runtime, build_runtime
 from openrtc.worker.server import WorkerServer
 from openrtc.worker.upstream import preload, watch_loop
@@ -36,6 +37,10 @@ async def serve(runtime: Runtime, server: WorkerServer) -> int:
         The exit code: 0 when it was asked to stop and every call could finish, `STOPPED_AT_ONCE` after a second signal.
     """
     stop = StopSignals()
+    if leash := on_leash():
+        leash.follow(stop.drain, stop.at_once)
+        server.agent_server.on("worker_registered", lambda *_: leash.say(REGISTERED))
+        stop.first.add_done_callback(lambda _: leash.say(REPLACE))
     await prepare(runtime, server)
     require_agents(runtime)
     _log_agents(runtime, server)
@@ -159,6 +164,17 @@ class StopSignals:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._received)
 
+    def drain(self) -> None:
+        """Do as after the first signal; once more does nothing."""
+        if not self.first.done():
+            self.first.set_result(None)
+
+    def at_once(self) -> None:
+        """Do as after the second signal."""
+        for future in (self.first, self.second):
+            if not future.done():
+                future.set_result(None)
+
     def _received(self) -> None:
         pending: list[Callable[[None], None]] = [f.set_result for f in (self.first, self.second) if not f.done()]
         if pending:
@@ -180,8 +196,35 @@ def run_worker(config: Config, arguments: Mapping[str, Any]) -> int:
     """
     runtime = build_runtime(config, **arguments)
     require_agents(runtime)
+    return run_calls(runtime, arguments)
+
+
+def load_all(config: Config, arguments: Mapping[str, Any]) -> Runtime:
+    """Import all agents and plugins, and load what is safe to share with processes that are forked from this one.
+
+    Resources are left to each worker: their libraries may start threads, which a fork does not copy.
+
+    Raises:
+        OpenRTCError: The worker cannot start.
+    """
+    runtime = build_runtime(config, **arguments)
+    require_agents(runtime)
+    preload(end_of_turn=not (config.defaults.offline or "turn_detection" in runtime.offered_keys()))
+    return runtime
+
+
+def run_calls(runtime: Runtime, arguments: Mapping[str, Any]) -> int:
+    """Run a worker with what was imported, until it is told to stop; returns the exit code.
+
+    Args:
+        runtime: What `build_runtime` gave.
+        arguments: The further arguments that it was given.
+
+    Raises:
+        OpenRTCError: The worker cannot go on.
+    """
 
     async def main() -> int:
-        return await serve(runtime, WorkerServer(runtime, config.worker, child_arguments=arguments))
+        return await serve(runtime, WorkerServer(runtime, runtime.config.worker, child_arguments=arguments))
 
     return run_contained(main())

@@ -92,6 +92,10 @@ class Runtime:
         await self.hooks.collect("openrtc_shutdown", limit=HOOK_LIMIT, worker=worker)
         await self.resources.aclose()
 
+    def offered_keys(self) -> set[str]:
+        """Return the keys of the resources that plugins offer, loaded or not."""
+        return {spec.key for spec, _ in _offered(self.hooks)}
+
     def _tell_resources(self) -> None:
         for record in self.resources.records:
             self.events.emit(
