@@ -21,7 +21,7 @@ from openrtc.observe.logs import number_lines
 from openrtc.worker.leash import Leash, put_on_leash
 from openrtc.worker.leave import leave
 from openrtc.worker.nursery import Nursery
-from openrtc.worker.part import NURSERY, SPAWNER, WORKER, Part, same_command
+from openrtc.worker.part import SPAWNER, WORKER, Part, same_command
 
 logger = logging.getLogger("openrtc.supervisor")
 
@@ -57,7 +57,8 @@ def why_not_fork() -> str | None:
     native, known = len(list(THREADS.iterdir())), [thread.name for thread in threading.enumerate()]
     if native == len(known) == 1:
         return None
-    return f"a package has started {native - 1} threads at import: {', '.join(known[1:]) or 'native ones'}"
+    how_many = "a thread" if native == 2 else f"{native - 1} threads"
+    return f"a package has started {how_many} at import: {', '.join(known[1:]) or 'native code'}"
 
 
 def freeze() -> None:
@@ -146,6 +147,3 @@ def _start_again_as(name: str, connection: socket.socket, environ: Mapping[str, 
     connection.set_inheritable(True)
     command = same_command()
     os.execve(command[0], command, Part(name, connection.fileno()).put_into(environ))
-
-
-__all__ = ["NURSERY", "freeze", "numbered", "play", "run_numbered", "why_not_fork"]
