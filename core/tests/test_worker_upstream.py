@@ -13,12 +13,14 @@ import pytest
 from livekit import rtc
 from livekit.agents import Agent, AgentServer, JobContext, function_tool
 from livekit.agents.ipc import proto
+from livekit.agents.ipc.job_proc_executor import ProcJobExecutor
 from livekit.agents.ipc.job_proc_lazy_main import _JobProc
 from livekit.agents.ipc.proc_pool import ProcPool
 
 import openrtc.worker.upstream as upstream
 from openrtc.worker.containment import AgentExit, contained_tool
 from openrtc.worker.coroutine_pool import CoroutineJob, CoroutinePool
+from openrtc.worker.job_pool import JobPool
 
 
 def attributes_of(owner: object, base: str) -> set[str]:
@@ -31,10 +33,38 @@ def test_this_livekit_agents_is_supported() -> None:
     assert upstream.why_unsupported() is None
 
 
-def test_the_server_uses_only_what_the_coroutine_pool_has() -> None:
+def test_the_server_uses_only_what_the_job_pool_has() -> None:
     used = attributes_of(AgentServer, "self._proc_pool")
     assert {"launch_job", "processes", "aclose", "start", "on", "get_by_job_id"} <= used
-    assert all(hasattr(CoroutinePool, name) for name in used), used
+    assert all(hasattr(JobPool, name) for name in used), used
+
+
+def test_livekit_agents_own_pool_has_what_the_job_pool_uses_of_it() -> None:
+    used = attributes_of(JobPool, "pool")
+    assert {"start", "aclose", "processes", "on"} <= used
+    assert all(hasattr(ProcPool, name) for name in used), used
+
+
+def test_the_process_pool_keeps_each_argument_where_openrtc_reads_it() -> None:
+    tree = ast.parse(textwrap.dedent(inspect.getsource(ProcPool.__init__)))
+    assigned = [node for node in ast.walk(tree) if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name)]
+    kept = {(ast.unparse(node.value), ast.unparse(node.targets[0])) for node in assigned}
+    for argument, attribute in upstream._POOL_ATTRIBUTES.items():
+        assert (argument, f"self.{attribute}") in kept
+    arguments = set(inspect.signature(ProcPool.__init__).parameters) - {"self"}
+    assert {*upstream._POOL_OWN, *upstream._POOL_ATTRIBUTES} == arguments
+
+
+def test_a_process_that_ends_tells_how() -> None:
+    assert all(hasattr(ProcJobExecutor, name) for name in ("exitcode", "killed", "kill", "status", "running_job"))
+    source = inspect.getsource(ProcJobExecutor.__mro__[1])
+    assert "process exited with non-zero exit code" in source
+    assert source.index("signal.SIGUSR1)") < source.index("self._proc.kill()")
+
+
+def test_starting_a_pool_makes_its_processes_in_the_background() -> None:
+    source = inspect.getsource(ProcPool.start)
+    assert source.index("create_task(self._main_task())") < source.index("_idle_ready.wait()")
 
 
 def test_the_server_uses_of_a_job_only_what_the_coroutine_job_has() -> None:

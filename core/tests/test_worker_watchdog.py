@@ -33,7 +33,7 @@ class Watched:
     async def while_blocking(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         contain_exits(loop)
-        watchdog = Watchdog(loop, self.events, {}.get)
+        watchdog = Watchdog(loop, self.events, lambda job_id: None)
         watchdog.start()
         await asyncio.sleep(0.3)
         block_for(seconds)
@@ -65,7 +65,7 @@ def test_a_short_block_is_one_event_and_one_warning(caplog: pytest.LogCaptureFix
 
 def test_a_loop_that_is_not_blocked_is_not_told_of() -> None:
     async def main(watched: Watched) -> None:
-        watchdog = Watchdog(asyncio.get_running_loop(), watched.events, {}.get)
+        watchdog = Watchdog(asyncio.get_running_loop(), watched.events, lambda job_id: None)
         watchdog.start()
         await asyncio.sleep(0.5)
         watchdog.stop()

@@ -65,7 +65,8 @@ def _rows(args: argparse.Namespace, warn: Any) -> tuple[list[dict[str, Any]], Se
     warn(policy_warnings(config.policy, entries))
     if args.load:
         return _loaded_rows(entries, config), entries
-    return [_entry_row(entry) for entry in entries if entry.group == AGENTS_GROUP], entries
+    rows = [_entry_row(entry) for entry in entries if entry.group == AGENTS_GROUP]
+    return [row | {"isolation": config.isolation.get(row["name"])} for row in rows], entries
 
 
 def _entry_row(entry: Entry) -> dict[str, Any]:
@@ -86,6 +87,7 @@ def _entry_row(entry: Entry) -> dict[str, Any]:
 
 def _loaded_rows(entries: Sequence[Entry], config: Config) -> list[dict[str, Any]]:
     from openrtc.catalog.clashes import settle
+    from openrtc.catalog.isolation import isolation_for
     from openrtc.plugins.probe import probe_all
 
     agents = settle(probe_all(entries), config.policy.prefer)
@@ -98,6 +100,7 @@ def _loaded_rows(entries: Sequence[Entry], config: Config) -> list[dict[str, Any
             "fix": agent.fix,
             "location": agent.location,
             "load_ms": agent.load_ms or None,
+            "isolation": isolation_for(agent.name, agent.wish, config.isolation, config.worker.isolation),
         }
         for agent in agents
         if agent.entry
@@ -140,4 +143,5 @@ def _about(row: dict[str, Any], loaded: bool) -> str:
         return str(row["reason"])
     if row["kind"] == "hook-module" and not loaded:
         return f"{row['summary']} (its agents appear with --load)".strip()
-    return str(row["summary"])
+    apart = f"(isolation: {row['isolation']})" if row["isolation"] not in (None, "coroutine") else ""
+    return f"{row['summary']} {apart}".strip()

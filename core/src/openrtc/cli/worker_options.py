@@ -65,6 +65,12 @@ def add_worker_options(parser: argparse.ArgumentParser) -> None:
         choices=("coroutine", "thread", "process"),
         help="all calls in one loop (default), or a thread or process for each call",
     )
+    group.add_argument(
+        "--isolate",
+        metavar="AGENT=KIND",
+        action="append",
+        help="isolation of one agent's calls, such as support=process (repeatable; OPENRTC_ISOLATE)",
+    )
     group.add_argument("--host", metavar="HOST", help="address of the health server (default: 127.0.0.1)")
     group.add_argument("--port", metavar="PORT", help="port of the health server, 0 for a free one (default: 8081)")
     group.add_argument("--drain-timeout", metavar="SECONDS", help="time for live calls after SIGTERM (default: 3600)")

@@ -47,6 +47,17 @@ def _warning_line(
     return one_line(f"{category.__name__}: {message} at {filename}:{lineno}")
 
 
+def number_lines(worker: int) -> None:
+    """Let every line from now on say which worker of a supervisor it comes from."""
+
+    def add(record: logging.LogRecord) -> bool:
+        record.worker = worker
+        return True
+
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(add)
+
+
 class TextLines(logging.Formatter):
     """``12:30:01 INFO  openrtc.worker  message  room=… agent=…``."""
 

@@ -18,6 +18,7 @@ from openrtc.worker.containment import run_contained
 from openrtc.worker.entrypoint import current_call, use_runtime
 from openrtc.worker.exit_codes import REPLACE_ME, SERVER_LOST, STOPPED_AT_ONCE
 from openrtc.worker.failure import tell_upstream_errors
+from openrtc.worker.leash import REGISTERED, REPLACE, ask_to_be_replaced, on_leash
 from openrtc.worker.runtime import Runtime, build_runtime
 from openrtc.worker.server import WorkerServer
 from openrtc.worker.upstream import gave_up, preload
@@ -37,9 +38,13 @@ async def serve(runtime: Runtime, server: WorkerServer) -> int:
         The exit code: 0 when it was asked to stop and every call could finish, else as in `exit_codes`.
     """
     stop = StopSignals()
+    if leash := on_leash():
+        leash.follow(stop.drain, stop.at_once)
+        server.agent_server.on("worker_registered", lambda *_: leash.say(REGISTERED))
+        stop.first.add_done_callback(lambda _: leash.say(REPLACE))
     await prepare(runtime, server)
     require_agents(runtime)
-    _log_agents(runtime)
+    _log_agents(runtime, server)
     _tell_start(runtime, server)
     running = asyncio.create_task(server.agent_server.run(), name="worker")
     watching = [asyncio.create_task(watch(), name="watch") for watch in (server.load.watch, server.memory.watch)]
@@ -51,6 +56,7 @@ async def serve(runtime: Runtime, server: WorkerServer) -> int:
             return _told_failure(running, server)
         if exceeded.done():
             _tell_memory(runtime, server)
+            ask_to_be_replaced()
         runtime.events.emit(WorkerDraining(reason="memory" if exceeded.done() else "signal", live=server.active))
         await _drain(server, stop)
         return STOPPED_AT_ONCE if stop.second.done() else REPLACE_ME if exceeded.done() else 0
@@ -66,7 +72,7 @@ async def serve(runtime: Runtime, server: WorkerServer) -> int:
 async def prepare(runtime: Runtime, server: WorkerServer) -> None:
     """Load everything that a call would otherwise wait for, and make `runtime` the one of this process."""
     tell_upstream_errors(current_call)
-    if server.isolation != "process":
+    if set(server.kinds.values()) != {"process"}:
         await runtime.start()
         preload(end_of_turn=_needs_end_of_turn(runtime))
     use_runtime(runtime)
@@ -116,10 +122,12 @@ def _offered_keys(runtime: Runtime) -> set[str]:
     return {record.key for record in runtime.resources.records if record.ready}
 
 
-def _log_agents(runtime: Runtime) -> None:
+def _log_agents(runtime: Runtime, server: WorkerServer) -> None:
     ready = runtime.catalog.ready
     default = runtime.config.routing.default or ready[0]
-    logger.info("agents: %s; default: %s", ", ".join(ready), default)
+    kinds = server.kinds
+    named = (name if kinds[name] == "coroutine" else f"{name} ({kinds[name]})" for name in ready)
+    logger.info("agents: %s; default: %s", ", ".join(named), default)
     logger.info("routing: %s", " > ".join(runtime.router.rules))
     if runtime.config.defaults.offline:
         logger.info("models: offline: where neither the agent nor [defaults] names one")
@@ -183,6 +191,17 @@ class StopSignals:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._received)
 
+    def drain(self) -> None:
+        """Do as after the first signal; once more does nothing."""
+        if not self.first.done():
+            self.first.set_result(None)
+
+    def at_once(self) -> None:
+        """Do as after the second signal."""
+        for future in (self.first, self.second):
+            if not future.done():
+                future.set_result(None)
+
     def _received(self) -> None:
         pending: list[Callable[[None], None]] = [f.set_result for f in (self.first, self.second) if not f.done()]
         if pending:
@@ -204,8 +223,35 @@ def run_worker(config: Config, arguments: Mapping[str, Any]) -> int:
     """
     runtime = build_runtime(config, **arguments)
     require_agents(runtime)
+    return run_calls(runtime, arguments)
+
+
+def load_all(config: Config, arguments: Mapping[str, Any]) -> Runtime:
+    """Import all agents and plugins, and load what is safe to share with processes that are forked from this one.
+
+    Resources are left to each worker: their libraries may start threads, which a fork does not copy.
+
+    Raises:
+        OpenRTCError: The worker cannot start.
+    """
+    runtime = build_runtime(config, **arguments)
+    require_agents(runtime)
+    preload(end_of_turn=not (config.defaults.offline or "turn_detection" in runtime.offered_keys()))
+    return runtime
+
+
+def run_calls(runtime: Runtime, arguments: Mapping[str, Any]) -> int:
+    """Run a worker with what was imported, until it is told to stop; returns the exit code.
+
+    Args:
+        runtime: What `build_runtime` gave.
+        arguments: The further arguments that it was given.
+
+    Raises:
+        OpenRTCError: The worker cannot go on.
+    """
 
     async def main() -> int:
-        return await serve(runtime, WorkerServer(runtime, config.worker, child_arguments=arguments))
+        return await serve(runtime, WorkerServer(runtime, runtime.config.worker, child_arguments=arguments))
 
     return run_contained(main())

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from openrtc.call import Call, WorkerInfo
 from openrtc.catalog.catalog import Catalog
+from openrtc.catalog.isolation import require_known
 from openrtc.catalog.spec import AgentSpec
 from openrtc.config import Config
 from openrtc.discovery.discover import discover, policy_warnings
@@ -94,8 +95,12 @@ class Runtime:
 
     def session_limit(self, agent: str) -> int | None:
         """Return how many sessions at once an agent takes, None for as many as the worker has slots."""
-        limits, spec = self.config.worker.limits, self.catalog.get(agent).spec
+        limits, spec = self.config.limits, self.catalog.get(agent).spec
         return limits.get(agent, spec.max_sessions if spec else None)
+
+    def offered_keys(self) -> set[str]:
+        """Return the keys of the resources that plugins offer, loaded or not."""
+        return {spec.key for spec, _ in _offered(self.hooks)}
 
     def _tell_resources(self) -> None:
         for record in self.resources.records:
@@ -160,6 +165,7 @@ def build_runtime(
             origin="--offline",
             fix='pip install "openrtc-offline[espeak]"',
         )
+    require_known(config.isolation, catalog.names, str(config.source or ""))
     routes = Router(catalog, hooks, config.routing, worker_agent_name=config.worker.agent_name)
     return Runtime(
         config=config,
@@ -172,10 +178,10 @@ def build_runtime(
 
 
 def _warn_of_limits(config: Config, catalog: Catalog) -> None:
-    for name in config.worker.limits:
+    for name in config.limits:
         if name not in catalog.names:
             hint = did_you_mean(name, catalog.names, f"there are {', '.join(catalog.names)}")
-            logger.warning("worker.limits: there is no agent %r; %s", name, hint)
+            logger.warning("limits: there is no agent %r; %s", name, hint)
 
 
 def report_unusable(items: Iterable[LoadedAgent | LoadedPlugin]) -> None:

@@ -10,13 +10,16 @@ from typing import Any
 from livekit.agents import AgentServer, JobExecutorType
 from livekit.protocol import agent as proto
 
+from openrtc.catalog.isolation import KINDS
 from openrtc.config import WorkerSettings
+from openrtc.worker.apart import ApartCalls
 from openrtc.worker.coroutine_pool import CoroutinePool
 from openrtc.worker.entrypoint import Admission, ChildSetup, run_call
+from openrtc.worker.job_pool import JobPool
 from openrtc.worker.load import LoadGauge
 from openrtc.worker.memory import MemoryWatermark
 from openrtc.worker.runtime import Runtime
-from openrtc.worker.upstream import PooledAgentServer, why_unsupported
+from openrtc.worker.upstream import PooledAgentServer, ProcPool, another_pool, why_unsupported
 from openrtc.worker.watchdog import Watchdog
 
 logger = logging.getLogger("openrtc.worker")
@@ -33,7 +36,7 @@ class WorkerServer:
     Args:
         runtime: What the calls share.
         settings: How the worker runs.
-        child_arguments: Further arguments of ``build_runtime`` for job processes.
+        child_arguments: Further arguments of ``build_runtime`` for job processes; without them, every call runs here.
         max_retry: How often to try to connect to the LiveKit server, if not as often as the settings say.
     """
 
@@ -45,7 +48,10 @@ class WorkerServer:
         child_arguments: Mapping[str, object] | None = None,
         max_retry: int | None = None,
     ) -> None:
-        self.isolation = _supported(settings.isolation)
+        self._runtime = runtime
+        self._alone = child_arguments is None
+        self._unsupported = why_unsupported()
+        self.isolation = self._supported(settings.isolation)
         self.watchdog: Watchdog | None = None
         self.admission = Admission(runtime, settings.max_sessions, lambda: self.jobs)
         self.memory = MemoryWatermark(settings.memory_limit)
@@ -67,13 +73,24 @@ class WorkerServer:
 
     @property
     def failures(self) -> int:
-        """How many jobs have failed; known in coroutine mode only."""
+        """How many jobs have failed; not known with a livekit-agents that OpenRTC does not know."""
         return self.agent_server.pool.failures if isinstance(self.agent_server, PooledAgentServer) else 0
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Where the calls of each ready agent run: ``coroutine``, ``thread`` or ``process``."""
+        return {name: self.kind_of(name) for name in self._runtime.catalog.ready}
+
+    def kind_of(self, agent: str) -> str:
+        """Return where an agent's calls run."""
+        if self._alone or self._unsupported:
+            return self.isolation
+        return self._runtime.catalog.isolation(agent, self._runtime.config)
 
     def hurry(self) -> None:
         """From now on, closing gives live calls only a moment."""
         if isinstance(self.agent_server, PooledAgentServer):
-            self.agent_server.pool.close_seconds = HURRIED_CLOSE_SECONDS
+            self.agent_server.pool.hurry(HURRIED_CLOSE_SECONDS)
 
     def _make(
         self, runtime: Runtime, settings: WorkerSettings, arguments: dict[str, object], max_retry: int
@@ -92,25 +109,39 @@ class WorkerServer:
             "max_retry": max_retry,
             "log_level": {"warning": "WARN"}.get(settings.log_level, settings.log_level.upper()),
         }
-        if self.isolation == "coroutine":
-            return PooledAgentServer(
-                lambda server, pool: CoroutinePool(server, lambda: dict(runtime.resources)),
-                num_idle_processes=0,
-                **options,
-            )
-        idle = min(MAX_IDLE, os.cpu_count() or 1, settings.max_sessions)
-        return AgentServer(
-            setup_fnc=ChildSetup(runtime.config, arguments),
-            num_idle_processes=idle,
-            initialize_process_timeout=CHILD_START_SECONDS,
-            preload_modules=["openrtc.worker.child_preload"],
-            **options,
+        options |= {
+            "setup_fnc": ChildSetup(runtime.config, arguments),
+            "initialize_process_timeout": CHILD_START_SECONDS,
+            "preload_modules": ["openrtc.worker.child_preload"],
+        }
+        if self._unsupported:
+            return AgentServer(num_idle_processes=self._idle(self.isolation), **options)
+        return PooledAgentServer(self._make_pool, num_idle_processes=0, **options)
+
+    def _make_pool(self, server: PooledAgentServer, pool: ProcPool) -> JobPool:
+        kinds = {self.isolation, *self.kinds.values()} - {"coroutine"}
+        return JobPool(
+            CoroutinePool(server, lambda: dict(self._runtime.resources)),
+            {kind: another_pool(pool, kind, self._idle(kind)) for kind in sorted(kinds)},
+            kind_of=self.kind_of,
+            default=self.isolation,
+            calls=ApartCalls(self._runtime),
         )
 
+    def _idle(self, kind: str) -> int:
+        # A process that waits costs memory: one is enough where only some agents want one.
+        most = MAX_IDLE if kind == self.isolation else 1
+        return min(most, os.cpu_count() or 1, self._runtime.config.worker.max_sessions)
 
-def _supported(isolation: str) -> str:
-    problem = why_unsupported() if isolation == "coroutine" else None
-    if problem is None:
-        return isolation
-    logger.warning("this livekit-agents is not the one that coroutine mode knows (%s): using threads", problem)
-    return "thread"
+    def _supported(self, isolation: str) -> str:
+        if self._unsupported is None:
+            return isolation
+        catalog, config = self._runtime.catalog, self._runtime.config
+        wanted = () if self._alone else (catalog.isolation(name, config) for name in catalog.ready)
+        instead = max("thread", *wanted, key=KINDS.index)
+        logger.warning(
+            "this livekit-agents is not the one that OpenRTC knows (%s): every call gets a %s of its own",
+            self._unsupported,
+            instead,
+        )
+        return instead

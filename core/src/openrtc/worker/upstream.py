@@ -20,6 +20,7 @@ from livekit.agents import Agent, AgentServer, JobContext, JobExecutorType, JobP
 from livekit.agents.ipc import proto
 from livekit.agents.ipc.job_executor import JobExecutor, JobStatus
 from livekit.agents.ipc.job_proc_lazy_main import _JobProc
+from livekit.agents.ipc.proc_pool import ProcPool
 from livekit.agents.job import RunningJobInfo
 
 from openrtc.worker.shielded_connect import shield_connect
@@ -29,7 +30,9 @@ __all__ = [
     "JobLifecycle",
     "JobStatus",
     "PooledAgentServer",
+    "ProcPool",
     "RunningJobInfo",
+    "another_pool",
     "cancel_and_wait",
     "gave_up",
     "launch",
@@ -49,12 +52,32 @@ _LIFECYCLE_PARAMETERS = (
     "simulation_end_fnc",
 )
 
+_POOL_OWN = ("job_executor_type", "num_idle_processes")
+_POOL_ATTRIBUTES = {
+    "initialize_process_fnc": "_initialize_process_fnc",
+    "job_entrypoint_fnc": "_job_entrypoint_fnc",
+    "session_end_fnc": "_session_end_fnc",
+    "simulation_end_fnc": "_simulation_end_fnc",
+    "initialize_timeout": "_initialize_timeout",
+    "close_timeout": "_close_timeout",
+    "session_end_timeout": "_session_end_timeout",
+    "inference_executor": "_inf_executor",
+    "mp_ctx": "_mp_ctx",
+    "memory_warn_mb": "_memory_warn_mb",
+    "memory_limit_mb": "_memory_limit_mb",
+    "http_proxy": "_http_proxy",
+    "loop": "_loop",
+}
+"""Where livekit-agents' pool keeps each argument of its constructor."""
+
 
 def why_unsupported() -> str | None:
     """Return None when this livekit-agents has what coroutine mode needs, else what is different."""
     found = tuple(inspect.signature(_JobProc.__init__).parameters)
     if found != _LIFECYCLE_PARAMETERS:
         return f"the job lifecycle takes {', '.join(found[1:])}"
+    if missing := inspect.signature(ProcPool.__init__).parameters.keys() - {"self", *_POOL_ATTRIBUTES, *_POOL_OWN}:
+        return f"the process pool also takes {', '.join(sorted(missing))}"
     for name in ("_start_job", "entrypoint"):
         if not callable(getattr(_JobProc, name, None)):
             return f"the job lifecycle has no {name}"
@@ -115,6 +138,18 @@ def gave_up(server: AgentServer) -> bool:
     return server._connection_failed
 
 
+def another_pool(pool: ProcPool, kind: str, idle: int) -> ProcPool:
+    """Return a pool like livekit-agents' own ``pool``, not started, for another kind of jobs.
+
+    Args:
+        pool: The pool that livekit-agents made for its server.
+        kind: ``thread`` or ``process``.
+        idle: How many threads or processes wait for a job.
+    """
+    same = {argument: getattr(pool, attribute) for argument, attribute in _POOL_ATTRIBUTES.items()}
+    return ProcPool(job_executor_type=JobExecutorType[kind.upper()], num_idle_processes=idle, **same)
+
+
 def replace_tool_functions(agent: Agent, replacement: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
     """Put ``replacement(function)`` in the place of the function behind each function tool of an agent.
 
@@ -145,12 +180,15 @@ def preload(*, end_of_turn: bool) -> None:
     if not end_of_turn:
         os.environ.setdefault("LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE", "0")
     from livekit.agents.tokenize.basic import hyphenate_word
+    from livekit.agents.utils import http_context
 
     with contextlib.suppress(ImportError):  # livekit-agents 1.8.0 has neither
         from livekit.agents.ipc import _preload  # noqa: F401
         from livekit.agents.telemetry.traces import _resource
 
         _resource({})
+    if make_context := getattr(http_context, "_create_ssl_context", None):
+        make_context()  # a tenth of a second and 2 MB, kept; livekit-agents 1.8.0 has none of its own
     local_inference.init_vad()
     # The transcript of the first call would wait a third of a second for the patterns to be read.
     hyphenate_word("prewarm")
