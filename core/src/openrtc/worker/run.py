@@ -39,6 +39,7 @@ async def serve(runtime: Runtime, server: WorkerServer) -> int:
     """
     stop = StopSignals()
     if leash := on_leash():
+        stop.leave_second_to_supervisor()
         leash.follow(stop.drain, stop.at_once)
         server.agent_server.on("worker_registered", lambda *_: leash.say(REGISTERED))
         stop.first.add_done_callback(lambda _: leash.say(REPLACE))
@@ -190,6 +191,11 @@ class StopSignals:
         self.second: asyncio.Future[None] = loop.create_future()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._received)
+
+    def leave_second_to_supervisor(self) -> None:
+        """Take every signal for the first one from now on: a service manager signals the supervisor as well as this."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self.drain)
 
     def drain(self) -> None:
         """Do as after the first signal; once more does nothing."""
