@@ -8,7 +8,7 @@ from typing import Any
 
 from openrtc.errors import OpenRTCError, one_line
 from openrtc.observe.event_stream import EventStream
-from openrtc.observe.events import CallEnded, CallError, CallStarted
+from openrtc.observe.events import CallEnded, CallError, CallStarted, TurnCompleted
 
 
 @dataclass(kw_only=True)
@@ -62,6 +62,15 @@ class LiveCall:
         self.failed = self.failed or fatal
         said = str(error) if isinstance(error, OpenRTCError) else one_line(f"{type(error).__name__}: {error}")
         self.events.emit(CallError(**self.fields, where=where, error=said, place=place, fatal=fatal))
+
+    def answered(self, heard: str, **latencies: Any) -> None:
+        """Tell that the agent has answered a turn of the caller.
+
+        Args:
+            heard: The caller's words.
+            **latencies: The latencies of `TurnCompleted`, in seconds.
+        """
+        self.events.emit(TurnCompleted(**self.fields, heard=heard, **latencies))
 
     def ended(self, reason: str) -> None:
         """Tell that the call is over."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -117,7 +116,6 @@ def _tell_start(runtime: Runtime, server: WorkerServer) -> None:
     worker = runtime.config.worker
     runtime.events.emit(
         WorkerStarted(
-            pid=os.getpid(),
             isolation=server.isolation,
             max_sessions=worker.max_sessions,
             agent_name=worker.agent_name,

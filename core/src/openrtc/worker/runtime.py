@@ -143,7 +143,8 @@ def build_runtime(
         logger.warning("%s", line)
     loaded = load(entries, config)
     plugins = [plugin for plugin in loaded.plugins if plugin.state is State.READY]
-    hooks = Hooks([CodeRouter(router), *plugins] if router else plugins)
+    events = EventStream()
+    hooks = Hooks([CodeRouter(router), *plugins] if router else plugins, events)
     catalog = Catalog.of(loaded, specs=specs)
     report_unusable([*catalog.rows, *loaded.plugins])
     providers = Providers(hooks, config.policy.prefer)
@@ -161,6 +162,7 @@ def build_runtime(
         providers=providers,
         router=routes,
         resources=Resources(config.policy.prefer),
+        events=events,
     )
 
 

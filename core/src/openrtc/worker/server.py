@@ -10,6 +10,7 @@ from typing import Any
 from livekit.agents import AgentServer, JobExecutorType
 
 from openrtc.config import WorkerSettings
+from openrtc.observe.events import WorkerRegistered
 from openrtc.worker.coroutine_pool import CoroutinePool
 from openrtc.worker.entrypoint import Admission, ChildSetup, run_call
 from openrtc.worker.load import LoadGauge
@@ -48,6 +49,7 @@ class WorkerServer:
         self.load = LoadGauge(settings.max_sessions, lambda: self.admission.taken)
         self.agent_server = self._make(runtime, settings, dict(child_arguments or {}), max_retry)
         self.agent_server.rtc_session(run_call, agent_name=settings.agent_name, on_request=self.admission.answer)
+        self.agent_server.on("worker_registered", lambda worker_id, _: _tell_registered(runtime, worker_id))
 
     @property
     def active(self) -> int:
@@ -95,6 +97,10 @@ class WorkerServer:
             preload_modules=["openrtc.worker.child_preload"],
             **options,
         )
+
+
+def _tell_registered(runtime: Runtime, worker_id: str) -> None:
+    runtime.events.emit(WorkerRegistered(worker_id=worker_id))
 
 
 def _nothing() -> None:
