@@ -170,7 +170,7 @@ class CallRejected(CallEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallStarted(CallEvent):
-    """The agent's session has started: it is in the room and listens.
+    """The agent's session has started: it is in the room and listens. An entrypoint of the agent's own is about to run.
 
     Args:
         setup_seconds: From the start of the job until now.

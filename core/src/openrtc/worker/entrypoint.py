@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from livekit.agents import AssignmentTimeoutError, JobContext, JobProcess, JobRequest, get_job_context
@@ -16,10 +17,12 @@ from openrtc.call import Call
 from openrtc.config import Config
 from openrtc.errors import OpenRTCError
 from openrtc.observe.events import CallRejected, CallRouted
+from openrtc.observe.forwarding import EventSender
 from openrtc.plugins.loaded import LoadedAgent
 from openrtc.routing.decision import Decision
 from openrtc.routing.request import RouteRequest
 from openrtc.worker.containment import contain_exits
+from openrtc.worker.cpu_meter import current_meter
 from openrtc.worker.failure import CallFailed, report_failure, tell_upstream_errors
 from openrtc.worker.live_call import LiveCall
 from openrtc.worker.runtime import Runtime, build_runtime
@@ -89,8 +92,8 @@ class Admission:
         started = time.perf_counter()
         decision = await self._runtime.router.route(request_of(request.job))
         ms = (time.perf_counter() - started) * 1000
-        log_decision(request.job, decision)
         if decision.rejected is not None:
+            log_decision(request.job, decision)
             await self._reject(request, "routing", decision.rejected)
             return
         attach_decision(request.job, decision)
@@ -100,11 +103,13 @@ class Admission:
                 job_id=request.job.id,
                 room=request.room.name,
                 agent=agent,
+                distribution=distribution_of(self._runtime.catalog.get(agent)),
                 rule=decision.rule,
                 reason=decision.reason,
                 ms=ms,
             )
         )
+        log_decision(request.job, decision)  # after the event, which lets each line of the call tell its agent
         try:
             await request.accept(
                 name=self._runtime.catalog.display_name(agent),
@@ -117,10 +122,15 @@ class Admission:
     async def _reject(self, request: JobRequest, cause: str, reason: str) -> None:
         room = request.room.name
         if cause != "routing":  # that has been logged with its trace
-            routing_log.warning("room %r: rejected: %s", room, reason, extra={"job_id": request.job.id})
+            routing_log.warning("room %r: rejected: %s", room, reason, extra={"job_id": request.job.id, "room": room})
         self._runtime.events.emit(CallRejected(job_id=request.job.id, room=room, cause=cause, reason=reason))
         # Another worker may have a free slot, or the agent that this one lacks.
         await request.reject(terminate=False)
+
+
+def distribution_of(agent: LoadedAgent) -> str:
+    """Return the distribution that brings an agent; empty for one registered in code."""
+    return agent.entry.distribution if agent.entry else ""
 
 
 def attach_decision(job: proto.Job, decision: Decision) -> None:
@@ -140,7 +150,7 @@ def participant_attributes(agent: str) -> dict[str, str]:
 
 def log_decision(job: proto.Job, decision: Decision) -> None:
     """Log a decision once, with its trace at debug level."""
-    room, fields = job.room.name, {"job_id": job.id}
+    room, fields = job.room.name, {"job_id": job.id, "room": job.room.name}
     if decision.rejected is not None:
         routing_log.warning("room %r: rejected by %s: %s", room, decision.rule, decision.rejected, extra=fields)
     else:
@@ -192,9 +202,10 @@ def _begin(context: JobContext, loaded: LoadedAgent, runtime: Runtime) -> LiveCa
         job_id=context.job.id,
         room=context.job.room.name,
         agent=loaded.name,
-        distribution=loaded.entry.distribution if loaded.entry else "",
+        distribution=distribution_of(loaded),
     )
-    context.log_context_fields = {"room": live.room, "agent": live.agent, "distribution": live.distribution}
+    current_meter.set(live.cpu)
+    context.log_context_fields = live.fields
     runtime.live[live.job_id] = live
 
     async def end(reason: str) -> None:
@@ -210,6 +221,7 @@ async def _hold(context: JobContext, loaded: LoadedAgent, call: Call, runtime: R
         raise OpenRTCError(f"agent {loaded.name!r} is {loaded.state}: {loaded.reason}", fix=loaded.fix)
     if loaded.spec.entrypoint is not None:
         runtime.served += 1
+        runtime.live[call.job_id].started()
         await loaded.spec.entrypoint(context)
     else:
         await run_session(context, loaded.spec, call, runtime)
@@ -230,15 +242,18 @@ class ChildSetup:
     Args:
         config: The settings.
         arguments: Further arguments of `build_runtime`; they must be picklable for processes.
+        events: The worker's socket for the events of its job processes.
     """
 
-    def __init__(self, config: Config, arguments: dict[str, Any]) -> None:
+    def __init__(self, config: Config, arguments: dict[str, Any], events: Path) -> None:
         self._config = config
         self._arguments = arguments
+        self._events = events
 
     def __call__(self, process: JobProcess) -> None:
         if _runtime is None:
             runtime = build_runtime(self._config, **self._arguments)
+            runtime.events.subscribe(EventSender(self._events))
             asyncio.run(runtime.start())
             use_runtime(runtime)
         assert _runtime is not None

@@ -9,6 +9,7 @@ from typing import Any
 from openrtc.errors import OpenRTCError, one_line
 from openrtc.observe.event_stream import EventStream
 from openrtc.observe.events import CallEnded, CallError, CallStarted, TurnCompleted
+from openrtc.worker.cpu_meter import CpuMeter
 
 
 @dataclass(kw_only=True)
@@ -22,6 +23,7 @@ class LiveCall:
         agent: Name of the agent.
         distribution: The distribution that brings the agent; empty for agents registered in code.
         since: Start of the job, on the monotonic clock.
+        cpu: The time that its tasks have taken.
         errors: How many errors it had.
         failed: Whether an error ended it.
     """
@@ -32,6 +34,7 @@ class LiveCall:
     agent: str
     distribution: str
     since: float = field(default_factory=time.monotonic)
+    cpu: CpuMeter = field(default_factory=CpuMeter)
     errors: int = 0
     failed: bool = False
 

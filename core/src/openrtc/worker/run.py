@@ -34,7 +34,11 @@ async def serve(runtime: Runtime, server: WorkerServer) -> int:
     Returns:
         The exit code: 0 when it was asked to stop and every call could finish, `STOPPED_AT_ONCE` after a second signal.
     """
-    stop = StopSignals()
+    async with server.sight.open():
+        return await _serve(runtime, server, StopSignals())
+
+
+async def _serve(runtime: Runtime, server: WorkerServer, stop: StopSignals) -> int:
     await prepare(runtime, server)
     require_agents(runtime)
     _log_agents(runtime)

@@ -61,6 +61,7 @@ class Runtime:
         served: How many sessions were started.
         events: Where everything that happens is told.
         live: The running calls by job id.
+        plugins: Every plugin, usable or not.
     """
 
     config: Config
@@ -74,6 +75,7 @@ class Runtime:
     served: int = 0
     events: EventStream = field(default_factory=EventStream)
     live: dict[str, LiveCall] = field(default_factory=dict)
+    plugins: tuple[LoadedPlugin, ...] = ()
 
     async def start(self) -> None:
         """Load the shared resources; an agent whose resource is missing is no longer ready."""
@@ -163,6 +165,7 @@ def build_runtime(
         router=routes,
         resources=Resources(config.policy.prefer),
         events=events,
+        plugins=loaded.plugins,
     )
 
 

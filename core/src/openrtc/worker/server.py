@@ -7,15 +7,18 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from aiohttp import web
 from livekit.agents import AgentServer, JobExecutorType
 
 from openrtc.config import WorkerSettings
 from openrtc.observe.events import WorkerRegistered
 from openrtc.worker.coroutine_pool import CoroutinePool
 from openrtc.worker.entrypoint import Admission, ChildSetup, run_call
+from openrtc.worker.health_routes import health_routes
 from openrtc.worker.load import LoadGauge
 from openrtc.worker.runtime import Runtime
-from openrtc.worker.upstream import PooledAgentServer, why_unsupported
+from openrtc.worker.sight import Sight
+from openrtc.worker.upstream import PooledAgentServer, RoutedAgentServer, why_no_routes, why_unsupported
 
 logger = logging.getLogger("openrtc.worker")
 
@@ -47,6 +50,7 @@ class WorkerServer:
         self.unwatch_loop: Callable[[], None] = _nothing
         self.admission = Admission(runtime, settings.max_sessions, lambda: self.active)
         self.load = LoadGauge(settings.max_sessions, lambda: self.admission.taken)
+        self.sight = Sight(runtime, self)
         self.agent_server = self._make(runtime, settings, dict(child_arguments or {}), max_retry)
         self.agent_server.rtc_session(run_call, agent_name=settings.agent_name, on_request=self.admission.answer)
         self.agent_server.on("worker_registered", lambda worker_id, _: _tell_registered(runtime, worker_id))
@@ -83,6 +87,7 @@ class WorkerServer:
             "max_retry": max_retry,
             "log_level": {"warning": "WARN"}.get(settings.log_level, settings.log_level.upper()),
         }
+        options["routes"] = _routes(runtime, self.sight)
         if self.isolation == "coroutine":
             return PooledAgentServer(
                 lambda server, pool: CoroutinePool(server, lambda: dict(runtime.resources)),
@@ -90,13 +95,20 @@ class WorkerServer:
                 **options,
             )
         idle = min(MAX_IDLE, os.cpu_count() or 1, settings.max_sessions)
-        return AgentServer(
-            setup_fnc=ChildSetup(runtime.config, arguments),
+        return RoutedAgentServer(
+            setup_fnc=ChildSetup(runtime.config, arguments, self.sight.events_socket),
             num_idle_processes=idle,
             initialize_process_timeout=CHILD_START_SECONDS,
             preload_modules=["openrtc.worker.child_preload"],
             **options,
         )
+
+
+def _routes(runtime: Runtime, sight: Sight) -> list[web.RouteDef]:
+    if problem := why_no_routes():
+        logger.warning("the health server has neither /ready nor /agents nor /metrics: %s", problem)
+        return []
+    return health_routes(runtime, sight)
 
 
 def _tell_registered(runtime: Runtime, worker_id: str) -> None:
