@@ -34,11 +34,22 @@ LOGGING_AGENTS = Package(
         "logging_agents.py": """
             import asyncio
             import logging
+            import os
             import time
 
             import numpy as np
             from livekit import rtc
             from livekit.agents import Agent
+            from livekit.agents.telemetry import set_tracer_provider
+            from opentelemetry.sdk.trace import TracerProvider
+            from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
+
+            provider = TracerProvider()
+            exporter = ConsoleSpanExporter(
+                out=open(os.environ["SPANS"], "a"), formatter=lambda span: span.to_json(indent=None) + "\\n"
+            )
+            provider.add_span_processor(SimpleSpanProcessor(exporter))
+            set_tracer_provider(provider)
 
             logger = logging.getLogger("logging_agents")
 
@@ -197,7 +208,7 @@ def test_every_line_and_event_of_a_call_tells_which_call_it_is(
     worker = start_worker(
         *("--allow", "logging-agents", "--isolation", isolation, "--metrics-jsonl", str(file)),
         folders=[LOGGING_AGENTS.install_into(tmp_path / "packages")],
-        variables={"XDG_RUNTIME_DIR": runtime_folder},
+        variables={"XDG_RUNTIME_DIR": runtime_folder, "SPANS": str(tmp_path / "spans")},
     )
     caller = callers.join("ann", api.token(room, "ann"))
     caller.wait_for_agent(60.0)
@@ -222,6 +233,15 @@ def test_every_line_and_event_of_a_call_tells_which_call_it_is(
     lines = [line for line in worker.records() if line.get("job_id") and line["message"] != "received job request"]
     assert all(fields.items() <= line.items() for line in lines), lines
     assert {"openrtc.routing", "openrtc.worker", "livekit.agents", "logging_agents"} <= {x["logger"] for x in lines}
+
+    spans = [json.loads(span) for span in (tmp_path / "spans").read_text().splitlines()]
+    (marked,) = [span for span in spans if "openrtc.rule" in span["attributes"]]
+    assert marked["attributes"]["openrtc.agent"] == "talker"
+    assert marked["attributes"]["openrtc.distribution"] == "logging-agents"
+    assert {span["context"]["trace_id"] for span in spans if span["name"] == "agent_session"} == {
+        marked["context"]["trace_id"]
+    }
+    assert not [span["name"] for span in spans if span["name"].startswith("openrtc")]
 
 
 def test_a_file_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from rich import box
@@ -21,19 +21,19 @@ BAR = 8
 
 
 class Column(NamedTuple):
-    """A column of a table."""
+    """A column of a table: one of words gives way where the terminal is narrow, one of figures does not."""
 
     title: str
+    words: bool = False
     wide: bool = False
-    left: bool = False
 
 
 WORKER_COLUMNS = (
     Column("Worker"),
-    Column("State", left=True),
-    Column("Isolation", left=True, wide=True),
-    Column("Name", left=True, wide=True),
-    Column("Calls", left=True),
+    Column("State", words=True),
+    Column("Isolation", words=True, wide=True),
+    Column("Name", words=True, wide=True),
+    Column("Calls"),
     Column("Load"),
     Column("Lag"),
     Column("Memory"),
@@ -43,10 +43,10 @@ WORKER_COLUMNS = (
     Column("Up"),
 )
 CALL_COLUMNS = (
-    Column("Room", left=True),
-    Column("Agent", left=True),
-    Column("Rule", left=True, wide=True),
-    Column("Package", left=True, wide=True),
+    Column("Room", words=True),
+    Column("Agent", words=True),
+    Column("Rule", words=True, wide=True),
+    Column("Package", words=True, wide=True),
     Column("Worker", wide=True),
     Column("Age"),
     Column("Turns"),
@@ -87,19 +87,22 @@ def _head(workers: Sequence[dict[str, Any]], calls: int, live: bool) -> Text:
     return head
 
 
-def _table(columns: Sequence[Column], wide: bool, rows: Any) -> Table:
+def _table(columns: Sequence[Column], wide: bool, rows: Iterable[list[Text]]) -> Table:
     shown = [number for number, column in enumerate(columns) if wide or not column.wide]
+    filled = list(rows)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2 if wide else 1, 0, 0))
     for number in shown:
         column = columns[number]
+        longest = max(len(text) for text in (column.title, *(row[number].plain for row in filled)))
         table.add_column(
             column.title,
-            justify="left" if column.left else "right",
+            justify="left" if column.words else "right",
             no_wrap=True,
             overflow="ellipsis",
+            min_width=min(longest, 7) if column.words else longest,
             style="bold" if number == 0 else "",
         )
-    for row in rows:
+    for row in filled:
         table.add_row(*(row[number] for number in shown))
     return table
 

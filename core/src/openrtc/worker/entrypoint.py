@@ -28,6 +28,7 @@ from openrtc.worker.live_call import LiveCall
 from openrtc.worker.runtime import Runtime, build_runtime
 from openrtc.worker.session import run_session
 from openrtc.worker.shielded_connect import RoomGone
+from openrtc.worker.spans import mark_job_span
 
 logger = logging.getLogger("openrtc.worker")
 routing_log = logging.getLogger("openrtc.routing")
@@ -178,6 +179,7 @@ async def run_call(context: JobContext) -> None:
     )
     loaded = _runtime.catalog.get(name)
     live = _begin(context, loaded, _runtime)
+    mark_job_span(decision, live.distribution)
     try:
         await _hold(context, loaded, call, _runtime)
     except (asyncio.CancelledError, CallFailed):
