@@ -115,6 +115,14 @@ def test_every_line_fits_the_terminal_and_what_matters_is_there(width: int) -> N
     assert ("room.prefix" in printed) == (width == 160)
 
 
+def test_long_names_give_way_to_figures_in_a_narrow_terminal() -> None:
+    long = CALL | {"room": "a-room-" + "x" * 60, "agent": "the-agent-of-the-night-shift", "blocked_ms": 15_000.0}
+    printed = shown([WORKER | {"state": "not connected to the LiveKit server", "calls": [long]}], 80)
+    assert max(len(line) for line in printed.splitlines()) <= 80
+    for text in ("a-room-xxx", "the-agent-", "1:13 min", "1.31 s", "15000 ms", "181 MB", "1:01 h"):
+        assert text in printed, text
+
+
 def test_a_worker_that_does_not_answer_is_shown() -> None:
     printed = shown([{"pid": 99, "state": "does not answer", "calls": []}], 80)
     assert "99" in printed and "does not answer" in printed and "no call is live" in printed

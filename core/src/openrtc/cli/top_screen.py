@@ -66,15 +66,15 @@ def screen(workers: Sequence[dict[str, Any]], width: int, *, live: bool = False)
         live: Whether it is shown again and again.
     """
     calls = [(worker, call) for worker in workers for call in worker["calls"]]
-    wide = width >= WIDE
     parts: list[RenderableType] = [
         _head(workers, len(calls), live),
-        _table(WORKER_COLUMNS, wide, map(_worker, workers)),
+        Text(),
+        _table(WORKER_COLUMNS, width, map(_worker, workers)),
     ]
     if calls:
-        parts.append(_table(CALL_COLUMNS, wide, (_call(worker, call) for worker, call in calls)))
+        parts += [Text(), _table(CALL_COLUMNS, width, (_call(worker, call) for worker, call in calls))]
     else:
-        parts.append(Text("no call is live", style="dim"))
+        parts += [Text(), Text("no call is live", style="dim")]
     return Group(*parts)
 
 
@@ -87,24 +87,41 @@ def _head(workers: Sequence[dict[str, Any]], calls: int, live: bool) -> Text:
     return head
 
 
-def _table(columns: Sequence[Column], wide: bool, rows: Iterable[list[Text]]) -> Table:
-    shown = [number for number, column in enumerate(columns) if wide or not column.wide]
+def _table(columns: Sequence[Column], width: int, rows: Iterable[list[Text]]) -> Table:
+    shown = [number for number, column in enumerate(columns) if width >= WIDE or not column.wide]
     filled = list(rows)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2 if wide else 1, 0, 0))
+    gap = 2 if width >= WIDE else 1  # beside the one that the box has between two columns
+    longest = {
+        number: max(len(text) for text in (columns[number].title, *(row[number].plain for row in filled)))
+        for number in shown
+    }
+    figures = sum(longest[number] for number in shown if not columns[number].words)
+    words = {number: longest[number] for number in shown if columns[number].words}
+    widths = longest | _fitted(words, width - figures - (gap + 1) * len(shown))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, gap, 0, 0), show_edge=False)
     for number in shown:
-        column = columns[number]
-        longest = max(len(text) for text in (column.title, *(row[number].plain for row in filled)))
         table.add_column(
-            column.title,
-            justify="left" if column.words else "right",
+            columns[number].title,
+            justify="left" if columns[number].words else "right",
             no_wrap=True,
             overflow="ellipsis",
-            min_width=min(longest, 7) if column.words else longest,
+            width=widths[number],
             style="bold" if number == 0 else "",
         )
     for row in filled:
         table.add_row(*(row[number] for number in shown))
     return table
+
+
+def _fitted(wanted: dict[int, int], room: int) -> dict[int, int]:
+    """Return the widths of columns that must fit into ``room`` together: the narrow ones get all that they want."""
+    fitted: dict[int, int] = {}
+    for left, (number, width) in zip(
+        range(len(wanted), 0, -1), sorted(wanted.items(), key=lambda one: one[1]), strict=True
+    ):
+        fitted[number] = max(1, min(width, room // left))
+        room -= fitted[number]
+    return fitted
 
 
 def _worker(worker: dict[str, Any]) -> list[Text]:
