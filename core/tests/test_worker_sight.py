@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from openrtc.catalog.spec import AgentSpec
 from openrtc.config import Config, WorkerSettings
 from openrtc.errors import OpenRTCError
 from openrtc.observe.events import CallEnded, CallStarted, Event, WorkerDraining, WorkerRegistered
+from openrtc.observe.snapshot_client import snapshots
 from openrtc.worker.health_routes import health_routes
 from openrtc.worker.runtime import Runtime, build_runtime
 from openrtc.worker.server import WorkerServer
@@ -121,3 +123,11 @@ async def test_a_file_that_cannot_be_written_is_an_error_at_start(tmp_path: Path
     with pytest.raises(OpenRTCError, match="cannot be written: Is a directory"):
         async with server.sight.open():
             pass
+
+
+async def test_a_worker_whose_loop_is_blocked_can_be_looked_at() -> None:
+    _, server = worker()
+    async with server.sight.open():
+        with ThreadPoolExecutor(1) as looking:
+            (seen,) = looking.submit(snapshots).result(timeout=5)  # this blocks the loop until it is answered
+    assert (seen["pid"], seen["max_sessions"], seen["calls"]) == (os.getpid(), 3, [])

@@ -22,10 +22,12 @@ from e2e.child import environment
 from e2e.packages import Package
 from e2e.server_api import ServerApi
 from e2e.speech import Voice
+from e2e.tone_agents import ONLY_TONES, TONE_AGENTS
 from e2e.worker import WorkerProcess
 
 StartWorker = Callable[..., WorkerProcess]
 
+NO_SERVER = {"LIVEKIT_URL": "ws://127.0.0.1:1", "LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "s" * 32}
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "events.schema.json").read_text())
 
 LOGGING_AGENTS = Package(
@@ -247,7 +249,7 @@ def test_every_line_and_event_of_a_call_tells_which_call_it_is(
 def test_a_file_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "openrtc", "start", "--metrics-jsonl", str(tmp_path / "nowhere" / "events.jsonl")],
-        env=environment(LIVEKIT_URL="ws://127.0.0.1:1", LIVEKIT_API_KEY="k", LIVEKIT_API_SECRET="s" * 32),
+        env=environment(TONE_AGENTS.install_into(tmp_path / "packages"), **ONLY_TONES, **NO_SERVER),
         capture_output=True,
         text=True,
         check=False,

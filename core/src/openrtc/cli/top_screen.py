@@ -89,16 +89,10 @@ def _head(workers: Sequence[dict[str, Any]], calls: int, live: bool) -> Text:
 
 def _table(columns: Sequence[Column], width: int, rows: Iterable[list[Text]]) -> Table:
     shown = [number for number, column in enumerate(columns) if width >= WIDE or not column.wide]
-    filled = list(rows)
+    filled = [[Text(columns[number].title) for number in range(len(columns))], *rows]
     gap = 2 if width >= WIDE else 1  # beside the one that the box has between two columns
-    longest = {
-        number: max(len(text) for text in (columns[number].title, *(row[number].plain for row in filled)))
-        for number in shown
-    }
-    figures = sum(longest[number] for number in shown if not columns[number].words)
-    words = {number: longest[number] for number in shown if columns[number].words}
-    widths = longest | _fitted(words, width - figures - (gap + 1) * len(shown))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, gap, 0, 0), show_edge=False)
+    widths = _widths(columns, shown, filled, width - (gap + 1) * len(shown))
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, gap, 0, 0), show_edge=False)
     for number in shown:
         table.add_column(
             columns[number].title,
@@ -108,9 +102,16 @@ def _table(columns: Sequence[Column], width: int, rows: Iterable[list[Text]]) ->
             width=widths[number],
             style="bold" if number == 0 else "",
         )
-    for row in filled:
+    for row in filled[1:]:
         table.add_row(*(row[number] for number in shown))
     return table
+
+
+def _widths(columns: Sequence[Column], shown: list[int], rows: list[list[Text]], room: int) -> dict[int, int]:
+    """Return the width of each column that is shown: figures as wide as they are, words within what is left."""
+    longest = {number: max(len(row[number].plain) for row in rows) for number in shown}
+    words = {number: longest[number] for number in shown if columns[number].words}
+    return longest | _fitted(words, room - sum(longest.values()) + sum(words.values()))
 
 
 def _fitted(wanted: dict[int, int], room: int) -> dict[int, int]:
