@@ -10,8 +10,9 @@ import textwrap
 from typing import Any
 
 import pytest
+from aiohttp import web
 from livekit import rtc
-from livekit.agents import Agent, AgentServer, JobContext, function_tool
+from livekit.agents import Agent, AgentServer, JobContext, function_tool, utils
 from livekit.agents.ipc import proto
 from livekit.agents.ipc.job_proc_executor import ProcJobExecutor
 from livekit.agents.ipc.job_proc_lazy_main import _JobProc
@@ -126,6 +127,51 @@ def test_the_pool_emits_what_the_server_listens_to() -> None:
     assert {"process_closed", "process_job_launched"} <= set(
         __import__("re").findall(r'emit\("(\w+)"', inspect.getsource(CoroutinePool) + inspect.getsource(ProcPool))
     )
+
+
+def test_the_health_server_can_be_given_routes_before_it_starts() -> None:
+    assert upstream.why_no_routes() is None
+    source = textwrap.dedent(inspect.getsource(AgentServer.run))
+    made = [
+        ast.unparse(node.value)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "self._http_server"
+    ]
+    assert len(made) == 1 and made[0].startswith("http_server.HttpServer(")
+    assert source.index("self._http_server = ") < source.index("await self._http_server.start()")
+
+
+def test_a_health_server_with_routes_of_the_same_paths_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run(self: Any) -> None:
+        self._http_server = http_server.HttpServer("", 0)  # type: ignore[name-defined]  # noqa: F821
+        self._http_server.app.add_routes(["/ready"])
+
+    monkeypatch.setattr(AgentServer, "run", run)
+    assert upstream.why_no_routes() == "AgentServer.run has its own /ready"
+
+
+async def test_routes_are_added_when_the_health_server_is_made() -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(text="yes")
+
+    server = upstream.RoutedAgentServer(
+        routes=[web.get("/ready", answer)], ws_url="ws://x", api_key="k", api_secret="s"
+    )
+    assert server._http_server is None
+    health = utils.http_server.HttpServer("127.0.0.1", 0)
+    server._http_server = health
+    assert [route.resource.canonical for route in health.app.router.routes() if route.resource] == ["/ready"] * 2
+
+
+def test_the_server_tells_whether_it_is_connecting() -> None:
+    source = inspect.getsource(AgentServer._connection_task)
+    assert source.index("self._connecting = True") < source.index("self._handle_register(")
+    assert source.index("self._handle_register(") < source.index("self._connecting = False")
+    assert not upstream.is_connecting(AgentServer(ws_url="ws://x", api_key="k", api_secret="s"))
+
+
+def test_the_server_tells_of_its_registration_with_its_id() -> None:
+    assert 'self.emit("worker_registered", reg.worker_id, reg.server_info)' in inspect.getsource(AgentServer)
 
 
 def test_preloading_works_with_this_livekit_agents() -> None:

@@ -79,6 +79,7 @@ class WorkerSettings:
         drain_timeout: Seconds that live calls have to finish after SIGTERM.
         log_level: ``debug``, ``info``, ``warning`` or ``error``.
         log_format: ``text`` or ``json``.
+        metrics_jsonl: File that every event is appended to, one JSON object a line; empty for none.
     """
 
     url: str = ""
@@ -95,6 +96,7 @@ class WorkerSettings:
     drain_timeout: int = 3600
     log_level: str = "info"
     log_format: str = "text"
+    metrics_jsonl: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

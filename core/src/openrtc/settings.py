@@ -73,6 +73,7 @@ SETTINGS = (
     Setting("worker", "drain_timeout", Number(0, 604_800), "OPENRTC_DRAIN_TIMEOUT", "drain-timeout"),
     Setting("worker", "log_level", Choice("debug", "info", "warning", "error"), "OPENRTC_LOG_LEVEL", "log-level"),
     Setting("worker", "log_format", Choice("text", "json"), "OPENRTC_LOG_FORMAT", "log-format"),
+    Setting("worker", "metrics_jsonl", Text(), "OPENRTC_METRICS_JSONL", "metrics-jsonl"),
 )
 TABLES = tuple(dict.fromkeys(setting.table for setting in SETTINGS))
 

@@ -74,6 +74,7 @@ def add_worker_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--host", metavar="HOST", help="address of the health server (default: 127.0.0.1)")
     group.add_argument("--port", metavar="PORT", help="port of the health server, 0 for a free one (default: 8081)")
     group.add_argument("--drain-timeout", metavar="SECONDS", help="time for live calls after SIGTERM (default: 3600)")
+    group.add_argument("--metrics-jsonl", metavar="FILE", help="append every event to this file (docs/events.md)")
     add_session_options(group)  # type: ignore[arg-type]
 
 

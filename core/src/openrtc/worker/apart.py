@@ -9,15 +9,17 @@ import signal
 from livekit import api
 
 from openrtc.errors import OpenRTCError, one_line
+from openrtc.observe.events import CallEnded, Event
 from openrtc.plugins.loaded import LoadedAgent
 from openrtc.routing.decision import Decision
-from openrtc.worker.entrypoint import DECISION_ATTRIBUTE
+from openrtc.worker.admission import DECISION_ATTRIBUTE, distribution_of
 from openrtc.worker.live_call import LiveCall
 from openrtc.worker.runtime import Runtime
 from openrtc.worker.upstream import JobExecutor, JobStatus, RunningJobInfo
 
 logger = logging.getLogger("openrtc.worker")
 
+LAST_WORDS_SECONDS = 0.3
 REMOVE_SECONDS = 10.0
 """How long the LiveKit server has to take a dead agent out of its room."""
 
@@ -52,7 +54,7 @@ class WaitingJob:
 
 
 class ApartCalls:
-    """Tells of the calls in processes of their own what this process can know: that they run, and how they ended.
+    """Tells of the calls in processes of their own what they cannot tell themselves: that their process has died.
 
     Args:
         runtime: What the calls of this process share.
@@ -61,37 +63,46 @@ class ApartCalls:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._removing: set[asyncio.Task[None]] = set()
+        self._calls: dict[str, LiveCall] = {}
+        runtime.events.subscribe(self._forget)
         upstream = logging.getLogger("livekit.agents")
         if _told_here not in upstream.filters:
             upstream.addFilter(_told_here)
 
     def launched(self, info: RunningJobInfo) -> None:
-        """Note that a process has taken a job; when its session starts is known only there."""
+        """Note that a process has taken a job."""
         agent = self._agent_of(info)
         live = LiveCall(
             events=self._runtime.events,
             job_id=info.job.id,
             room=info.job.room.name,
             agent=agent.name,
-            distribution=agent.entry.distribution if agent.entry else "",
+            distribution=distribution_of(agent),
         )
-        self._runtime.live[live.job_id] = live
+        self._calls[live.job_id] = live
         self._runtime.served += 1
-        live.started()
 
     def closed(self, job: JobExecutor) -> None:
         """Note that a job's process has ended; one that did not end by itself has left its participant behind."""
-        info = job.running_job
-        live = self._runtime.live.pop(info.job.id, None) if info else None
-        if info is None or live is None:
-            return
-        live.failed = job.status is JobStatus.FAILED
-        if live.failed:
-            self._tell(live, _how_it_died(job))
-            removing = asyncio.create_task(self._remove(info))
-            self._removing.add(removing)
-            removing.add_done_callback(self._removing.discard)
-        live.ended("its process died" if live.failed else "its process has ended")
+        if info := job.running_job:
+            ending = asyncio.create_task(self._end(job, info))
+            self._removing.add(ending)
+            ending.add_done_callback(self._removing.discard)
+
+    async def _end(self, job: JobExecutor, info: RunningJobInfo) -> None:
+        # What the process told at its end is still on its way.
+        await asyncio.sleep(LAST_WORDS_SECONDS)
+        died = job.status is JobStatus.FAILED
+        if live := self._calls.pop(info.job.id, None):
+            if died:
+                self._tell(live, _how_it_died(job))
+            live.ended("its process died" if died else "its process has ended")
+        if died:
+            await self._remove(info)
+
+    def _forget(self, event: Event) -> None:
+        if isinstance(event, CallEnded):
+            self._calls.pop(event.job_id, None)
 
     def not_launched(self, info: RunningJobInfo, kind: str, error: str) -> None:
         """Tell that a job could not be run."""

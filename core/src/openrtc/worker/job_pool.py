@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from livekit.agents import utils
 
 from openrtc.errors import one_line
+from openrtc.worker.admission import DECISION_ATTRIBUTE
 from openrtc.worker.apart import ApartCalls, WaitingJob
 from openrtc.worker.coroutine_pool import CoroutineJob, CoroutinePool
-from openrtc.worker.entrypoint import DECISION_ATTRIBUTE
 from openrtc.worker.upstream import JobExecutor, JobStatus, ProcPool, RunningJobInfo
 
 logger = logging.getLogger("openrtc.worker")

@@ -45,6 +45,11 @@ class LoadGauge:
         """Seconds by which the loop ran late at least, during the last samples; 0 until there are enough."""
         return min(self._lags) if len(self._lags) == SAMPLES else 0.0
 
+    @property
+    def worst_lag(self) -> float:
+        """Seconds by which the loop ran late at most, during the last samples."""
+        return max(self._lags, default=0.0)
+
     async def watch(self) -> None:
         """Measure the loop's lag until cancelled."""
         loop = asyncio.get_running_loop()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import os
 import signal
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -43,6 +42,11 @@ async def serve(runtime: Runtime, server: WorkerServer) -> int:
         leash.follow(stop.drain, stop.at_once)
         server.agent_server.on("worker_registered", lambda *_: leash.say(REGISTERED))
         stop.first.add_done_callback(lambda _: leash.say(REPLACE))
+    async with server.sight.open():
+        return await _serve(runtime, server, stop)
+
+
+async def _serve(runtime: Runtime, server: WorkerServer, stop: StopSignals) -> int:
     await prepare(runtime, server)
     require_agents(runtime)
     _log_agents(runtime, server)
@@ -138,7 +142,6 @@ def _tell_start(runtime: Runtime, server: WorkerServer) -> None:
     worker = runtime.config.worker
     runtime.events.emit(
         WorkerStarted(
-            pid=os.getpid(),
             isolation=server.isolation,
             max_sessions=worker.max_sessions,
             agent_name=worker.agent_name,

@@ -63,6 +63,7 @@ class Runtime:
         served: How many sessions were started.
         events: Where everything that happens is told.
         live: The running calls by job id.
+        plugins: Every plugin, usable or not.
     """
 
     config: Config
@@ -76,6 +77,7 @@ class Runtime:
     served: int = 0
     events: EventStream = field(default_factory=EventStream)
     live: dict[str, LiveCall] = field(default_factory=dict)
+    plugins: tuple[LoadedPlugin, ...] = ()
 
     async def start(self) -> None:
         """Load the shared resources; an agent whose resource is missing is no longer ready."""
@@ -154,7 +156,8 @@ def build_runtime(
         logger.warning("%s", line)
     loaded = load(entries, config)
     plugins = [plugin for plugin in loaded.plugins if plugin.state is State.READY]
-    hooks = Hooks([CodeRouter(router), *plugins] if router else plugins)
+    events = EventStream()
+    hooks = Hooks([CodeRouter(router), *plugins] if router else plugins, events)
     catalog = Catalog.of(loaded, specs=specs)
     _warn_of_limits(config, catalog)
     report_unusable([*catalog.rows, *loaded.plugins])
@@ -174,6 +177,8 @@ def build_runtime(
         providers=providers,
         router=routes,
         resources=Resources(config.policy.prefer),
+        events=events,
+        plugins=loaded.plugins,
     )
 
 

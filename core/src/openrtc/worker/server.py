@@ -7,19 +7,31 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from aiohttp import web
 from livekit.agents import AgentServer, JobExecutorType
 from livekit.protocol import agent as proto
 
 from openrtc.catalog.isolation import KINDS
 from openrtc.config import WorkerSettings
+from openrtc.observe.events import WorkerRegistered
+from openrtc.worker.admission import Admission
 from openrtc.worker.apart import ApartCalls
 from openrtc.worker.coroutine_pool import CoroutinePool
-from openrtc.worker.entrypoint import Admission, ChildSetup, run_call
+from openrtc.worker.entrypoint import ChildSetup, run_call
+from openrtc.worker.health_routes import health_routes
 from openrtc.worker.job_pool import JobPool
 from openrtc.worker.load import LoadGauge
 from openrtc.worker.memory import MemoryWatermark
 from openrtc.worker.runtime import Runtime
-from openrtc.worker.upstream import PooledAgentServer, ProcPool, another_pool, why_unsupported
+from openrtc.worker.sight import Sight
+from openrtc.worker.upstream import (
+    PooledAgentServer,
+    ProcPool,
+    RoutedAgentServer,
+    another_pool,
+    why_no_routes,
+    why_unsupported,
+)
 from openrtc.worker.watchdog import Watchdog
 
 logger = logging.getLogger("openrtc.worker")
@@ -56,10 +68,12 @@ class WorkerServer:
         self.admission = Admission(runtime, settings.max_sessions, lambda: self.jobs)
         self.memory = MemoryWatermark(settings.memory_limit)
         self.load = LoadGauge(settings.max_sessions, lambda: self.admission.taken, lambda: self.memory.share)
+        self.sight = Sight(runtime, self)
         self.agent_server = self._make(
             runtime, settings, dict(child_arguments or {}), settings.max_retry if max_retry is None else max_retry
         )
         self.agent_server.rtc_session(run_call, agent_name=settings.agent_name, on_request=self.admission.answer)
+        self.agent_server.on("worker_registered", lambda worker_id, _: _tell_registered(runtime, worker_id))
 
     @property
     def jobs(self) -> list[proto.Job]:
@@ -110,12 +124,13 @@ class WorkerServer:
             "log_level": {"warning": "WARN"}.get(settings.log_level, settings.log_level.upper()),
         }
         options |= {
-            "setup_fnc": ChildSetup(runtime.config, arguments),
+            "routes": _routes(runtime, self.sight),
+            "setup_fnc": ChildSetup(runtime.config, arguments, self.sight.events_socket),
             "initialize_process_timeout": CHILD_START_SECONDS,
             "preload_modules": ["openrtc.worker.child_preload"],
         }
         if self._unsupported:
-            return AgentServer(num_idle_processes=self._idle(self.isolation), **options)
+            return RoutedAgentServer(num_idle_processes=self._idle(self.isolation), **options)
         return PooledAgentServer(self._make_pool, num_idle_processes=0, **options)
 
     def _make_pool(self, server: PooledAgentServer, pool: ProcPool) -> JobPool:
@@ -145,3 +160,14 @@ class WorkerServer:
             instead,
         )
         return instead
+
+
+def _routes(runtime: Runtime, sight: Sight) -> list[web.RouteDef]:
+    if problem := why_no_routes():
+        logger.warning("the health server has neither /ready nor /agents nor /metrics: %s", problem)
+        return []
+    return health_routes(runtime, sight)
+
+
+def _tell_registered(runtime: Runtime, worker_id: str) -> None:
+    runtime.events.emit(WorkerRegistered(worker_id=worker_id))

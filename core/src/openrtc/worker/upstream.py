@@ -12,9 +12,10 @@ import contextlib
 import functools
 import inspect
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from aiohttp import web
 from livekit import rtc
 from livekit.agents import Agent, AgentServer, JobContext, JobExecutorType, JobProcess, utils
 from livekit.agents.ipc import proto
@@ -31,13 +32,15 @@ __all__ = [
     "JobStatus",
     "PooledAgentServer",
     "ProcPool",
+    "RoutedAgentServer",
     "RunningJobInfo",
     "another_pool",
     "cancel_and_wait",
-    "gave_up",
+    "is_connecting",
     "launch",
     "preload",
     "replace_tool_functions",
+    "why_no_routes",
     "why_unsupported",
 ]
 
@@ -86,12 +89,49 @@ def why_unsupported() -> str | None:
     return None
 
 
-class PooledAgentServer(AgentServer):
+def why_no_routes() -> str | None:
+    """Return None when this livekit-agents has a health server that takes further routes, else what is different."""
+    run = inspect.getsource(AgentServer.run)
+    if "self._http_server = http_server.HttpServer(" not in run or not hasattr(utils.http_server.HttpServer, "app"):
+        return "AgentServer.run makes its health server in another way"
+    taken = [path for path in ("/ready", "/agents", "/metrics") if f'"{path}"' in run]
+    return f"AgentServer.run has its own {', '.join(taken)}" if taken else None
+
+
+def is_connecting(server: AgentServer) -> bool:
+    """Whether the connection to the LiveKit server is being made, at first or again."""
+    return bool(getattr(server, "_connecting", False))
+
+
+class RoutedAgentServer(AgentServer):
+    """An `AgentServer` whose health server has further routes.
+
+    Args:
+        routes: They are added as soon as `run` has made the health server, before it starts.
+        **options: Arguments of `AgentServer`.
+    """
+
+    def __init__(self, *, routes: Sequence[web.RouteDef] = (), **options: Any) -> None:
+        self.__dict__["_routes"] = routes
+        super().__init__(**options)
+
+    @property
+    def _http_server(self) -> Any:
+        return self.__dict__.get("_health")
+
+    @_http_server.setter
+    def _http_server(self, health: Any) -> None:
+        self.__dict__["_health"] = health
+        if health is not None and self.__dict__["_routes"]:
+            health.app.add_routes(self.__dict__["_routes"])
+
+
+class PooledAgentServer(RoutedAgentServer):
     """An `AgentServer` whose process pool is replaced by what ``make_pool`` returns.
 
     Args:
         make_pool: Takes the server and livekit-agents' own pool, returns the pool to use.
-        **options: Arguments of `AgentServer`.
+        **options: Arguments of `RoutedAgentServer`.
     """
 
     def __init__(self, make_pool: Callable[[PooledAgentServer, Any], Any], **options: Any) -> None:
