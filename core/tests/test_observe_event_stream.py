@@ -37,10 +37,11 @@ def test_a_sink_that_raises_is_taken_off_and_told_once(caplog: pytest.LogCapture
 
 
 def test_an_event_is_a_flat_json_object_that_begins_with_its_kind() -> None:
-    event = CallStarted(job_id="J", room="r", agent="a", distribution="d", setup_seconds=0.5, time=1.0)
+    event = CallStarted(job_id="J", room="r", agent="a", distribution="d", setup_seconds=0.5, time=1.0, pid=7)
     assert list(event.to_json().items()) == [
         ("event", "call_started"),
         ("time", 1.0),
+        ("pid", 7),
         ("job_id", "J"),
         ("room", "r"),
         ("agent", "a"),

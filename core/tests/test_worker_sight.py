@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +16,7 @@ from livekit.agents import Agent
 from openrtc.catalog.spec import AgentSpec
 from openrtc.config import Config, WorkerSettings
 from openrtc.errors import OpenRTCError
-from openrtc.observe.events import CallEnded, CallStarted, Event, WorkerDraining, WorkerRegistered
+from openrtc.observe.events import Event, WorkerDraining, WorkerRegistered
 from openrtc.observe.snapshot_client import snapshots
 from openrtc.worker.health_routes import health_routes
 from openrtc.worker.runtime import Runtime, build_runtime
@@ -82,21 +80,6 @@ async def test_the_registration_is_an_event() -> None:
     runtime.events.subscribe(told.append)
     server.agent_server.emit("worker_registered", "AW_7", None)
     assert [event.worker_id for event in told if isinstance(event, WorkerRegistered)] == ["AW_7"]
-
-
-async def test_a_call_whose_process_is_gone_has_ended_with_a_failure() -> None:
-    runtime, server = worker()
-    gone = await asyncio.create_subprocess_exec(sys.executable, "-c", "")
-    await gone.wait()
-    told: list[Event] = []
-    runtime.events.subscribe(told.append)
-    async with server.sight.open():
-        runtime.events.emit(CallStarted(job_id="AJ_1", room="r", agent="support", setup_seconds=0.1, pid=gone.pid))
-        assert server.sight.snapshot()["sessions"] == 1
-        await asyncio.sleep(1.3)
-        assert server.sight.snapshot()["sessions"] == 0
-    (ended,) = [event for event in told if isinstance(event, CallEnded)]
-    assert (ended.job_id, ended.failed, ended.reason) == ("AJ_1", True, "its process has ended")
 
 
 async def test_a_folder_that_cannot_be_used_is_a_warning_and_the_worker_runs(

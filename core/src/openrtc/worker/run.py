@@ -51,6 +51,8 @@ async def _serve(runtime: Runtime, server: WorkerServer, stop: StopSignals) -> i
     require_agents(runtime)
     _log_agents(runtime, server)
     _tell_start(runtime, server)
+    watchdog = Watchdog(asyncio.get_running_loop(), runtime.events, runtime.live.get)
+    watchdog.start()
     running = asyncio.create_task(server.agent_server.run(), name="worker")
     watching = [asyncio.create_task(watch(), name="watch") for watch in (server.load.watch, server.memory.watch)]
     exceeded = asyncio.create_task(server.memory.exceeded.wait(), name="memory")
@@ -70,6 +72,7 @@ async def _serve(runtime: Runtime, server: WorkerServer, stop: StopSignals) -> i
         for task in (exceeded, *watching):
             task.cancel()
         await asyncio.gather(running, exceeded, *watching, return_exceptions=True)
+        watchdog.stop()
         runtime.events.emit(WorkerStopped(served=runtime.served))
         logger.info("worker stopped")
 
@@ -84,8 +87,6 @@ async def prepare(runtime: Runtime, server: WorkerServer) -> None:
     # Without this the collector, which waits until garbage is a quarter of everything, lets each call leave 0.8 MB.
     gc.collect()
     gc.freeze()
-    server.watchdog = Watchdog(asyncio.get_running_loop(), runtime.events, runtime.live.get)
-    server.watchdog.start()
 
 
 async def close(runtime: Runtime, server: WorkerServer) -> None:
@@ -100,8 +101,6 @@ async def close(runtime: Runtime, server: WorkerServer) -> None:
             served=runtime.served,
         )
     )
-    if server.watchdog:
-        server.watchdog.stop()
     use_runtime(None)
 
 

@@ -29,10 +29,10 @@ from openrtc.worker.upstream import (
     ProcPool,
     RoutedAgentServer,
     another_pool,
+    preloading,
     why_no_routes,
     why_unsupported,
 )
-from openrtc.worker.watchdog import Watchdog
 
 logger = logging.getLogger("openrtc.worker")
 
@@ -64,7 +64,6 @@ class WorkerServer:
         self._alone = child_arguments is None
         self._unsupported = why_unsupported()
         self.isolation = self._supported(settings.isolation)
-        self.watchdog: Watchdog | None = None
         self.admission = Admission(runtime, settings.max_sessions, lambda: self.jobs)
         self.memory = MemoryWatermark(settings.memory_limit)
         self.load = LoadGauge(settings.max_sessions, lambda: self.admission.taken, lambda: self.memory.share)
@@ -127,7 +126,7 @@ class WorkerServer:
             "routes": _routes(runtime, self.sight),
             "setup_fnc": ChildSetup(runtime.config, arguments, self.sight.events_socket),
             "initialize_process_timeout": CHILD_START_SECONDS,
-            "preload_modules": ["openrtc.worker.child_preload"],
+            **preloading("openrtc.worker.child_preload"),
         }
         if self._unsupported:
             return RoutedAgentServer(num_idle_processes=self._idle(self.isolation), **options)

@@ -39,6 +39,7 @@ __all__ = [
     "is_connecting",
     "launch",
     "preload",
+    "preloading",
     "replace_tool_functions",
     "why_no_routes",
     "why_unsupported",
@@ -171,6 +172,15 @@ class PooledAgentServer(RoutedAgentServer):
     def session_end_seconds(self) -> float:
         """How long the end of a session may take."""
         return self._session_end_timeout
+
+
+def preloading(module: str) -> dict[str, Any]:
+    """Return the option of `AgentServer` that imports ``module`` before any job process is made.
+
+    livekit-agents 1.8.0 has no such option: there a job process imports it when it needs it.
+    """
+    known = "preload_modules" in inspect.signature(AgentServer.__init__).parameters
+    return {"preload_modules": [module]} if known else {}
 
 
 def gave_up(server: AgentServer) -> bool:
