@@ -118,6 +118,24 @@ def test_an_agent_that_blocks_for_ever_in_its_own_process_does_not_keep_the_work
     worker.wait_for_log("agent 'stuck': its process did not answer any more and was killed")
 
 
+def test_a_call_that_is_over_before_its_process_is_there_leaves_no_agent_alone_in_a_room(
+    start_worker: StartWorker, api: ServerApi, callers: CallersProcess, tmp_path: Path
+) -> None:
+    worker = start_worker("--allow", "tone-agents,blocking-agents", folders=install(tmp_path))
+    api.create_room("heavy-gone")
+    worker.wait_for_log("room 'heavy-gone': heavy")
+    api.delete_room("heavy-gone")
+    worker.wait_for_log("the room was deleted while the agent joined", 60.0)
+    until = time.monotonic() + 30.0
+    while api.agents_in(["heavy-gone"])["heavy-gone"]:
+        assert time.monotonic() < until, f"agents sit alone in a room\n{worker.tail()}"
+        time.sleep(0.2)
+    caller = callers.join("ann", api.token("heavy-later", "ann"))
+    caller.wait_for("track_subscribed", 30.0)
+    caller.leave()
+    worker.stop()
+
+
 def test_the_operator_takes_an_agent_back_into_the_shared_loop(
     start_worker: StartWorker, api: ServerApi, callers: CallersProcess, tmp_path: Path
 ) -> None:
