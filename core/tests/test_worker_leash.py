@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from openrtc.worker import leash as leashes
 from openrtc.worker.leash import DRAIN, REPLACE, STOP, Leash, ask_to_be_replaced, put_on_leash
 from openrtc.worker.part import VARIABLE, WORKER, Part, take_part
 from openrtc.worker.prefork import numbered
+from openrtc.worker.run import StopSignals
 
 
 async def test_orders_come_in_also_those_that_were_given_before_anybody_followed() -> None:
@@ -72,3 +75,21 @@ def test_the_supervisor_imports_neither_livekit_nor_packages() -> None:
     code = "import sys, openrtc.worker.supervise; print([name for name in sys.modules if name.startswith('livekit')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+async def test_a_worker_on_a_leash_takes_no_number_of_signals_for_the_order_to_end_live_calls() -> None:
+    ours, theirs = socket.socketpair()
+    stop = StopSignals()
+    stop.obey(Leash(theirs))
+    ours.send(DRAIN)
+    for _ in range(3):
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(0.05)
+    assert stop.first.done() and not stop.second.done()
+    assert ours.recv(10) == REPLACE
+    ours.send(STOP)
+    await asyncio.wait_for(stop.second, 5.0)
+    loop = asyncio.get_running_loop()
+    loop.remove_reader(theirs)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.remove_signal_handler(number)

@@ -15,7 +15,7 @@ from openrtc.errors import OpenRTCError, one_line
 from openrtc.observe.events import WorkerDraining, WorkerStarted, WorkerStopped
 from openrtc.worker.containment import run_contained
 from openrtc.worker.entrypoint import use_runtime
-from openrtc.worker.leash import REGISTERED, REPLACE, on_leash
+from openrtc.worker.leash import REGISTERED, REPLACE, Leash, on_leash
 from openrtc.worker.runtime import Runtime, build_runtime
 from openrtc.worker.server import WorkerServer
 from openrtc.worker.upstream import preload, watch_loop
@@ -38,9 +38,8 @@ async def serve(runtime: Runtime, server: WorkerServer) -> int:
     """
     stop = StopSignals()
     if leash := on_leash():
-        leash.follow(stop.drain, stop.at_once)
+        stop.obey(leash)
         server.agent_server.on("worker_registered", lambda *_: leash.say(REGISTERED))
-        stop.first.add_done_callback(lambda _: leash.say(REPLACE))
     await prepare(runtime, server)
     require_agents(runtime)
     _log_agents(runtime, server)
@@ -164,13 +163,21 @@ class StopSignals:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._received)
 
-    def drain(self) -> None:
-        """Do as after the first signal; once more does nothing."""
+    def obey(self, leash: Leash) -> None:
+        """Let only the supervisor end live calls; signals, however many, drain.
+
+        A service manager that signals all processes must not be taken for a second signal.
+        """
+        leash.follow(self._drain, self._stop_at_once)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._drain)
+        self.first.add_done_callback(lambda _: leash.say(REPLACE))
+
+    def _drain(self) -> None:
         if not self.first.done():
             self.first.set_result(None)
 
-    def at_once(self) -> None:
-        """Do as after the second signal."""
+    def _stop_at_once(self) -> None:
         for future in (self.first, self.second):
             if not future.done():
                 future.set_result(None)
