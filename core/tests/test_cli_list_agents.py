@@ -230,3 +230,19 @@ def test_stdout_and_stderr_may_be_closed(site: Site) -> None:
     shell = f"{sys.executable} -m openrtc list-agents --json 2>&-"
     run = subprocess.run(["bash", "-c", shell], env=site.environment(), cwd=site.work, capture_output=True, check=False)
     assert json.loads(run.stdout)["schema_version"] == 1
+
+
+def test_an_isolation_that_a_package_asks_for_or_the_operator_sets_is_shown(site: Site) -> None:
+    source = "from livekit.agents import Agent\n\nclass Slow(Agent):\n    openrtc_isolation = 'process'\n"
+    source += "    def __init__(self):\n        super().__init__(instructions='x')\n"
+    site.add("my-agent", agents={"slow": "slow_mod:Slow", "forced": "slow_mod:Slow"}, files={"slow_mod.py": source})
+    (site.work / "openrtc.toml").write_text('[isolation]\nforced = "thread"\n', encoding="utf-8")
+    assert {name: row["isolation"] for name, row in site.agents().items()} == {"slow": None, "forced": "thread"}
+    assert {name: row["isolation"] for name, row in site.agents("--load").items()} == {
+        "slow": "process",
+        "forced": "thread",
+    }
+    assert "(isolation: process)" in site.run("list-agents", "--load").stdout
+    routed = site.run("route", "--room", "forced-1", "--json")
+    assert json.loads(routed.stdout)["isolation"] == "thread"
+    assert "isolation: thread" in site.run("route", "--room", "forced-1").stdout

@@ -261,3 +261,11 @@ def test_a_wrong_isolation_is_told_with_its_line(tmp_path: Path, text: str, word
         load_config(folder=tmp_path, environ={})
     assert "openrtc.toml:" in str(caught.value)
     assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_the_number_of_processes_is_a_number_or_one_for_each_core(tmp_path: Path) -> None:
+    assert load_config(folder=tmp_path, environ={}).worker.processes == 0
+    assert load_config(folder=tmp_path, environ={"OPENRTC_PROCESSES": "3"}).worker.processes == 3
+    assert load_config(folder=tmp_path, environ={}, overrides={"processes": "auto"}).worker.processes >= 1
+    with pytest.raises(OpenRTCError, match="--processes: processes must be a whole number from 0 to 256 or auto"):
+        load_config(folder=tmp_path, environ={}, overrides={"processes": "many"})

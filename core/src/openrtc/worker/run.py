@@ -17,7 +17,7 @@ from openrtc.worker.containment import run_contained
 from openrtc.worker.entrypoint import current_call, use_runtime
 from openrtc.worker.exit_codes import REPLACE_ME, SERVER_LOST, STOPPED_AT_ONCE
 from openrtc.worker.failure import tell_upstream_errors
-from openrtc.worker.leash import REGISTERED, REPLACE, ask_to_be_replaced, on_leash
+from openrtc.worker.leash import REGISTERED, REPLACE, Leash, ask_to_be_replaced, on_leash
 from openrtc.worker.runtime import Runtime, build_runtime
 from openrtc.worker.server import WorkerServer
 from openrtc.worker.upstream import gave_up, preload
@@ -38,10 +38,8 @@ async def serve(runtime: Runtime, server: WorkerServer) -> int:
     """
     stop = StopSignals()
     if leash := on_leash():
-        stop.leave_second_to_supervisor()
-        leash.follow(stop.drain, stop.at_once)
+        stop.obey(leash)
         server.agent_server.on("worker_registered", lambda *_: leash.say(REGISTERED))
-        stop.first.add_done_callback(lambda _: leash.say(REPLACE))
     async with server.sight.open():
         return await _serve(runtime, server, stop)
 
@@ -194,18 +192,21 @@ class StopSignals:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._received)
 
-    def leave_second_to_supervisor(self) -> None:
-        """Take every signal for the first one from now on: a service manager signals the supervisor as well as this."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self.drain)
+    def obey(self, leash: Leash) -> None:
+        """Let only the supervisor end live calls; signals, however many, drain.
 
-    def drain(self) -> None:
-        """Do as after the first signal; once more does nothing."""
+        A service manager that signals all processes must not be taken for a second signal.
+        """
+        leash.follow(self._drain, self._stop_at_once)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._drain)
+        self.first.add_done_callback(lambda _: leash.say(REPLACE))
+
+    def _drain(self) -> None:
         if not self.first.done():
             self.first.set_result(None)
 
-    def at_once(self) -> None:
-        """Do as after the second signal."""
+    def _stop_at_once(self) -> None:
         for future in (self.first, self.second):
             if not future.done():
                 future.set_result(None)

@@ -1,0 +1,135 @@
+"""Each job goes where its agent's calls run; jobs that wait for a process can be hung up, and lost ones are told."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from livekit.agents import Agent, JobContext, JobExecutorType
+from livekit.agents.job import JobAcceptArguments
+
+from openrtc.catalog.spec import AgentSpec
+from openrtc.config import Config, WorkerSettings
+from openrtc.routing.decision import Decision
+from openrtc.worker.apart import ApartCalls
+from openrtc.worker.coroutine_pool import CoroutinePool
+from openrtc.worker.direct_job import make_job
+from openrtc.worker.entrypoint import attach_decision
+from openrtc.worker.job_pool import JobPool
+from openrtc.worker.runtime import Runtime, build_runtime
+from openrtc.worker.server import WorkerServer
+from openrtc.worker.upstream import JobStatus, PooledAgentServer, ProcPool, RunningJobInfo
+
+
+class Quick(Agent):
+    """An agent that does not block."""
+
+    def __init__(self) -> None:
+        super().__init__(instructions="x")
+
+
+class Slow(Quick):
+    """An agent that blocks."""
+
+    openrtc_isolation = "thread"
+
+
+SPECS = [AgentSpec(name="quick", agent=Quick), AgentSpec(name="slow", agent=Slow)]
+
+
+def runtime_of(specs: Sequence[AgentSpec] = SPECS, **isolation: str) -> Runtime:
+    config = Config(isolation=isolation, worker=WorkerSettings(port=0))
+    return build_runtime(config, specs=specs, discovered=False)
+
+
+def job_for(agent: str) -> RunningJobInfo:
+    job = make_job(f"{agent}-room")
+    attach_decision(job, Decision((agent,), "test", "for the test"))
+    arguments = JobAcceptArguments(name=agent, identity=agent, metadata="")
+    return RunningJobInfo(
+        accept_arguments=arguments, job=job, url="ws://127.0.0.1:9", token="", worker_id="", fake_job=False
+    )
+
+
+def thread_pool(prepare: Callable[[Any], None], *, patience: float = 10.0) -> ProcPool:
+    """Return livekit-agents' own pool of threads."""
+
+    async def run(context: JobContext) -> None:
+        raise AssertionError("no job of these tests gets to run")
+
+    return ProcPool(
+        initialize_process_fnc=prepare,
+        job_entrypoint_fnc=run,
+        session_end_fnc=None,
+        simulation_end_fnc=None,
+        num_idle_processes=0,
+        initialize_timeout=patience,
+        close_timeout=2.0,
+        session_end_timeout=2.0,
+        inference_executor=None,
+        job_executor_type=JobExecutorType.THREAD,
+        mp_ctx=multiprocessing.get_context("spawn"),
+        memory_warn_mb=0,
+        memory_limit_mb=0,
+        http_proxy=None,
+        loop=asyncio.get_running_loop(),
+    )
+
+
+def pool_with(threads: ProcPool, runtime: Runtime) -> JobPool:
+    server = WorkerServer(runtime, runtime.config.worker, child_arguments={})
+    assert isinstance(server.agent_server, PooledAgentServer)
+    shared = CoroutinePool(server.agent_server, dict)
+    calls = ApartCalls(runtime)
+    return JobPool(shared, {"thread": threads}, kind_of=server.kind_of, default="coroutine", calls=calls)
+
+
+def test_the_worker_knows_where_the_calls_of_each_agent_run() -> None:
+    def kinds(runtime: Runtime, **more: Any) -> dict[str, str]:
+        return WorkerServer(runtime, runtime.config.worker, **more).kinds
+
+    assert kinds(runtime_of(), child_arguments={}) == {"quick": "coroutine", "slow": "thread"}
+    assert kinds(runtime_of(quick="process", slow="coroutine"), child_arguments={}) == {
+        "quick": "process",
+        "slow": "coroutine",
+    }
+    assert kinds(runtime_of()) == {"quick": "coroutine", "slow": "coroutine"}, "a console holds every call itself"
+
+
+async def test_a_job_that_waits_can_be_hung_up() -> None:
+    pool = pool_with(thread_pool(lambda process: time.sleep(1.0)), runtime_of())
+    launched: list[Any] = []
+    pool.on("process_job_launched", launched.append)
+    await pool.start()
+    info = job_for("slow")
+    launching = asyncio.create_task(pool.launch_job(info))
+    await asyncio.sleep(0.3)
+    waiting = pool.get_by_job_id(info.job.id)
+    assert waiting is not None and waiting.running_job is info
+    await waiting.aclose()
+    await asyncio.wait_for(launching, 1.0)
+    await asyncio.sleep(1.2)
+    assert pool.get_by_job_id(info.job.id) is None and not launched
+    assert not [job for job in pool.processes if job.running_job]
+    await asyncio.wait_for(pool.aclose(), 10.0)
+
+
+async def test_a_job_that_nothing_can_run_is_told_and_reported_as_failed(caplog: pytest.LogCaptureFixture) -> None:
+    pool = pool_with(thread_pool(lambda process: time.sleep(1.0), patience=0.1), runtime_of())
+    closed: list[Any] = []
+    pool.on("process_closed", closed.append)
+    await pool.start()
+    info = job_for("slow")
+    with caplog.at_level(logging.ERROR, "openrtc.worker"):
+        await pool.launch_job(info)
+    reported = [job for job in closed if job.running_job]
+    assert [(job.running_job, job.status) for job in reported] == [(info, JobStatus.FAILED)]
+    assert pool.failures == 1
+    (said,) = [record.getMessage() for record in caplog.records if record.name == "openrtc.worker"]
+    assert said.startswith("agent 'slow': no thread could be started for it: RuntimeError")
+    await asyncio.wait_for(pool.aclose(), 10.0)

@@ -1,0 +1,95 @@
+"""The leash between a worker and its supervisor, and the part that a process plays."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+from openrtc.config import Config, WorkerSettings
+from openrtc.worker import leash as leashes
+from openrtc.worker.leash import DRAIN, REPLACE, STOP, Leash, ask_to_be_replaced, put_on_leash
+from openrtc.worker.part import VARIABLE, WORKER, Part, take_part
+from openrtc.worker.prefork import numbered
+from openrtc.worker.run import StopSignals
+
+
+async def test_orders_come_in_also_those_that_were_given_before_anybody_followed() -> None:
+    ours, theirs = socket.socketpair()
+    done: list[str] = []
+    ours.send(DRAIN + DRAIN)
+    Leash(theirs).follow(lambda: done.append("drain"), lambda: done.append("stop"))
+    ours.send(STOP)
+    await asyncio.sleep(0.1)
+    asyncio.get_running_loop().remove_reader(theirs)
+    assert done == ["drain", "drain", "stop"]
+
+
+def test_a_worker_asks_to_be_replaced_and_without_a_supervisor_nothing_happens() -> None:
+    ask_to_be_replaced()
+    ours, theirs = socket.socketpair()
+    put_on_leash(Leash(theirs))
+    try:
+        ask_to_be_replaced()
+        assert ours.recv(10) == REPLACE
+        ours.close()
+        ask_to_be_replaced()
+    finally:
+        put_on_leash(None)
+        theirs.close()
+
+
+def test_a_worker_whose_supervisor_is_gone_ends() -> None:
+    code = (
+        "import asyncio, socket; from openrtc.worker.leash import Leash\n"
+        "async def main():\n"
+        "    ours, theirs = socket.socketpair(); Leash(theirs).follow(print, print); ours.close()\n"
+        "    await asyncio.sleep(10)\n"
+        "asyncio.run(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == leashes.LET_GO
+    assert "the supervisor is gone" in done.stderr
+
+
+def test_a_process_takes_its_part_once_and_leaves_nothing_for_others_to_inherit() -> None:
+    ours, theirs = socket.socketpair()
+    environ = Part(WORKER, theirs.fileno(), 3).put_into({"HOME": "/"})
+    assert take_part(environ) == Part(WORKER, theirs.fileno(), 3)
+    assert environ == {"HOME": "/"} and VARIABLE not in environ
+    assert take_part(environ) is None
+    ours.close()
+    theirs.close()
+
+
+def test_each_further_worker_has_the_next_health_port() -> None:
+    config = Config(worker=WorkerSettings(port=8081))
+    assert [numbered(config, number).worker.port for number in range(3)] == [8081, 8082, 8083]
+    assert numbered(Config(worker=WorkerSettings(port=0)), 2).worker.port == 0
+
+
+def test_the_supervisor_imports_neither_livekit_nor_packages() -> None:
+    code = "import sys, openrtc.worker.supervise; print([name for name in sys.modules if name.startswith('livekit')])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+async def test_a_worker_on_a_leash_takes_no_number_of_signals_for_the_order_to_end_live_calls() -> None:
+    ours, theirs = socket.socketpair()
+    stop = StopSignals()
+    stop.obey(Leash(theirs))
+    ours.send(DRAIN)
+    for _ in range(3):
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(0.05)
+    assert stop.first.done() and not stop.second.done()
+    assert ours.recv(10) == REPLACE
+    ours.send(STOP)
+    await asyncio.wait_for(stop.second, 5.0)
+    loop = asyncio.get_running_loop()
+    loop.remove_reader(theirs)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.remove_signal_handler(number)
