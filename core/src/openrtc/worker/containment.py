@@ -84,13 +84,17 @@ def _tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         return
     if isinstance(error, AgentExit | asyncio.CancelledError):
         return
-    task = context.get("task") or context.get("future")
-    coroutine = task.get_coro() if isinstance(task, asyncio.Task) else None
-    job = coroutine.job if isinstance(coroutine, _Contained) else None
+    job = job_of(context.get("task") or context.get("future"))
     said = one_line(f"{type(error).__name__}: {error}")
     line = f"an error that nobody handled: {said} at {place_of(error)}; the worker goes on"
     logger.error("%s", line, extra=fields_of(job))
     logger.debug("%s", context.get("message"), exc_info=error)
+
+
+def job_of(task: object) -> JobContext | None:
+    """Return the job that a task of a contained loop belongs to, if any."""
+    coroutine = task.get_coro() if isinstance(task, asyncio.Task) else None
+    return coroutine.job if isinstance(coroutine, _Contained) else None
 
 
 def fields_of(job: JobContext | None) -> dict[str, Any]:

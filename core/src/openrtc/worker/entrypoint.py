@@ -148,6 +148,10 @@ def log_decision(job: proto.Job, decision: Decision) -> None:
             "room %r: %s by %s: %s", room, decision.agents[0], decision.rule, decision.reason, extra=fields
         )
     for line in decision.trace:
+        if line.is_fault:
+            routing_log.warning(
+                "room %r: router %s %s; the next rule was asked", room, line.rule, line.reason, extra=fields
+            )
         routing_log.debug("  %-16s %s (%.2f ms)", line.rule, line.reason, line.ms, extra=fields)
 
 
