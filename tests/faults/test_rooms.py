@@ -14,13 +14,14 @@ DISPATCHES = 10
 
 
 def test_rooms_are_deleted_while_the_agent_joins(inject: Inject, stage: Stage) -> None:
-    with inject("room deleted while its agent joins", lost="nothing: nobody is there any more") as fault:
+    with inject("room deleted while its agent joins", lost="its slot for 15 s") as fault:
         for delay in (0.02, 0.1, 0.15, 0.2, 0.25, 0.3):
             room = fault.room("alpha-gone")
             stage.api.create_room(room)
             time.sleep(delay)
             delete_room(stage.api, room)
         time.sleep(NATIVE_PANIC_SECONDS)
+        fault.ended_by_itself()
 
 
 def test_callers_leave_at_once(inject: Inject, stage: Stage) -> None:
