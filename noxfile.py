@@ -37,8 +37,8 @@ OLDEST_PYTHON = "3.11"
 END_TO_END = "tests"
 NO_VERSION = Version("0.dev0")
 BUILD_TOOLS = ["hatchling>=1.27", "editables"]
-TEST_TOOLS = ["hatchling", "pip", "psutil", "pytest", "pytest-asyncio", "pytest-timeout", "pytest-xdist"]
-LINT_TOOLS = ["mypy", "ruff", "nox", "types-psutil", "types-protobuf"]
+TEST_TOOLS = ["hatchling", "jsonschema", "pip", "psutil", "pytest", "pytest-asyncio", "pytest-timeout", "pytest-xdist"]
+LINT_TOOLS = ["mypy", "ruff", "nox", "types-jsonschema", "types-psutil", "types-protobuf"]
 
 SECONDS_FOR_ONE_TEST = 180
 

@@ -19,6 +19,12 @@ def test_the_hook_reference_is_what_the_hook_specifications_give() -> None:
     assert (ROOT / "docs" / "hooks.md").read_text(encoding="utf-8") == generator["page"]()
 
 
+def test_the_event_reference_and_its_schema_are_what_the_events_give() -> None:
+    generator = runpy.run_path(str(ROOT / "docs" / "generate_events.py"))
+    assert (ROOT / "docs" / "events.md").read_text(encoding="utf-8") == generator["page"]()
+    assert (ROOT / "docs" / "events.schema.json").read_text(encoding="utf-8") == generator["schema"]()
+
+
 def test_the_first_screen_names_the_two_commands() -> None:
     first = README[: README.index("## How a call finds its agent")]
     assert "python -m pip install nox && python -m nox -s demo" in first

@@ -95,6 +95,9 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
             "LIVEKIT_API_SECRET": "secret",
             "LIVEKIT_AGENT_NAME": "desk",
             "OPENRTC_MAX_SESSIONS": "7",
+            "OPENRTC_LIMITS": "support=2, sales=1",
+            "OPENRTC_MEMORY_LIMIT": "900",
+            "OPENRTC_MAX_RETRY": "3",
             "OPENRTC_ISOLATION": "thread",
             "OPENRTC_HOST": "::1",
             "OPENRTC_PORT": "9",
@@ -108,6 +111,8 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
     assert config.routing.default == "support"
     assert config.defaults.offline is True
     assert (config.worker.api_key, config.worker.api_secret) == ("key", "secret")
+    assert config.limits == {"support": 2, "sales": 1}
+    assert (config.worker.memory_limit, config.worker.max_retry) == (900, 3)
     assert (config.worker.log_level, config.worker.isolation) == ("error", "thread")
 
 
@@ -229,3 +234,30 @@ def test_export_dotenv_fills_gaps_and_leaves_the_real_environment_alone(tmp_path
 def test_secrets_do_not_show_when_the_settings_are_printed(tmp_path: Path) -> None:
     environ = {"LIVEKIT_API_KEY": "key-12345", "LIVEKIT_API_SECRET": "secret-12345"}
     assert "12345" not in repr(load(tmp_path, environ=environ))
+
+
+def test_the_isolation_of_single_agents_is_a_table_a_variable_and_a_flag(tmp_path: Path) -> None:
+    (tmp_path / "openrtc.toml").write_text('[isolation]\nsupport = "Process"\n', encoding="utf-8")
+    assert load_config(folder=tmp_path, environ={}).isolation == {"support": "process"}
+    environ = {"OPENRTC_ISOLATE": "sales=thread, vip=process"}
+    assert load_config(folder=tmp_path, environ=environ).isolation == {"sales": "thread", "vip": "process"}
+    flags = {"isolate": ["sales=coroutine", "vip=thread"]}
+    assert load_config(folder=tmp_path, environ=environ, overrides=flags).isolation == {
+        "sales": "coroutine",
+        "vip": "thread",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[isolation]\nsupport = "proces"\n', ['isolation of "support" must be one of', 'did you mean "process"']),
+        ("isolation = 3\n", ['"isolation" must be a table']),
+    ],
+)
+def test_a_wrong_isolation_is_told_with_its_line(tmp_path: Path, text: str, words: list[str]) -> None:
+    (tmp_path / "openrtc.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(OpenRTCError) as caught:
+        load_config(folder=tmp_path, environ={})
+    assert "openrtc.toml:" in str(caught.value)
+    assert all(word in str(caught.value) for word in words), str(caught.value)

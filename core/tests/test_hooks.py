@@ -12,6 +12,7 @@ import pytest
 from openrtc.hooks import specs
 from openrtc.hooks.hooks import HUNG_LIMIT, Hooks
 from openrtc.hooks.markers import hookimpl
+from openrtc.observe.event_stream import EventStream
 from openrtc.routing.request import RouteRequest
 
 REQUEST = RouteRequest(room_name="room-1")
@@ -170,3 +171,23 @@ def test_every_hook_has_a_worked_example_that_takes_arguments_of_the_hook() -> N
     for hook in hooks:
         assert "Example::" in (hook.__doc__ or ""), hook.__name__
         assert f"def {hook.__name__}(" in (hook.__doc__ or "")
+
+
+async def test_each_failure_of_an_implementation_is_an_event() -> None:
+    def openrtc_session_ended(call: Any, reason: str) -> None:
+        raise ValueError("no such table")
+
+    def openrtc_resources() -> None:
+        sys.exit(3)
+
+    told: list[dict[str, Any]] = []
+    events = EventStream()
+    events.subscribe(lambda event: told.append(event.to_json()))
+    hooks = Hooks([plugin("a", openrtc_session_ended), plugin("b", openrtc_resources)], events)
+    await hooks.collect("openrtc_session_ended", limit=1, call=None, reason="x")
+    hooks.collect_now("openrtc_resources")
+    assert [(one["event"], one["plugin"], one["hook"], one["error"]) for one in told] == [
+        ("plugin_failed", "a", "openrtc_session_ended", "ValueError: no such table"),
+        ("plugin_failed", "b", "openrtc_resources", "SystemExit: 3"),
+    ]
+    assert {one["distribution"] for one in told} == {"some-dist"}

@@ -36,3 +36,11 @@ def test_the_lag_of_a_blocked_loop_is_measured() -> None:
         return max(gauge._lags)
 
     assert 0.2 < asyncio.run(main()) < 2.0
+
+
+def test_memory_near_its_limit_is_load_too() -> None:
+    share = 0.5
+    gauge = LoadGauge(10, lambda: 0, lambda: share)
+    assert gauge() < SERVER_LIMIT
+    share = 1.0
+    assert gauge() >= SERVER_LIMIT

@@ -10,15 +10,18 @@ import textwrap
 from typing import Any
 
 import pytest
+from aiohttp import web
 from livekit import rtc
-from livekit.agents import Agent, AgentServer, JobContext, function_tool
+from livekit.agents import Agent, AgentServer, JobContext, function_tool, utils
 from livekit.agents.ipc import proto
+from livekit.agents.ipc.job_proc_executor import ProcJobExecutor
 from livekit.agents.ipc.job_proc_lazy_main import _JobProc
 from livekit.agents.ipc.proc_pool import ProcPool
 
 import openrtc.worker.upstream as upstream
 from openrtc.worker.containment import AgentExit, contained_tool
 from openrtc.worker.coroutine_pool import CoroutineJob, CoroutinePool
+from openrtc.worker.job_pool import JobPool
 
 
 def attributes_of(owner: object, base: str) -> set[str]:
@@ -31,10 +34,38 @@ def test_this_livekit_agents_is_supported() -> None:
     assert upstream.why_unsupported() is None
 
 
-def test_the_server_uses_only_what_the_coroutine_pool_has() -> None:
+def test_the_server_uses_only_what_the_job_pool_has() -> None:
     used = attributes_of(AgentServer, "self._proc_pool")
     assert {"launch_job", "processes", "aclose", "start", "on", "get_by_job_id"} <= used
-    assert all(hasattr(CoroutinePool, name) for name in used), used
+    assert all(hasattr(JobPool, name) for name in used), used
+
+
+def test_livekit_agents_own_pool_has_what_the_job_pool_uses_of_it() -> None:
+    used = attributes_of(JobPool, "pool")
+    assert {"start", "aclose", "processes", "on"} <= used
+    assert all(hasattr(ProcPool, name) for name in used), used
+
+
+def test_the_process_pool_keeps_each_argument_where_openrtc_reads_it() -> None:
+    tree = ast.parse(textwrap.dedent(inspect.getsource(ProcPool.__init__)))
+    assigned = [node for node in ast.walk(tree) if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name)]
+    kept = {(ast.unparse(node.value), ast.unparse(node.targets[0])) for node in assigned}
+    for argument, attribute in upstream._POOL_ATTRIBUTES.items():
+        assert (argument, f"self.{attribute}") in kept
+    arguments = set(inspect.signature(ProcPool.__init__).parameters) - {"self"}
+    assert {*upstream._POOL_OWN, *upstream._POOL_ATTRIBUTES} == arguments
+
+
+def test_a_process_that_ends_tells_how() -> None:
+    assert all(hasattr(ProcJobExecutor, name) for name in ("exitcode", "killed", "kill", "status", "running_job"))
+    source = inspect.getsource(ProcJobExecutor.__mro__[1])
+    assert "process exited with non-zero exit code" in source
+    assert source.index("signal.SIGUSR1)") < source.index("self._proc.kill()")
+
+
+def test_starting_a_pool_makes_its_processes_in_the_background() -> None:
+    source = inspect.getsource(ProcPool.start)
+    assert source.index("create_task(self._main_task())") < source.index("_idle_ready.wait()")
 
 
 def test_the_server_uses_of_a_job_only_what_the_coroutine_job_has() -> None:
@@ -98,11 +129,53 @@ def test_the_pool_emits_what_the_server_listens_to() -> None:
     )
 
 
-def test_preloading_and_watching_the_loop_work_with_this_livekit_agents() -> None:
-    code = (
-        "import asyncio; from openrtc.worker.upstream import preload, watch_loop; preload(end_of_turn=False);"
-        "loop = asyncio.new_event_loop(); watch_loop(loop)(); loop.close()"
+def test_the_health_server_can_be_given_routes_before_it_starts() -> None:
+    assert upstream.why_no_routes() is None
+    source = textwrap.dedent(inspect.getsource(AgentServer.run))
+    made = [
+        ast.unparse(node.value)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "self._http_server"
+    ]
+    assert len(made) == 1 and made[0].startswith("http_server.HttpServer(")
+    assert source.index("self._http_server = ") < source.index("await self._http_server.start()")
+
+
+def test_a_health_server_with_routes_of_the_same_paths_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run(self: Any) -> None:
+        self._http_server = http_server.HttpServer("", 0)  # type: ignore[name-defined]  # noqa: F821
+        self._http_server.app.add_routes(["/ready"])
+
+    monkeypatch.setattr(AgentServer, "run", run)
+    assert upstream.why_no_routes() == "AgentServer.run has its own /ready"
+
+
+async def test_routes_are_added_when_the_health_server_is_made() -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(text="yes")
+
+    server = upstream.RoutedAgentServer(
+        routes=[web.get("/ready", answer)], ws_url="ws://x", api_key="k", api_secret="s"
     )
+    assert server._http_server is None
+    health = utils.http_server.HttpServer("127.0.0.1", 0)
+    server._http_server = health
+    assert [route.resource.canonical for route in health.app.router.routes() if route.resource] == ["/ready"] * 2
+
+
+def test_the_server_tells_whether_it_is_connecting() -> None:
+    source = inspect.getsource(AgentServer._connection_task)
+    assert source.index("self._connecting = True") < source.index("self._handle_register(")
+    assert source.index("self._handle_register(") < source.index("self._connecting = False")
+    assert not upstream.is_connecting(AgentServer(ws_url="ws://x", api_key="k", api_secret="s"))
+
+
+def test_the_server_tells_of_its_registration_with_its_id() -> None:
+    assert 'self.emit("worker_registered", reg.worker_id, reg.server_info)' in inspect.getsource(AgentServer)
+
+
+def test_preloading_works_with_this_livekit_agents() -> None:
+    code = "from openrtc.worker.upstream import preload; preload(end_of_turn=False)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

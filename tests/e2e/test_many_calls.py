@@ -10,8 +10,10 @@ import psutil
 import pytest
 
 from e2e.callers import CallersProcess
+from e2e.hearing import Ears
 from e2e.packages import Package
 from e2e.server_api import Dispatch, ServerApi
+from e2e.speech import Voice
 from e2e.tone_agents import TONE_AGENTS
 from e2e.worker import WorkerProcess
 
@@ -140,23 +142,79 @@ def test_a_resource_is_loaded_once_for_three_packages_and_twelve_calls(
         api.delete_room(room)
 
 
+ANSWERS = {
+    "Where is the famous painting?": "The painting hangs on the second floor, next to the garden window.",
+    "How much is a ticket?": "A ticket costs eleven dollars.",
+    "What is the secret word?": "The secret word is harbor.",
+    "What is the price of parking?": "Parking is free after six in the evening.",
+    "When does the next train leave?": "The next train leaves from platform nine.",
+}
+FRONT_DESK = Package(
+    name="front-desk",
+    modules={
+        "front_desk.py": """
+            from livekit.agents import Agent, function_tool
+
+            class FrontDesk(Agent):
+                def __init__(self):
+                    super().__init__(instructions="You answer visitors.")
+
+                @function_tool
+                async def find_painting(self) -> str:
+                    \"\"\"Tell where the famous painting hangs.\"\"\"
+                    return "The painting hangs on the second floor, next to the garden window."
+
+                @function_tool
+                async def ticket_price(self) -> str:
+                    \"\"\"Tell the price of a ticket.\"\"\"
+                    return "A ticket costs eleven dollars."
+
+                @function_tool
+                async def secret_word(self) -> str:
+                    \"\"\"Tell the secret word.\"\"\"
+                    return "The secret word is harbor."
+
+                @function_tool
+                async def parking_price(self) -> str:
+                    \"\"\"Tell the price of parking.\"\"\"
+                    return "Parking is free after six in the evening."
+
+                @function_tool
+                async def next_train(self) -> str:
+                    \"\"\"Tell when the next train leaves.\"\"\"
+                    return "The next train leaves from platform nine."
+        """
+    },
+    agents={"desk": "front_desk:FrontDesk"},
+)
+
+
 def test_fifty_sessions_share_one_process_and_five_of_them_talk_in_turn(
-    start_worker: StartWorker, api: ServerApi, callers: CallersProcess, tmp_path: Path
+    start_worker: StartWorker, api: ServerApi, callers: CallersProcess, voice: Voice, ears: Ears, tmp_path: Path
 ) -> None:
-    folders = [TONE_AGENTS.install_into(tmp_path / "packages")]
-    worker = start_worker("--allow", "tone-agents", "--agent-name", "fifty", "--max-sessions", "50", folders=folders)
-    rooms = [f"alpha-fifty-{number}" for number in range(50)]
+    folders = [FRONT_DESK.install_into(tmp_path / "packages")]
+    options = ("--allow", "front-desk,openrtc-offline", "--offline", "--agent-name", "fifty", "--max-sessions", "50")
+    worker = start_worker(*options, folders=folders)
+    rooms = [f"desk-fifty-{number}" for number in range(50)]
     api.dispatch_all([Dispatch(room=room, agent_name="fifty") for room in rooms[:45]])
     assert all(len(agents) == 1 for agents in wait_for_agents(api, rooms[:45]).values())
-    answered = []
-    for room in rooms[45:]:
-        wish = Dispatch(room=room, agent_name="fifty")
-        caller = callers.join(room, api.token(room, "ann", agents=[wish]))
-        answered.append(caller.wait_for_answer(0.0))
-    assert all(answered)
+    wishes = {room: [Dispatch(room=room, agent_name="fifty")] for room in rooms[45:]}
+    people = [callers.join(room, api.token(room, "ann", agents=wish)) for room, wish in wishes.items()]
+    for caller in people:
+        caller.wait_for_agent()
+    heard = {}
+    for caller, question in zip(people, ANSWERS, strict=True):
+        asked = caller.say(voice.say(question))
+        answer = caller.wait_for_answer(asked.ended, quiet=1.2, timeout=30.0)
+        assert answer is not None, f"no answer to {question!r}"
+        (recording,) = caller.recordings()
+        sound = recording.between(asked.ended, answer.ended + 0.2)
+        heard[question] = ears.which(sound, list(ANSWERS.values()))
+    assert heard == ANSWERS
     assert all(len(agents) == 1 for agents in api.agents_in(rooms).values()), "none of the others was lost"
-    assert not worker.children()
     assert psutil.Process(worker.pid).num_threads() < 200
+    assert len(worker.children()) < 10, "the recognisers and voices, and no process for a call"
+    assert len(worker.records("room 'desk-fifty-.*': desk by room.prefix")) == 50
     callers.close()
     for room in rooms:
         api.delete_room(room)

@@ -69,12 +69,17 @@ class WorkerSettings:
         api_secret: API secret of the LiveKit server.
         agent_name: Name for explicit dispatch; empty for automatic dispatch.
         max_sessions: How many sessions the worker takes at once.
+        memory_limit: Memory in MB (resident set size) at which the worker takes no more calls, drains and exits with
+            code 75 to be replaced; 0 means no limit.
+        max_retry: How often to try to reach the LiveKit server before the worker gives up.
         isolation: ``coroutine`` (all calls in one loop), ``thread`` or ``process`` (one for each call).
+        processes: How many workers ``start`` runs under a supervisor; 0 for one without.
         host: Address that the health server binds.
-        port: Port of the health server; 0 picks a free one.
+        port: Port of the health server; 0 picks a free one. Further workers of a supervisor have the ports after it.
         drain_timeout: Seconds that live calls have to finish after SIGTERM.
         log_level: ``debug``, ``info``, ``warning`` or ``error``.
         log_format: ``text`` or ``json``.
+        metrics_jsonl: File that every event is appended to, one JSON object a line; empty for none.
     """
 
     url: str = ""
@@ -82,12 +87,16 @@ class WorkerSettings:
     api_secret: str = field(default="", repr=False)
     agent_name: str = ""
     max_sessions: int = 50
+    memory_limit: int = 0
+    max_retry: int = 16
     isolation: str = "coroutine"
+    processes: int = 0
     host: str = "127.0.0.1"
     port: int = 8081
     drain_timeout: int = 3600
     log_level: str = "info"
     log_format: str = "text"
+    metrics_jsonl: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +108,8 @@ class Config:
         routing: How calls are routed.
         defaults: Models and greeting of agents that set none.
         worker: How the worker runs.
+        isolation: Where the calls of single agents run, by the agent's name; it outweighs what their packages ask for.
+        limits: How many sessions at once single agents take, by the agent's name; outweighs what packages ask for.
         source: The `openrtc.toml` that was read, if any.
     """
 
@@ -106,4 +117,6 @@ class Config:
     routing: RoutingSettings = field(default_factory=RoutingSettings)
     defaults: SessionDefaults = field(default_factory=SessionDefaults)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
+    isolation: Mapping[str, str] = field(default_factory=dict)
+    limits: Mapping[str, int] = field(default_factory=dict)
     source: Path | None = None

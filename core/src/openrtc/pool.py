@@ -9,12 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 from openrtc.catalog.build import check_builder
+from openrtc.catalog.isolation import checked_isolation
 from openrtc.catalog.spec import AgentSpec
 from openrtc.config import Config
 from openrtc.discovery.entry_points_file import name_fault
 from openrtc.errors import OpenRTCError
-
-_ISOLATIONS = ("coroutine", "thread", "process")
 
 
 class AgentPool:
@@ -58,10 +57,7 @@ class AgentPool:
         turn_detection: Any = None,
         greeting: str = "",
     ) -> None:
-        if isolation is not None and isolation not in _ISOLATIONS:
-            raise OpenRTCError(
-                f"isolation={isolation!r}", origin="AgentPool", fix=f"use one of {', '.join(_ISOLATIONS)}"
-            )
+        checked_isolation(isolation or "", "AgentPool")
         self._specs: dict[str, AgentSpec] = {}
         self._discovered = False
         self._router = router

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 
+from openrtc.catalog.isolation import KINDS
 from openrtc.errors import OpenRTCError
 from openrtc.suggest import did_you_mean
 
@@ -75,6 +77,26 @@ class Number(Kind):
         return int(text) if re.fullmatch(r"-?[0-9]{1,12}", text) else text
 
 
+class Processes(Number):
+    """A number of processes, or ``auto``: one for each core."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 256)
+
+    def check(self, value: object) -> int:
+        if isinstance(value, str) and value.lower() == "auto":
+            return usable_cores()
+        try:
+            return super().check(value)
+        except OpenRTCError as error:
+            raise OpenRTCError(f"{error.message.replace(', not', ' or auto, not')}", fix=error.fix) from None
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class Choice(Kind):
     """One of a few words."""
 
@@ -115,10 +137,49 @@ class PreferTable(Kind):
         return {name.strip(): distribution_name(winner) for name, winner in value.items()}
 
     def decode(self, text: str) -> object:
+        return _pairs(text)
+
+
+class IsolationTable(Kind):
+    """Where the calls of which agent run."""
+
+    def check(self, value: object) -> dict[str, str]:
+        if not isinstance(value, dict):
+            raise _wrong(value, "a table of agent = kind", 'as in support = "process" below [isolation]')
+        return {name.strip(): self._kind(name, kind) for name, kind in value.items()}
+
+    def decode(self, text: str) -> object:
+        return _pairs(text)
+
+    @staticmethod
+    def _kind(name: str, kind: object) -> str:
+        try:
+            return Choice(*KINDS).check(kind)
+        except OpenRTCError as error:
+            raise OpenRTCError(f'of "{name}" {error.message}', fix=error.fix) from None
+
+
+def _pairs(text: str) -> object:
+    """Return ``a=b,c=d`` as a table; any other text as it is."""
+    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+    if not all(name.strip() and value.strip() for name, _, value in pairs):
+        return text
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+class LimitTable(Kind):
+    """How many of something each name may have."""
+
+    def check(self, value: object) -> dict[str, int]:
+        if not isinstance(value, dict) or not all(type(count) is int and count > 0 for count in value.values()):
+            raise _wrong(value, "a table of agent = number", "as in support = 10 below [limits]")
+        return {name.strip(): count for name, count in value.items()}
+
+    def decode(self, text: str) -> object:
         pairs = [part.partition("=") for part in text.split(",") if part.strip()]
-        if not all(name.strip() and winner.strip() for name, _, winner in pairs):
+        if not all(name.strip() and count.strip().isdecimal() for name, _, count in pairs):
             return text
-        return {name.strip(): winner.strip() for name, _, winner in pairs}
+        return {name.strip(): int(count) for name, _, count in pairs}
 
 
 def normalised(name: str) -> str:

@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from openrtc.config import Config, Policy, RoutingSettings, SessionDefaults, WorkerSettings
 from openrtc.errors import OpenRTCError
-from openrtc.setting_kinds import Choice, Kind, Names, Number, PreferTable, Switch, Text, Url
+from openrtc.setting_kinds import (
+    Choice,
+    IsolationTable,
+    Kind,
+    LimitTable,
+    Names,
+    Number,
+    PreferTable,
+    Processes,
+    Switch,
+    Text,
+    Url,
+)
 from openrtc.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -20,7 +32,7 @@ FILE_NAME = "openrtc.toml"
 
 
 class Setting(NamedTuple):
-    """One setting: where it stands in the file, its variable and its flag."""
+    """One setting: where it stands in the file, its variable and its flag; without a key it is a whole table."""
 
     table: str
     key: str
@@ -50,12 +62,18 @@ SETTINGS = (
     Setting("worker", "api_secret", Text(secret=True), "LIVEKIT_API_SECRET", "api-secret"),
     Setting("worker", "agent_name", Text(), "LIVEKIT_AGENT_NAME", "agent-name"),
     Setting("worker", "max_sessions", Number(1, 100_000), "OPENRTC_MAX_SESSIONS", "max-sessions"),
+    Setting("worker", "memory_limit", Number(0, 10_000_000), "OPENRTC_MEMORY_LIMIT", "memory-limit"),
+    Setting("worker", "max_retry", Number(0, 1_000_000), "OPENRTC_MAX_RETRY", "max-retry"),
     Setting("worker", "isolation", Choice("coroutine", "thread", "process"), "OPENRTC_ISOLATION"),
+    Setting("worker", "processes", Processes(), "OPENRTC_PROCESSES"),
+    Setting("limits", "", LimitTable(), "OPENRTC_LIMITS", "limit"),
+    Setting("isolation", "", IsolationTable(), "OPENRTC_ISOLATE", "isolate"),
     Setting("worker", "host", Text(), "OPENRTC_HOST"),
     Setting("worker", "port", Number(0, 65_535), "OPENRTC_PORT"),
     Setting("worker", "drain_timeout", Number(0, 604_800), "OPENRTC_DRAIN_TIMEOUT", "drain-timeout"),
     Setting("worker", "log_level", Choice("debug", "info", "warning", "error"), "OPENRTC_LOG_LEVEL", "log-level"),
     Setting("worker", "log_format", Choice("text", "json"), "OPENRTC_LOG_FORMAT", "log-format"),
+    Setting("worker", "metrics_jsonl", Text(), "OPENRTC_METRICS_JSONL", "metrics-jsonl"),
 )
 TABLES = tuple(dict.fromkeys(setting.table for setting in SETTINGS))
 
@@ -149,6 +167,9 @@ def _settings_in(file: TomlFile) -> Iterator[tuple[Setting, object]]:
             )
         if not isinstance(content, dict):
             raise OpenRTCError(f'"{table}" must be a table', origin=file.origin(table), fix=f"write [{table}]")
+        if whole := [setting for setting in SETTINGS if setting.table == table and not setting.key]:
+            yield whole[0], content
+            continue
         for key, value in content.items():
             yield _setting_in(file, table, key), value
 
@@ -192,7 +213,7 @@ def _checked(setting: Setting, value: object, origin: str) -> object:
     try:
         return setting.kind.check(value)
     except OpenRTCError as error:
-        message = f"{setting.key} {error.message}"
+        message = f"{setting.key or setting.table} {error.message}"
         raise OpenRTCError(message, origin=origin, fix=error.fix) from None
 
 
@@ -205,5 +226,7 @@ def _build(values: Values, source: Path | None) -> Config:
         routing=replace(RoutingSettings(), **table("routing")),
         defaults=replace(SessionDefaults(), **table("defaults")),
         worker=replace(WorkerSettings(), **table("worker")),
+        isolation=values.get(("isolation", ""), {}),
+        limits=values.get(("limits", ""), {}),
         source=source,
     )

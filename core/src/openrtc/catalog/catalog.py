@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from openrtc.catalog.clashes import settle
+from openrtc.catalog.isolation import isolation_for
 from openrtc.catalog.spec import AgentSpec
+from openrtc.config import Config
 from openrtc.discovery.entries import State
 from openrtc.errors import OpenRTCError
 from openrtc.plugins.loaded import Loaded, LoadedAgent
@@ -83,6 +85,16 @@ class Catalog:
         """Return the name that other participants see."""
         agent = self.agents.get(name)
         return (agent.spec.display_name if agent and agent.spec else "") or name
+
+    def isolation(self, name: str, config: Config) -> str:
+        """Return where the calls of the agent ``name`` run: ``coroutine``, ``thread`` or ``process``.
+
+        Args:
+            name: The agent.
+            config: The settings.
+        """
+        agent = self.agents.get(name)
+        return isolation_for(name, agent.wish if agent else "", config.isolation, config.worker.isolation)
 
     def with_state(self, name: str, state: State, reason: str, fix: str | None = None) -> Catalog:
         """Return a catalogue in which the agent ``name`` stands otherwise.

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from openrtc.catalog.isolation import ATTRIBUTE, checked_isolation
+
 if TYPE_CHECKING:
     from livekit.agents import JobContext
 
@@ -34,7 +36,10 @@ class AgentSpec:
         session_options: Further keyword arguments of ``AgentSession``.
         room_options: ``RoomOptions`` of livekit-agents for ``AgentSession.start``.
         resources: Keys of the resources without which this agent cannot serve.
+        max_sessions: How many sessions of this agent the worker takes at once; None means as many as it has slots.
         examples: Sentences that a caller may say to this agent; the demo and the offline models use them.
+        isolation: ``thread`` or ``process`` for an agent that blocks: its calls get one each, also where the others
+            share one loop; by default the attribute ``openrtc_isolation`` of the class or factory, if it has one.
     """
 
     agent: Callable[..., Any] | None = None
@@ -52,12 +57,18 @@ class AgentSpec:
     room_options: Any = None
     resources: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
+    max_sessions: int | None = None
+    isolation: str = ""
 
     def __post_init__(self) -> None:
         if (self.agent is None) == (self.entrypoint is None):
             raise TypeError("AgentSpec needs either agent= or entrypoint=, and not both")
+        if self.max_sessions is not None and self.max_sessions < 1:
+            raise ValueError(f"AgentSpec max_sessions= takes a number from 1, not {self.max_sessions}")
         for name in ("resources", "examples"):
             value = getattr(self, name)
             if isinstance(value, str):
                 raise TypeError(f"AgentSpec {name}= takes a list of strings, not one string")
             object.__setattr__(self, name, tuple(value))
+        wish = self.isolation or getattr(self.agent, ATTRIBUTE, "")
+        object.__setattr__(self, "isolation", checked_isolation(wish, f"AgentSpec {self.name!r}"))

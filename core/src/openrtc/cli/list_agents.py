@@ -56,6 +56,7 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _rows(args: argparse.Namespace, warn: Any) -> tuple[list[dict[str, Any]], Sequence[Entry]]:
+    from openrtc.catalog.agent_row import entry_row
     from openrtc.discovery.discover import discover, policy_warnings
     from openrtc.discovery.entries import AGENTS_GROUP
     from openrtc.settings import load_config
@@ -65,43 +66,16 @@ def _rows(args: argparse.Namespace, warn: Any) -> tuple[list[dict[str, Any]], Se
     warn(policy_warnings(config.policy, entries))
     if args.load:
         return _loaded_rows(entries, config), entries
-    return [_entry_row(entry) for entry in entries if entry.group == AGENTS_GROUP], entries
-
-
-def _entry_row(entry: Entry) -> dict[str, Any]:
-    return {
-        "name": entry.name,
-        "state": str(entry.state),
-        "distribution": entry.distribution,
-        "version": entry.version,
-        "entry_point": entry.value,
-        "kind": "agent" if entry.is_agent or not entry.value else "hook-module",
-        "summary": entry.summary,
-        "reason": entry.reason,
-        "fix": entry.fix,
-        "location": entry.location,
-        "load_ms": None,
-    }
+    return [entry_row(entry, config) for entry in entries if entry.group == AGENTS_GROUP], entries
 
 
 def _loaded_rows(entries: Sequence[Entry], config: Config) -> list[dict[str, Any]]:
+    from openrtc.catalog.agent_row import loaded_row
     from openrtc.catalog.clashes import settle
     from openrtc.plugins.probe import probe_all
 
     agents = settle(probe_all(entries), config.policy.prefer)
-    return [
-        _entry_row(agent.entry)
-        | {
-            "name": agent.name,
-            "state": str(agent.state),
-            "reason": agent.reason,
-            "fix": agent.fix,
-            "location": agent.location,
-            "load_ms": agent.load_ms or None,
-        }
-        for agent in agents
-        if agent.entry
-    ]
+    return [loaded_row(agent, config) for agent in agents if agent.entry]
 
 
 def _verdict(rows: Sequence[dict[str, Any]]) -> int:
@@ -140,4 +114,5 @@ def _about(row: dict[str, Any], loaded: bool) -> str:
         return str(row["reason"])
     if row["kind"] == "hook-module" and not loaded:
         return f"{row['summary']} (its agents appear with --load)".strip()
-    return str(row["summary"])
+    apart = f"(isolation: {row['isolation']})" if row["isolation"] not in (None, "coroutine") else ""
+    return f"{row['summary']} {apart}".strip()

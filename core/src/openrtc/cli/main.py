@@ -22,6 +22,7 @@ COMMANDS = {
     "console": "chat with an agent in the terminal",
     "dev": "run a worker while developing: debug logs, local server",
     "start": "run a worker",
+    "top": "watch the workers of this machine and their calls",
     "connect": "join one room directly",
     "download-files": "download the models that the installed plugins need",
 }

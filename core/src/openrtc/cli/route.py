@@ -6,7 +6,11 @@ import argparse
 import asyncio
 from typing import TYPE_CHECKING
 
+from openrtc.catalog.isolation import KINDS
+
 if TYPE_CHECKING:
+    from openrtc.catalog.catalog import Catalog
+    from openrtc.config import Config
     from openrtc.routing.decision import Decision
 
 
@@ -30,15 +34,16 @@ def run(args: argparse.Namespace) -> int:
 
     if args.json:
         with json_output() as write:
-            decision = _decide(args)
-            write(decision.to_json())
+            decision, isolation = _decide(args)
+            write(decision.to_json() | {"isolation": isolation})
     else:
-        decision = _decide(args)
-        _print(decision)
+        decision, isolation = _decide(args)
+        _print(decision, isolation)
     return 0 if decision.rejected is None else 1
 
 
-def _decide(args: argparse.Namespace) -> Decision:
+def _decide(args: argparse.Namespace) -> tuple[Decision, str | None]:
+    """Return the decision, and where the call runs: None where only the agent's package, not imported here, knows."""
     from openrtc.catalog.catalog import Catalog
     from openrtc.discovery.discover import discover
     from openrtc.hooks.hooks import Hooks
@@ -59,7 +64,16 @@ def _decide(args: argparse.Namespace) -> Decision:
         job_metadata=args.job_metadata,
         room_metadata=args.room_metadata,
     )
-    return asyncio.run(router.route(request))
+    decision = asyncio.run(router.route(request))
+    return decision, _isolation(decision, catalog, config)
+
+
+def _isolation(decision: Decision, catalog: Catalog, config: Config) -> str | None:
+    if decision.rejected is not None:
+        return None
+    name = decision.agents[0]
+    known = name in config.isolation or catalog.get(name).spec is not None or config.worker.isolation == KINDS[-1]
+    return catalog.isolation(name, config) if known else None
 
 
 def _attributes(pairs: list[str]) -> dict[str, str]:
@@ -71,7 +85,7 @@ def _attributes(pairs: list[str]) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in pairs)
 
 
-def _print(decision: Decision) -> None:
+def _print(decision: Decision, isolation: str | None) -> None:
     from rich.markup import escape
     from rich.table import Table
 
@@ -89,5 +103,7 @@ def _print(decision: Decision) -> None:
         out.print(
             f"\n[bold green]{escape(decision.agents[0])}[/] by {escape(decision.rule)}: {escape(decision.reason)}"
         )
+        if isolation not in (None, KINDS[0]):
+            out.print(f"isolation: {isolation}")
     else:
         out.print(f"\n[bold red]rejected[/] by {escape(decision.rule)}: {escape(decision.rejected)}")

@@ -1,8 +1,9 @@
-"""`openrtc start`: run a worker in production."""
+"""`openrtc start`: run a worker, or several under a supervisor, in production."""
 
 from __future__ import annotations
 
 import argparse
+import os
 
 from openrtc.cli.worker_options import add_worker_options, read_config, require_credentials, runtime_arguments
 
@@ -10,14 +11,32 @@ from openrtc.cli.worker_options import add_worker_options, read_config, require_
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     add_worker_options(parser)
+    parser.add_argument(
+        "--processes",
+        metavar="N",
+        help="run N workers, or one for each core (auto), and start those anew that die (OPENRTC_PROCESSES)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run a worker until it is told to stop."""
+    """Run a worker, or several, until told to stop."""
+    from openrtc.worker.part import take_part
+
+    part = take_part(os.environ)
+    environ = dict(os.environ)
     config = read_config(args)
     require_credentials(config)
     from openrtc.observe.logs import configure_logs
-    from openrtc.worker.run import run_worker
 
     configure_logs(config.worker.log_level, config.worker.log_format)
+    if part is not None:
+        from openrtc.worker.prefork import play
+
+        return play(part, config, runtime_arguments(args), environ)
+    if config.worker.processes:
+        from openrtc.worker.supervise import supervise
+
+        return supervise(config.worker.processes, environ)
+    from openrtc.worker.run import run_worker
+
     return run_worker(config, runtime_arguments(args))

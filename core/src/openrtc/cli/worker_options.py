@@ -49,14 +49,32 @@ def add_worker_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--max-sessions", metavar="N", help="sessions at once (default: 50)")
     group.add_argument(
+        "--limit", metavar="AGENT=N", action="append", help="sessions of one agent at once (OPENRTC_LIMITS)"
+    )
+    group.add_argument(
+        "--memory-limit",
+        metavar="MB",
+        help="memory at which the worker drains and exits with code 75, to be replaced (default: no limit)",
+    )
+    group.add_argument(
+        "--max-retry", metavar="N", help="attempts to reach the LiveKit server before giving up (default: 16)"
+    )
+    group.add_argument(
         "--isolation",
         type=str.lower,
         choices=("coroutine", "thread", "process"),
         help="all calls in one loop (default), or a thread or process for each call",
     )
+    group.add_argument(
+        "--isolate",
+        metavar="AGENT=KIND",
+        action="append",
+        help="isolation of one agent's calls, such as support=process (repeatable; OPENRTC_ISOLATE)",
+    )
     group.add_argument("--host", metavar="HOST", help="address of the health server (default: 127.0.0.1)")
     group.add_argument("--port", metavar="PORT", help="port of the health server, 0 for a free one (default: 8081)")
     group.add_argument("--drain-timeout", metavar="SECONDS", help="time for live calls after SIGTERM (default: 3600)")
+    group.add_argument("--metrics-jsonl", metavar="FILE", help="append every event to this file (docs/events.md)")
     add_session_options(group)  # type: ignore[arg-type]
 
 

@@ -22,6 +22,8 @@ import pluggy
 from openrtc.errors import one_line
 from openrtc.hooks import specs
 from openrtc.hooks.markers import PROJECT
+from openrtc.observe.event_stream import EventStream
+from openrtc.observe.events import PluginFailed
 
 logger = logging.getLogger("openrtc.hooks")
 
@@ -84,9 +86,11 @@ class Hooks:
     Args:
         plugins: Loaded plugins in the order in which they are to be asked; ``tryfirst`` and ``trylast`` change it as in
             pluggy.
+        events: Where each failure of an implementation is told, if given.
     """
 
-    def __init__(self, plugins: Iterable[PluginLike] = ()) -> None:
+    def __init__(self, plugins: Iterable[PluginLike] = (), events: EventStream | None = None) -> None:
+        self._events = events
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(specs)
         self._distributions: dict[str, str] = {}
@@ -135,10 +139,13 @@ class Hooks:
 
     def collect_now(self, hook: str) -> list[Outcome]:
         """Like `collect`, but at once and in this thread: for hooks without arguments, at start."""
-        return without_failures(_call_now(implementation) for implementation in self.implementations(hook))
+        return without_failures(self._told(_call_now(made)) for made in self.implementations(hook))
 
     async def call(self, implementation: Implementation, *, limit: float, **arguments: Any) -> Outcome:
         """Call one implementation: a sync one in a thread, since a blocked loop could not enforce the limit."""
+        return self._told(await self._call(implementation, limit, arguments))
+
+    async def _call(self, implementation: Implementation, limit: float, arguments: dict[str, Any]) -> Outcome:
         given = {name: arguments[name] for name in implementation.argument_names}
         started = time.perf_counter()
         deadline = asyncio.timeout(limit)
@@ -153,6 +160,14 @@ class Hooks:
         except BaseException as raised:  # a plugin's sys.exit() must not end the worker
             fault = TimeoutError(f"no answer within {limit:g} s") if deadline.expired() else raised
             return Outcome(implementation, None, fault, _ms_since(started))
+
+    def _told(self, outcome: Outcome) -> Outcome:
+        if self._events is not None and outcome.error is not None:
+            made, said = outcome.implementation, one_line(f"{type(outcome.error).__name__}: {outcome.error}")
+            self._events.emit(
+                PluginFailed(plugin=made.plugin, distribution=made.distribution, hook=made.hook, error=said)
+            )
+        return outcome
 
     async def _run(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         if inspect.iscoroutinefunction(function):

@@ -5,9 +5,11 @@ Times are seconds since the epoch (UTC) where they say when, and plain seconds w
 
 from __future__ import annotations
 
+import os
 import re
 import time
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 
@@ -17,9 +19,11 @@ class Event:
 
     Args:
         time: When it happened, in seconds since the epoch.
+        pid: The process in which it happened: the worker's, or that of a job of its own.
     """
 
     time: float = field(default_factory=time.time)
+    pid: int = field(default_factory=os.getpid)
 
     @classmethod
     def kind(cls) -> str:
@@ -29,6 +33,21 @@ class Event:
     def to_json(self) -> dict[str, Any]:
         """Return the event as a flat JSON object that begins with ``event``, its kind."""
         return {"event": self.kind(), **asdict(self)}
+
+    @staticmethod
+    def from_json(told: Mapping[str, Any]) -> Event:
+        """Return the event that `to_json` gave, perhaps in another process.
+
+        Raises:
+            ValueError: ``told`` is no event of this version.
+        """
+        kind = next((kind for kind in EVENTS if kind.kind() == told.get("event")), None)
+        if kind is None or {one.name for one in fields(kind)} != set(told) - {"event"}:
+            raise ValueError(f"no event: {told!r:.200}")
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in told.items() if name != "event"
+        }
+        return kind(**values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,14 +72,12 @@ class WorkerStarted(Event):
     """The worker has loaded its resources and begins to register.
 
     Args:
-        pid: The worker's process.
         isolation: ``coroutine``, ``thread`` or ``process``.
         max_sessions: How many sessions it takes at once.
         agent_name: Name for explicit dispatch; empty for automatic dispatch.
         agents: The agents that are ready.
     """
 
-    pid: int
     isolation: str
     max_sessions: int
     agent_name: str
@@ -153,7 +170,7 @@ class CallRejected(CallEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallStarted(CallEvent):
-    """The agent's session has started: it is in the room and listens.
+    """The agent's session has started: it is in the room and listens. An entrypoint of the agent's own is about to run.
 
     Args:
         setup_seconds: From the start of the job until now.
@@ -181,7 +198,7 @@ class CallError(CallEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnCompleted(CallEvent):
-    """The agent has begun to answer a turn of the caller. Latencies are None where they are not known.
+    """The agent has answered a turn of the caller, or was interrupted in it. A latency that is not known is None.
 
     Args:
         heard: The caller's words.

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
 import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+
+from openrtc.errors import one_line
 
 CALL_FIELDS = ("job_id", "room", "agent", "distribution")
 """What every log line of a call carries, where it is known."""
@@ -32,7 +37,62 @@ def configure_logs(level: str, style: str) -> None:
     # Native WebRTC messages help nobody who does not debug the library itself.
     logging.getLogger("livekit").setLevel(max(logging.WARNING, root.level))
     logging.getLogger("livekit.agents").setLevel(root.level)
+    warnings.formatwarning = _warning_line
+    # Everybody who runs livekit-server --dev has its short public secret.
+    warnings.filterwarnings("ignore", message="The HMAC key is 6 bytes long")
     logging.captureWarnings(True)
+
+
+def _warning_line(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    return one_line(f"{category.__name__}: {message} at {filename}:{lineno}")
+
+
+def number_lines(worker: int) -> None:
+    """Let every line from now on say which worker of a supervisor it comes from."""
+
+    def add(record: logging.LogRecord) -> bool:
+        record.worker = worker
+        return True
+
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(add)
+
+
+class CallFields(logging.Filter):
+    """Completes the fields of a call on each log line that belongs to one.
+
+    Args:
+        current_job: Returns the id of the job whose code runs now, or None.
+        fields_of: Returns room, agent and distribution of a job, as far as they are known.
+    """
+
+    def __init__(self, current_job: Callable[[], str | None], fields_of: Callable[[str], Mapping[str, str]]) -> None:
+        super().__init__()
+        self._current_job = current_job
+        self._fields_of = fields_of
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        job_id = getattr(record, "job_id", None) or self._current_job()
+        if job_id:
+            for key, value in {"job_id": job_id, **self._fields_of(job_id)}.items():
+                if not getattr(record, key, None):
+                    setattr(record, key, value)
+        return True
+
+
+@contextlib.contextmanager
+def call_fields(completing: CallFields) -> Iterator[None]:
+    """Complete the fields of all log lines for the time of the context."""
+    handlers = logging.getLogger().handlers[:]
+    for handler in handlers:
+        handler.addFilter(completing)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(completing)
 
 
 class TextLines(logging.Formatter):

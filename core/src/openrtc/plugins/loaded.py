@@ -27,6 +27,7 @@ class LoadedAgent:
         fix: What mends that.
         location: ``file:line`` of the cause, where there is one.
         load_ms: How long the import took, in milliseconds.
+        isolation: What its package asks for, where there is no spec because another process has imported it.
     """
 
     name: str
@@ -37,6 +38,7 @@ class LoadedAgent:
     fix: str | None = None
     location: str | None = None
     load_ms: float = 0.0
+    isolation: str = ""
 
     @classmethod
     def as_it_is(cls, entry: Entry) -> LoadedAgent:
@@ -67,6 +69,11 @@ class LoadedAgent:
     def distribution(self) -> str:
         """The distribution that brings it; ``this program`` for one registered in code."""
         return self.entry.distribution if self.entry else THIS_PROGRAM
+
+    @property
+    def wish(self) -> str:
+        """The isolation that its package asks for; empty for none."""
+        return self.spec.isolation if self.spec else self.isolation
 
     @property
     def usable(self) -> bool:

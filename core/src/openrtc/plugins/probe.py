@@ -236,4 +236,4 @@ def _import_livekit_first() -> None:
 def _to_json(agent: LoadedAgent) -> dict[str, Any]:
     summary = agent.spec.summary if agent.spec else agent.entry.summary if agent.entry else ""
     fields = ("name", "state", "reason", "fix", "location", "load_ms")
-    return {name: getattr(agent, name) for name in fields} | {"summary": summary}
+    return {name: getattr(agent, name) for name in fields} | {"summary": summary, "isolation": agent.wish}

@@ -16,6 +16,7 @@ DEV_API_SECRET = "openrtc-local-dev-secret-known-to-all"
 """API secret of a local server. It is public, so not a secret at all: use it on loopback addresses only."""
 
 _VARIABLE = "LIVEKIT_CONFIG"
+_DISCARD_PORT = 9
 _READ_BY_SERVER = {"NODE_IP", "UDP_PORT", "REDIS_HOST", "REDIS_PASSWORD"}
 
 
@@ -35,6 +36,8 @@ def loopback_settings(*, port: int, udp_port: int, keys: Mapping[str, str], log_
             "tcp_port": 0,  # the default one listens on every interface
             "udp_port": udp_port,
             "use_external_ip": False,
+            # Nobody answers there. By default clients ask STUN servers of the internet, whose names each call looks up.
+            "stun_servers": [f"{LOOPBACK}:{_DISCARD_PORT}"],
             "enable_loopback_candidate": True,
             "interfaces": {"includes": [_loopback_interface()]},
         },

@@ -10,12 +10,14 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Coroutine, Generator
+from time import perf_counter_ns
 from types import TracebackType
 from typing import Any, TypeVar
 
 from livekit.agents import JobContext, get_job_context
 
 from openrtc.errors import one_line
+from openrtc.worker.cpu_meter import CpuMeter, current_meter
 from openrtc.worker.failure import place_of
 
 logger = logging.getLogger("openrtc.worker")
@@ -99,13 +101,15 @@ def job_of(task: object) -> JobContext | None:
 
 def fields_of(job: JobContext | None) -> dict[str, Any]:
     """Return the log fields of a call; none outside of calls."""
-    return {} if job is None else {"job_id": job.job.id, **job.log_context_fields}
+    return {} if job is None else {"job_id": job.job.id} | job.log_context_fields
 
 
 def _contained_task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> asyncio.Task[Any]:
     # Generators (old-style coroutines) are left alone: asyncio itself tells them apart by their type.
-    contained = _Contained(coro) if isinstance(coro, Coroutine) else coro
-    return asyncio.Task(contained, loop=loop, **options)
+    if isinstance(coro, Coroutine):
+        meter = current_meter.get()
+        coro = _Contained(coro) if meter is None else _Metered(coro, meter)
+    return asyncio.Task(coro, loop=loop, **options)
 
 
 class _Contained(Coroutine[Any, Any, Any]):
@@ -148,3 +152,22 @@ class _Contained(Coroutine[Any, Any, Any]):
     def __getattr__(self, name: str) -> Any:
         # cr_frame, cr_code and the like, for whoever prints a task's stack.
         return getattr(self._inner, name)
+
+
+class _Metered(_Contained):
+    """Also counts the time of each step."""
+
+    __slots__ = ("_meter",)
+
+    def __init__(self, inner: Coroutine[Any, Any, Any], meter: CpuMeter) -> None:
+        super().__init__(inner)
+        self._meter = meter
+
+    def send(self, value: Any) -> Any:
+        began = perf_counter_ns()
+        try:
+            return self._inner.send(value)
+        except (SystemExit, KeyboardInterrupt) as error:
+            raise self._contain(error) from error
+        finally:
+            self._meter.nanoseconds += perf_counter_ns() - began

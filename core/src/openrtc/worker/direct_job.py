@@ -13,7 +13,7 @@ from livekit.protocol import models
 
 from openrtc.errors import OpenRTCError
 from openrtc.routing.decision import Decision
-from openrtc.worker.entrypoint import (
+from openrtc.worker.admission import (
     attach_decision,
     identity_for,
     log_decision,

@@ -8,7 +8,8 @@ from typing import Any
 
 from openrtc.errors import OpenRTCError, one_line
 from openrtc.observe.event_stream import EventStream
-from openrtc.observe.events import CallEnded, CallError, CallStarted
+from openrtc.observe.events import CallEnded, CallError, CallStarted, TurnCompleted
+from openrtc.worker.cpu_meter import CpuMeter
 
 
 @dataclass(kw_only=True)
@@ -21,7 +22,9 @@ class LiveCall:
         room: Name of the room.
         agent: Name of the agent.
         distribution: The distribution that brings the agent; empty for agents registered in code.
+        package: Top-level module of the agent's code.
         since: Start of the job, on the monotonic clock.
+        cpu: The time that its tasks have taken.
         errors: How many errors it had.
         failed: Whether an error ended it.
     """
@@ -31,7 +34,9 @@ class LiveCall:
     room: str
     agent: str
     distribution: str
+    package: str = ""
     since: float = field(default_factory=time.monotonic)
+    cpu: CpuMeter = field(default_factory=CpuMeter)
     errors: int = 0
     failed: bool = False
 
@@ -62,6 +67,15 @@ class LiveCall:
         self.failed = self.failed or fatal
         said = str(error) if isinstance(error, OpenRTCError) else one_line(f"{type(error).__name__}: {error}")
         self.events.emit(CallError(**self.fields, where=where, error=said, place=place, fatal=fatal))
+
+    def answered(self, heard: str, **latencies: Any) -> None:
+        """Tell that the agent has answered a turn of the caller.
+
+        Args:
+            heard: The caller's words.
+            **latencies: The latencies of `TurnCompleted`, in seconds.
+        """
+        self.events.emit(TurnCompleted(**self.fields, heard=heard, **latencies))
 
     def ended(self, reason: str) -> None:
         """Tell that the call is over."""

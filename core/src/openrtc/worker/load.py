@@ -25,21 +25,30 @@ class LoadGauge:
     Args:
         max_sessions: How many sessions run at once.
         taken: Returns how many slots are taken.
+        memory_share: Returns how much of the memory limit is used.
     """
 
-    def __init__(self, max_sessions: int, taken: Callable[[], int]) -> None:
+    def __init__(
+        self, max_sessions: int, taken: Callable[[], int], memory_share: Callable[[], float] = lambda: 0.0
+    ) -> None:
         self._max_sessions = max_sessions
         self._taken = taken
+        self._memory_share = memory_share
         self._lags: deque[float] = deque(maxlen=SAMPLES)
 
     def __call__(self) -> float:
         """Return the load: 0 when idle, the server's limit or more when full."""
-        return SERVER_LIMIT * max(self._taken() / self._max_sessions, self.lag / LAG_BUDGET)
+        return SERVER_LIMIT * max(self._taken() / self._max_sessions, self.lag / LAG_BUDGET, self._memory_share())
 
     @property
     def lag(self) -> float:
         """Seconds by which the loop ran late at least, during the last samples; 0 until there are enough."""
         return min(self._lags) if len(self._lags) == SAMPLES else 0.0
+
+    @property
+    def worst_lag(self) -> float:
+        """Seconds by which the loop ran late at most, during the last samples."""
+        return max(self._lags, default=0.0)
 
     async def watch(self) -> None:
         """Measure the loop's lag until cancelled."""

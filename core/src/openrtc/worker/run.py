@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
-import os
 import signal
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,15 +14,16 @@ from openrtc.config import Config
 from openrtc.errors import OpenRTCError, one_line
 from openrtc.observe.events import WorkerDraining, WorkerStarted, WorkerStopped
 from openrtc.worker.containment import run_contained
-from openrtc.worker.entrypoint import use_runtime
+from openrtc.worker.entrypoint import current_call, use_runtime
+from openrtc.worker.exit_codes import REPLACE_ME, SERVER_LOST, STOPPED_AT_ONCE
+from openrtc.worker.failure import tell_upstream_errors
+from openrtc.worker.leash import REGISTERED, REPLACE, ask_to_be_replaced, on_leash
 from openrtc.worker.runtime import Runtime, build_runtime
 from openrtc.worker.server import WorkerServer
-from openrtc.worker.upstream import preload, watch_loop
+from openrtc.worker.upstream import gave_up, preload
+from openrtc.worker.watchdog import Watchdog
 
 logger = logging.getLogger("openrtc.worker")
-
-STOPPED_AT_ONCE = 3
-"""Exit code after a second signal, when live calls may have been cut off."""
 
 
 async def serve(runtime: Runtime, server: WorkerServer) -> int:
@@ -33,37 +34,58 @@ async def serve(runtime: Runtime, server: WorkerServer) -> int:
         server: The server to run.
 
     Returns:
-        The exit code: 0 when it was asked to stop and every call could finish, `STOPPED_AT_ONCE` after a second signal.
+        The exit code: 0 when it was asked to stop and every call could finish, else as in `exit_codes`.
     """
     stop = StopSignals()
+    if leash := on_leash():
+        stop.leave_second_to_supervisor()
+        leash.follow(stop.drain, stop.at_once)
+        server.agent_server.on("worker_registered", lambda *_: leash.say(REGISTERED))
+        stop.first.add_done_callback(lambda _: leash.say(REPLACE))
+    async with server.sight.open():
+        return await _serve(runtime, server, stop)
+
+
+async def _serve(runtime: Runtime, server: WorkerServer, stop: StopSignals) -> int:
     await prepare(runtime, server)
     require_agents(runtime)
-    _log_agents(runtime)
+    _log_agents(runtime, server)
     _tell_start(runtime, server)
     running = asyncio.create_task(server.agent_server.run(), name="worker")
-    watching = asyncio.create_task(server.load.watch(), name="load")
+    watching = [asyncio.create_task(watch(), name="watch") for watch in (server.load.watch, server.memory.watch)]
+    exceeded = asyncio.create_task(server.memory.exceeded.wait(), name="memory")
     try:
-        await asyncio.wait({running, stop.first}, return_when=asyncio.FIRST_COMPLETED)
+        ends: set[asyncio.Future[Any]] = {running, stop.first, exceeded}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
-            return _told_failure(running)
-        runtime.events.emit(WorkerDraining(reason="signal", live=server.active))
+            return _told_failure(running, server)
+        if exceeded.done():
+            _tell_memory(runtime, server)
+            ask_to_be_replaced()
+        runtime.events.emit(WorkerDraining(reason="memory" if exceeded.done() else "signal", live=server.active))
         await _drain(server, stop)
-        return STOPPED_AT_ONCE if stop.second.done() else 0
+        return STOPPED_AT_ONCE if stop.second.done() else REPLACE_ME if exceeded.done() else 0
     finally:
         await close(runtime, server)
-        watching.cancel()
-        await asyncio.gather(running, watching, return_exceptions=True)
+        for task in (exceeded, *watching):
+            task.cancel()
+        await asyncio.gather(running, exceeded, *watching, return_exceptions=True)
         runtime.events.emit(WorkerStopped(served=runtime.served))
         logger.info("worker stopped")
 
 
 async def prepare(runtime: Runtime, server: WorkerServer) -> None:
     """Load everything that a call would otherwise wait for, and make `runtime` the one of this process."""
-    if server.isolation != "process":
+    tell_upstream_errors(current_call)
+    if set(server.kinds.values()) != {"process"}:
         await runtime.start()
         preload(end_of_turn=_needs_end_of_turn(runtime))
     use_runtime(runtime)
-    server.unwatch_loop = watch_loop(asyncio.get_running_loop())
+    # Without this the collector, which waits until garbage is a quarter of everything, lets each call leave 0.8 MB.
+    gc.collect()
+    gc.freeze()
+    server.watchdog = Watchdog(asyncio.get_running_loop(), runtime.events, runtime.live.get)
+    server.watchdog.start()
 
 
 async def close(runtime: Runtime, server: WorkerServer) -> None:
@@ -78,7 +100,8 @@ async def close(runtime: Runtime, server: WorkerServer) -> None:
             served=runtime.served,
         )
     )
-    server.unwatch_loop()
+    if server.watchdog:
+        server.watchdog.stop()
     use_runtime(None)
 
 
@@ -104,10 +127,12 @@ def _offered_keys(runtime: Runtime) -> set[str]:
     return {record.key for record in runtime.resources.records if record.ready}
 
 
-def _log_agents(runtime: Runtime) -> None:
+def _log_agents(runtime: Runtime, server: WorkerServer) -> None:
     ready = runtime.catalog.ready
     default = runtime.config.routing.default or ready[0]
-    logger.info("agents: %s; default: %s", ", ".join(ready), default)
+    kinds = server.kinds
+    named = (name if kinds[name] == "coroutine" else f"{name} ({kinds[name]})" for name in ready)
+    logger.info("agents: %s; default: %s", ", ".join(named), default)
     logger.info("routing: %s", " > ".join(runtime.router.rules))
     if runtime.config.defaults.offline:
         logger.info("models: offline: where neither the agent nor [defaults] names one")
@@ -117,7 +142,6 @@ def _tell_start(runtime: Runtime, server: WorkerServer) -> None:
     worker = runtime.config.worker
     runtime.events.emit(
         WorkerStarted(
-            pid=os.getpid(),
             isolation=server.isolation,
             max_sessions=worker.max_sessions,
             agent_name=worker.agent_name,
@@ -126,10 +150,24 @@ def _tell_start(runtime: Runtime, server: WorkerServer) -> None:
     )
 
 
-def _told_failure(running: asyncio.Task[Any]) -> int:
+def _tell_memory(runtime: Runtime, server: WorkerServer) -> None:
+    used, limit = server.memory.used_mb, runtime.config.worker.memory_limit
+    logger.error(
+        "memory: %.0f MB, over the limit of %d MB: this worker takes no more calls and exits with code %d when the "
+        "live ones are over, to be replaced",
+        used,
+        limit,
+        REPLACE_ME,
+    )
+
+
+def _told_failure(running: asyncio.Task[Any], server: WorkerServer) -> int:
     error = running.exception()
     if error is None:
         return 0
+    if gave_up(server.agent_server):
+        logger.error("the LiveKit server cannot be reached: %s; giving up", one_line(str(error)))
+        return SERVER_LOST
     if isinstance(error, OSError):
         raise OpenRTCError(one_line(str(error)), fix="choose another --port") from error
     raise OpenRTCError(one_line(str(error))) from error
@@ -157,6 +195,22 @@ class StopSignals:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._received)
 
+    def leave_second_to_supervisor(self) -> None:
+        """Take every signal for the first one from now on: a service manager signals the supervisor as well as this."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self.drain)
+
+    def drain(self) -> None:
+        """Do as after the first signal; once more does nothing."""
+        if not self.first.done():
+            self.first.set_result(None)
+
+    def at_once(self) -> None:
+        """Do as after the second signal."""
+        for future in (self.first, self.second):
+            if not future.done():
+                future.set_result(None)
+
     def _received(self) -> None:
         pending: list[Callable[[None], None]] = [f.set_result for f in (self.first, self.second) if not f.done()]
         if pending:
@@ -178,8 +232,35 @@ def run_worker(config: Config, arguments: Mapping[str, Any]) -> int:
     """
     runtime = build_runtime(config, **arguments)
     require_agents(runtime)
+    return run_calls(runtime, arguments)
+
+
+def load_all(config: Config, arguments: Mapping[str, Any]) -> Runtime:
+    """Import all agents and plugins, and load what is safe to share with processes that are forked from this one.
+
+    Resources are left to each worker: their libraries may start threads, which a fork does not copy.
+
+    Raises:
+        OpenRTCError: The worker cannot start.
+    """
+    runtime = build_runtime(config, **arguments)
+    require_agents(runtime)
+    preload(end_of_turn=not (config.defaults.offline or "turn_detection" in runtime.offered_keys()))
+    return runtime
+
+
+def run_calls(runtime: Runtime, arguments: Mapping[str, Any]) -> int:
+    """Run a worker with what was imported, until it is told to stop; returns the exit code.
+
+    Args:
+        runtime: What `build_runtime` gave.
+        arguments: The further arguments that it was given.
+
+    Raises:
+        OpenRTCError: The worker cannot go on.
+    """
 
     async def main() -> int:
-        return await serve(runtime, WorkerServer(runtime, config.worker, child_arguments=arguments))
+        return await serve(runtime, WorkerServer(runtime, runtime.config.worker, child_arguments=arguments))
 
     return run_contained(main())

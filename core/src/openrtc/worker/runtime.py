@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from openrtc.call import Call, WorkerInfo
 from openrtc.catalog.catalog import Catalog
+from openrtc.catalog.isolation import require_known
 from openrtc.catalog.spec import AgentSpec
 from openrtc.config import Config
 from openrtc.discovery.discover import discover, policy_warnings
@@ -23,6 +24,7 @@ from openrtc.providers.providers import OFFLINE, Providers
 from openrtc.resources.resources import Resources
 from openrtc.resources.spec import ResourceSpec
 from openrtc.routing.router import Router
+from openrtc.suggest import did_you_mean
 from openrtc.worker.code_router import CodeRouter, RouterFunction
 from openrtc.worker.live_call import LiveCall
 
@@ -61,6 +63,7 @@ class Runtime:
         served: How many sessions were started.
         events: Where everything that happens is told.
         live: The running calls by job id.
+        plugins: Every plugin, usable or not.
     """
 
     config: Config
@@ -74,6 +77,7 @@ class Runtime:
     served: int = 0
     events: EventStream = field(default_factory=EventStream)
     live: dict[str, LiveCall] = field(default_factory=dict)
+    plugins: tuple[LoadedPlugin, ...] = ()
 
     async def start(self) -> None:
         """Load the shared resources; an agent whose resource is missing is no longer ready."""
@@ -90,6 +94,15 @@ class Runtime:
         """Run every ``openrtc_shutdown``, then close the resources."""
         await self.hooks.collect("openrtc_shutdown", limit=HOOK_LIMIT, worker=worker)
         await self.resources.aclose()
+
+    def session_limit(self, agent: str) -> int | None:
+        """Return how many sessions at once an agent takes, None for as many as the worker has slots."""
+        limits, spec = self.config.limits, self.catalog.get(agent).spec
+        return limits.get(agent, spec.max_sessions if spec else None)
+
+    def offered_keys(self) -> set[str]:
+        """Return the keys of the resources that plugins offer, loaded or not."""
+        return {spec.key for spec, _ in _offered(self.hooks)}
 
     def _tell_resources(self) -> None:
         for record in self.resources.records:
@@ -143,8 +156,10 @@ def build_runtime(
         logger.warning("%s", line)
     loaded = load(entries, config)
     plugins = [plugin for plugin in loaded.plugins if plugin.state is State.READY]
-    hooks = Hooks([CodeRouter(router), *plugins] if router else plugins)
+    events = EventStream()
+    hooks = Hooks([CodeRouter(router), *plugins] if router else plugins, events)
     catalog = Catalog.of(loaded, specs=specs)
+    _warn_of_limits(config, catalog)
     report_unusable([*catalog.rows, *loaded.plugins])
     providers = Providers(hooks, config.policy.prefer)
     if config.defaults.offline and (problem := providers.why_unavailable(OFFLINE.rstrip(":"))):
@@ -153,6 +168,7 @@ def build_runtime(
             origin="--offline",
             fix='pip install "openrtc-offline[espeak]"',
         )
+    require_known(config.isolation, catalog.names, str(config.source or ""))
     routes = Router(catalog, hooks, config.routing, worker_agent_name=config.worker.agent_name)
     return Runtime(
         config=config,
@@ -161,7 +177,16 @@ def build_runtime(
         providers=providers,
         router=routes,
         resources=Resources(config.policy.prefer),
+        events=events,
+        plugins=loaded.plugins,
     )
+
+
+def _warn_of_limits(config: Config, catalog: Catalog) -> None:
+    for name in config.limits:
+        if name not in catalog.names:
+            hint = did_you_mean(name, catalog.names, f"there are {', '.join(catalog.names)}")
+            logger.warning("limits: there is no agent %r; %s", name, hint)
 
 
 def report_unusable(items: Iterable[LoadedAgent | LoadedPlugin]) -> None:

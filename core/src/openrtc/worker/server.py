@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from aiohttp import web
 from livekit.agents import AgentServer, JobExecutorType
+from livekit.protocol import agent as proto
 
+from openrtc.catalog.isolation import KINDS
 from openrtc.config import WorkerSettings
+from openrtc.observe.events import WorkerRegistered
+from openrtc.worker.admission import Admission
+from openrtc.worker.apart import ApartCalls
 from openrtc.worker.coroutine_pool import CoroutinePool
-from openrtc.worker.entrypoint import Admission, ChildSetup, run_call
+from openrtc.worker.entrypoint import ChildSetup, run_call
+from openrtc.worker.health_routes import health_routes
+from openrtc.worker.job_pool import JobPool
 from openrtc.worker.load import LoadGauge
+from openrtc.worker.memory import MemoryWatermark
 from openrtc.worker.runtime import Runtime
-from openrtc.worker.upstream import PooledAgentServer, why_unsupported
+from openrtc.worker.sight import Sight
+from openrtc.worker.upstream import (
+    PooledAgentServer,
+    ProcPool,
+    RoutedAgentServer,
+    another_pool,
+    why_no_routes,
+    why_unsupported,
+)
+from openrtc.worker.watchdog import Watchdog
 
 logger = logging.getLogger("openrtc.worker")
 
@@ -30,8 +48,8 @@ class WorkerServer:
     Args:
         runtime: What the calls share.
         settings: How the worker runs.
-        child_arguments: Further arguments of ``build_runtime`` for job processes.
-        max_retry: How often to try to connect to the LiveKit server.
+        child_arguments: Further arguments of ``build_runtime`` for job processes; without them, every call runs here.
+        max_retry: How often to try to connect to the LiveKit server, if not as often as the settings say.
     """
 
     def __init__(
@@ -40,14 +58,27 @@ class WorkerServer:
         settings: WorkerSettings,
         *,
         child_arguments: Mapping[str, object] | None = None,
-        max_retry: int = 16,
+        max_retry: int | None = None,
     ) -> None:
-        self.isolation = _supported(settings.isolation)
-        self.unwatch_loop: Callable[[], None] = _nothing
-        self.admission = Admission(runtime, settings.max_sessions, lambda: self.active)
-        self.load = LoadGauge(settings.max_sessions, lambda: self.admission.taken)
-        self.agent_server = self._make(runtime, settings, dict(child_arguments or {}), max_retry)
+        self._runtime = runtime
+        self._alone = child_arguments is None
+        self._unsupported = why_unsupported()
+        self.isolation = self._supported(settings.isolation)
+        self.watchdog: Watchdog | None = None
+        self.admission = Admission(runtime, settings.max_sessions, lambda: self.jobs)
+        self.memory = MemoryWatermark(settings.memory_limit)
+        self.load = LoadGauge(settings.max_sessions, lambda: self.admission.taken, lambda: self.memory.share)
+        self.sight = Sight(runtime, self)
+        self.agent_server = self._make(
+            runtime, settings, dict(child_arguments or {}), settings.max_retry if max_retry is None else max_retry
+        )
         self.agent_server.rtc_session(run_call, agent_name=settings.agent_name, on_request=self.admission.answer)
+        self.agent_server.on("worker_registered", lambda worker_id, _: _tell_registered(runtime, worker_id))
+
+    @property
+    def jobs(self) -> list[proto.Job]:
+        """The jobs that run now."""
+        return [info.job for info in self.agent_server.active_jobs]
 
     @property
     def active(self) -> int:
@@ -56,13 +87,24 @@ class WorkerServer:
 
     @property
     def failures(self) -> int:
-        """How many jobs have failed; known in coroutine mode only."""
+        """How many jobs have failed; not known with a livekit-agents that OpenRTC does not know."""
         return self.agent_server.pool.failures if isinstance(self.agent_server, PooledAgentServer) else 0
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Where the calls of each ready agent run: ``coroutine``, ``thread`` or ``process``."""
+        return {name: self.kind_of(name) for name in self._runtime.catalog.ready}
+
+    def kind_of(self, agent: str) -> str:
+        """Return where an agent's calls run."""
+        if self._alone or self._unsupported:
+            return self.isolation
+        return self._runtime.catalog.isolation(agent, self._runtime.config)
 
     def hurry(self) -> None:
         """From now on, closing gives live calls only a moment."""
         if isinstance(self.agent_server, PooledAgentServer):
-            self.agent_server.pool.close_seconds = HURRIED_CLOSE_SECONDS
+            self.agent_server.pool.hurry(HURRIED_CLOSE_SECONDS)
 
     def _make(
         self, runtime: Runtime, settings: WorkerSettings, arguments: dict[str, object], max_retry: int
@@ -81,29 +123,51 @@ class WorkerServer:
             "max_retry": max_retry,
             "log_level": {"warning": "WARN"}.get(settings.log_level, settings.log_level.upper()),
         }
-        if self.isolation == "coroutine":
-            return PooledAgentServer(
-                lambda server, pool: CoroutinePool(server, lambda: dict(runtime.resources)),
-                num_idle_processes=0,
-                **options,
-            )
-        idle = min(MAX_IDLE, os.cpu_count() or 1, settings.max_sessions)
-        return AgentServer(
-            setup_fnc=ChildSetup(runtime.config, arguments),
-            num_idle_processes=idle,
-            initialize_process_timeout=CHILD_START_SECONDS,
-            preload_modules=["openrtc.worker.child_preload"],
-            **options,
+        options |= {
+            "routes": _routes(runtime, self.sight),
+            "setup_fnc": ChildSetup(runtime.config, arguments, self.sight.events_socket),
+            "initialize_process_timeout": CHILD_START_SECONDS,
+            "preload_modules": ["openrtc.worker.child_preload"],
+        }
+        if self._unsupported:
+            return RoutedAgentServer(num_idle_processes=self._idle(self.isolation), **options)
+        return PooledAgentServer(self._make_pool, num_idle_processes=0, **options)
+
+    def _make_pool(self, server: PooledAgentServer, pool: ProcPool) -> JobPool:
+        kinds = {self.isolation, *self.kinds.values()} - {"coroutine"}
+        return JobPool(
+            CoroutinePool(server, lambda: dict(self._runtime.resources)),
+            {kind: another_pool(pool, kind, self._idle(kind)) for kind in sorted(kinds)},
+            kind_of=self.kind_of,
+            default=self.isolation,
+            calls=ApartCalls(self._runtime),
         )
 
+    def _idle(self, kind: str) -> int:
+        # A process that waits costs memory: one is enough where only some agents want one.
+        most = MAX_IDLE if kind == self.isolation else 1
+        return min(most, os.cpu_count() or 1, self._runtime.config.worker.max_sessions)
 
-def _nothing() -> None:
-    """What ends the watch over the loop before it began."""
+    def _supported(self, isolation: str) -> str:
+        if self._unsupported is None:
+            return isolation
+        catalog, config = self._runtime.catalog, self._runtime.config
+        wanted = () if self._alone else (catalog.isolation(name, config) for name in catalog.ready)
+        instead = max("thread", *wanted, key=KINDS.index)
+        logger.warning(
+            "this livekit-agents is not the one that OpenRTC knows (%s): every call gets a %s of its own",
+            self._unsupported,
+            instead,
+        )
+        return instead
 
 
-def _supported(isolation: str) -> str:
-    problem = why_unsupported() if isolation == "coroutine" else None
-    if problem is None:
-        return isolation
-    logger.warning("this livekit-agents is not the one that coroutine mode knows (%s): using threads", problem)
-    return "thread"
+def _routes(runtime: Runtime, sight: Sight) -> list[web.RouteDef]:
+    if problem := why_no_routes():
+        logger.warning("the health server has neither /ready nor /agents nor /metrics: %s", problem)
+        return []
+    return health_routes(runtime, sight)
+
+
+def _tell_registered(runtime: Runtime, worker_id: str) -> None:
+    runtime.events.emit(WorkerRegistered(worker_id=worker_id))

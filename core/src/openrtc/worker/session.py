@@ -20,6 +20,7 @@ from openrtc.worker.hang_up import limited, until_everybody_left
 from openrtc.worker.live_call import LiveCall
 from openrtc.worker.models import is_realtime
 from openrtc.worker.runtime import HOOK_LIMIT, Runtime
+from openrtc.worker.session_events import watch_turns
 from openrtc.worker.session_options import build_session
 from openrtc.worker.upstream import replace_tool_functions
 
@@ -42,6 +43,7 @@ async def run_session(context: JobContext, spec: AgentSpec, call: Call, runtime:
     _watch_on_enter(agent, context, live)
     text_only = context.is_fake_job() and runtime.frontend is not None and runtime.frontend.text_only
     session, call = await build_session(spec, agent, call, runtime, text_only=text_only)
+    watch_turns(session, agent, live)
     session.on("error", lambda event: _tell_model_error(event, live))
     session.on("close", lambda event: _end_job(event, context, live))
     _end_with_hooks(context, call, runtime)

@@ -12,14 +12,16 @@ import contextlib
 import functools
 import inspect
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from aiohttp import web
 from livekit import rtc
 from livekit.agents import Agent, AgentServer, JobContext, JobExecutorType, JobProcess, utils
 from livekit.agents.ipc import proto
 from livekit.agents.ipc.job_executor import JobExecutor, JobStatus
 from livekit.agents.ipc.job_proc_lazy_main import _JobProc
+from livekit.agents.ipc.proc_pool import ProcPool
 from livekit.agents.job import RunningJobInfo
 
 from openrtc.worker.shielded_connect import shield_connect
@@ -29,12 +31,16 @@ __all__ = [
     "JobLifecycle",
     "JobStatus",
     "PooledAgentServer",
+    "ProcPool",
+    "RoutedAgentServer",
     "RunningJobInfo",
+    "another_pool",
     "cancel_and_wait",
+    "is_connecting",
     "launch",
     "preload",
     "replace_tool_functions",
-    "watch_loop",
+    "why_no_routes",
     "why_unsupported",
 ]
 
@@ -49,12 +55,32 @@ _LIFECYCLE_PARAMETERS = (
     "simulation_end_fnc",
 )
 
+_POOL_OWN = ("job_executor_type", "num_idle_processes")
+_POOL_ATTRIBUTES = {
+    "initialize_process_fnc": "_initialize_process_fnc",
+    "job_entrypoint_fnc": "_job_entrypoint_fnc",
+    "session_end_fnc": "_session_end_fnc",
+    "simulation_end_fnc": "_simulation_end_fnc",
+    "initialize_timeout": "_initialize_timeout",
+    "close_timeout": "_close_timeout",
+    "session_end_timeout": "_session_end_timeout",
+    "inference_executor": "_inf_executor",
+    "mp_ctx": "_mp_ctx",
+    "memory_warn_mb": "_memory_warn_mb",
+    "memory_limit_mb": "_memory_limit_mb",
+    "http_proxy": "_http_proxy",
+    "loop": "_loop",
+}
+"""Where livekit-agents' pool keeps each argument of its constructor."""
+
 
 def why_unsupported() -> str | None:
     """Return None when this livekit-agents has what coroutine mode needs, else what is different."""
     found = tuple(inspect.signature(_JobProc.__init__).parameters)
     if found != _LIFECYCLE_PARAMETERS:
         return f"the job lifecycle takes {', '.join(found[1:])}"
+    if missing := inspect.signature(ProcPool.__init__).parameters.keys() - {"self", *_POOL_ATTRIBUTES, *_POOL_OWN}:
+        return f"the process pool also takes {', '.join(sorted(missing))}"
     for name in ("_start_job", "entrypoint"):
         if not callable(getattr(_JobProc, name, None)):
             return f"the job lifecycle has no {name}"
@@ -63,12 +89,49 @@ def why_unsupported() -> str | None:
     return None
 
 
-class PooledAgentServer(AgentServer):
+def why_no_routes() -> str | None:
+    """Return None when this livekit-agents has a health server that takes further routes, else what is different."""
+    run = inspect.getsource(AgentServer.run)
+    if "self._http_server = http_server.HttpServer(" not in run or not hasattr(utils.http_server.HttpServer, "app"):
+        return "AgentServer.run makes its health server in another way"
+    taken = [path for path in ("/ready", "/agents", "/metrics") if f'"{path}"' in run]
+    return f"AgentServer.run has its own {', '.join(taken)}" if taken else None
+
+
+def is_connecting(server: AgentServer) -> bool:
+    """Whether the connection to the LiveKit server is being made, at first or again."""
+    return bool(getattr(server, "_connecting", False))
+
+
+class RoutedAgentServer(AgentServer):
+    """An `AgentServer` whose health server has further routes.
+
+    Args:
+        routes: They are added as soon as `run` has made the health server, before it starts.
+        **options: Arguments of `AgentServer`.
+    """
+
+    def __init__(self, *, routes: Sequence[web.RouteDef] = (), **options: Any) -> None:
+        self.__dict__["_routes"] = routes
+        super().__init__(**options)
+
+    @property
+    def _http_server(self) -> Any:
+        return self.__dict__.get("_health")
+
+    @_http_server.setter
+    def _http_server(self, health: Any) -> None:
+        self.__dict__["_health"] = health
+        if health is not None and self.__dict__["_routes"]:
+            health.app.add_routes(self.__dict__["_routes"])
+
+
+class PooledAgentServer(RoutedAgentServer):
     """An `AgentServer` whose process pool is replaced by what ``make_pool`` returns.
 
     Args:
         make_pool: Takes the server and livekit-agents' own pool, returns the pool to use.
-        **options: Arguments of `AgentServer`.
+        **options: Arguments of `RoutedAgentServer`.
     """
 
     def __init__(self, make_pool: Callable[[PooledAgentServer, Any], Any], **options: Any) -> None:
@@ -110,17 +173,21 @@ class PooledAgentServer(AgentServer):
         return self._session_end_timeout
 
 
-def watch_loop(loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
-    """Let livekit-agents' watchdog tell what blocks ``loop``; returns what ends that.
+def gave_up(server: AgentServer) -> bool:
+    """Whether a server has tried often enough to reach the LiveKit server."""
+    return server._connection_failed
 
-    livekit-agents 1.8.0 has no watchdog: there this does nothing.
+
+def another_pool(pool: ProcPool, kind: str, idle: int) -> ProcPool:
+    """Return a pool like livekit-agents' own ``pool``, not started, for another kind of jobs.
+
+    Args:
+        pool: The pool that livekit-agents made for its server.
+        kind: ``thread`` or ``process``.
+        idle: How many threads or processes wait for a job.
     """
-    try:
-        from livekit.agents.telemetry import loop_monitor
-    except ImportError:
-        return lambda: None
-    loop_monitor.start_monitoring(loop, name="worker", emit_spans=False)
-    return lambda: loop_monitor.stop_monitoring(loop)
+    same = {argument: getattr(pool, attribute) for argument, attribute in _POOL_ATTRIBUTES.items()}
+    return ProcPool(job_executor_type=JobExecutorType[kind.upper()], num_idle_processes=idle, **same)
 
 
 def replace_tool_functions(agent: Agent, replacement: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
@@ -153,12 +220,15 @@ def preload(*, end_of_turn: bool) -> None:
     if not end_of_turn:
         os.environ.setdefault("LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE", "0")
     from livekit.agents.tokenize.basic import hyphenate_word
+    from livekit.agents.utils import http_context
 
     with contextlib.suppress(ImportError):  # livekit-agents 1.8.0 has neither
         from livekit.agents.ipc import _preload  # noqa: F401
         from livekit.agents.telemetry.traces import _resource
 
         _resource({})
+    if make_context := getattr(http_context, "_create_ssl_context", None):
+        make_context()  # a tenth of a second and 2 MB, kept; livekit-agents 1.8.0 has none of its own
     local_inference.init_vad()
     # The transcript of the first call would wait a third of a second for the patterns to be read.
     hyphenate_word("prewarm")

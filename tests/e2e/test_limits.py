@@ -1,0 +1,86 @@
+"""What a worker does at its limits: sessions of one agent, memory, a LiveKit server that is not there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from e2e.child import environment
+from e2e.packages import Package
+from e2e.server_api import Dispatch, ServerApi
+from e2e.tone_agents import TONE_AGENTS
+from e2e.worker import WorkerProcess
+
+StartWorker = Callable[..., WorkerProcess]
+
+HUNGRY = Package(
+    name="hungry-agents",
+    modules={
+        "hungry_agents.py": """
+            from livekit.agents import Agent
+
+            class Hungry(Agent):
+                def __init__(self):
+                    super().__init__(instructions="x")
+                    self.eaten = b"x" * 500_000_000
+        """
+    },
+    agents={"hungry": "hungry_agents:Hungry"},
+)
+
+
+def agents_after(api: ServerApi, seconds: float, rooms: list[str]) -> dict[str, int]:
+    time.sleep(seconds)
+    return {room: len(agents) for room, agents in api.agents_in(rooms).items()}
+
+
+def test_one_agent_takes_no_more_sessions_than_its_limit_while_others_go_on(
+    start_worker: StartWorker, api: ServerApi, tmp_path: Path
+) -> None:
+    folders = [TONE_AGENTS.install_into(tmp_path / "packages")]
+    worker = start_worker("--allow", "tone-agents", "--agent-name", "limited", "--limit", "alpha=2", folders=folders)
+    alphas = [f"alpha-limited-{number}" for number in range(4)]
+    api.dispatch_all([Dispatch(room=room, agent_name="limited") for room in [*alphas, "beta-limited"]])
+    worker.wait_for_log("all 2 sessions of agent 'alpha' are taken", timeout=20.0)
+    found = agents_after(api, 3.0, [*alphas, "beta-limited"])
+    assert sum(found[room] for room in alphas) == 2
+    assert found["beta-limited"] == 1
+    for room in [*alphas, "beta-limited"]:
+        api.delete_room(room)
+
+
+def test_a_worker_over_its_memory_limit_finishes_its_calls_and_asks_to_be_replaced(
+    start_worker: StartWorker, api: ServerApi, tmp_path: Path
+) -> None:
+    packages = HUNGRY.install_into(tmp_path / "packages")
+    worker = start_worker(
+        "--allow", "hungry-agents", "--agent-name", "eat", "--memory-limit", "600", folders=[packages]
+    )
+    api.dispatch("hungry-1", "eat")
+    worker.wait_for_log("over the limit of 600 MB", timeout=25.0)
+    assert agents_after(api, 1.0, ["hungry-1"]) == {"hungry-1": 1}, "the live call goes on"
+    api.dispatch("hungry-2", "eat")
+    assert agents_after(api, 2.0, ["hungry-2"]) == {"hungry-2": 0}, "no further call is taken"
+    assert worker.running
+    api.delete_room("hungry-1")
+    assert worker.wait(timeout=20.0) == 75
+
+
+def test_a_worker_that_cannot_reach_the_server_says_so_and_exits_with_a_code_of_its_own(tmp_path: Path) -> None:
+    packages = TONE_AGENTS.install_into(tmp_path / "packages")
+    done = subprocess.run(
+        [sys.executable, "-m", "openrtc", "start", "--allow", "tone-agents", "--max-retry", "1", "--port", "0"],
+        env=environment(
+            packages, LIVEKIT_URL="ws://127.0.0.1:9", LIVEKIT_API_KEY="devkey", LIVEKIT_API_SECRET="secret"
+        ),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 4, done.stderr
+    assert "the LiveKit server cannot be reached" in done.stderr and "giving up" in done.stderr
+    assert "Traceback" not in done.stderr
