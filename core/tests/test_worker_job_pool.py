@@ -16,10 +16,10 @@ from livekit.agents.job import JobAcceptArguments
 from openrtc.catalog.spec import AgentSpec
 from openrtc.config import Config, WorkerSettings
 from openrtc.routing.decision import Decision
+from openrtc.worker.admission import attach_decision
 from openrtc.worker.apart import ApartCalls
 from openrtc.worker.coroutine_pool import CoroutinePool
 from openrtc.worker.direct_job import make_job
-from openrtc.worker.entrypoint import attach_decision
 from openrtc.worker.job_pool import JobPool
 from openrtc.worker.runtime import Runtime, build_runtime
 from openrtc.worker.server import WorkerServer

@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 from openrtc.config import Config, WorkerSettings
-from openrtc.worker import leash as leashes
+from openrtc.worker.exit_codes import SUPERVISOR_GONE
 from openrtc.worker.leash import DRAIN, REPLACE, STOP, Leash, ask_to_be_replaced, put_on_leash
 from openrtc.worker.part import VARIABLE, WORKER, Part, take_part
 from openrtc.worker.prefork import numbered
@@ -51,7 +51,7 @@ def test_a_worker_whose_supervisor_is_gone_ends() -> None:
         "asyncio.run(main())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
-    assert done.returncode == leashes.LET_GO
+    assert done.returncode == SUPERVISOR_GONE
     assert "the supervisor is gone" in done.stderr
 
 

@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+FAILED, IGNORED = "failed: ", "ignored: "
+FAULTS = (FAILED, IGNORED)
+"""How the reason begins where a router failed, or answered what cannot be used."""
+
 
 @dataclass(frozen=True, slots=True)
 class TraceLine:
@@ -25,6 +29,11 @@ class TraceLine:
     answer: tuple[str, ...] | None
     reason: str
     ms: float = 0.0
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether a router failed, or answered what cannot be used."""
+        return self.reason.startswith(FAULTS)
 
 
 @dataclass(frozen=True, slots=True)

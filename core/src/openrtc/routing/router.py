@@ -11,7 +11,7 @@ from openrtc.catalog.catalog import Catalog
 from openrtc.config import RoutingSettings
 from openrtc.errors import OpenRTCError, one_line
 from openrtc.hooks.hooks import Hooks, Implementation, Outcome
-from openrtc.routing.decision import Decision, TraceLine
+from openrtc.routing.decision import FAILED, IGNORED, Decision, TraceLine
 from openrtc.routing.request import RouteRequest
 from openrtc.routing.rules import AFTER_PLUGINS, BEFORE_PLUGINS, RULES, Answer, RuleContext
 
@@ -85,22 +85,22 @@ class Router:
 
     def _judge(self, outcome: Outcome) -> Answer:
         if outcome.error is not None:
-            return Answer(None, one_line(f"failed: {type(outcome.error).__name__}: {outcome.error}", 200))
+            return Answer(None, one_line(f"{FAILED}{type(outcome.error).__name__}: {outcome.error}", 200))
         decision = _as_decision(outcome.value)
         if decision is None:
             if outcome.value is None:
                 return Answer(None, "no opinion")
-            return Answer(None, f"ignored: answered {outcome.value!r:.80}, not an agent name")
+            return Answer(None, f"{IGNORED}answered {outcome.value!r:.80}, not an agent name")
         if decision.rejected is not None:
             return Answer(decision, decision.rejected)
         return self._judge_names(decision)
 
     def _judge_names(self, decision: Decision) -> Answer:
         if len(decision.agents) != 1:
-            return Answer(None, f"ignored: named {len(decision.agents)} agents {decision.agents!r:.80}; one is needed")
+            return Answer(None, f"{IGNORED}named {len(decision.agents)} agents {decision.agents!r:.80}; one is needed")
         problem = self._catalog.why_not_ready(decision.agents[0])
         if problem:
-            return Answer(None, f"ignored: named {decision.agents[0]!r:.80}: {problem}")
+            return Answer(None, f"{IGNORED}named {decision.agents[0]!r:.80}: {problem}")
         return Answer(decision, decision.reason or f"the router chose {decision.agents[0]!r}")
 
 

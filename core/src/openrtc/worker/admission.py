@@ -157,4 +157,7 @@ def log_decision(job: proto.Job, decision: Decision) -> None:
             "room %r: %s by %s: %s", room, decision.agents[0], decision.rule, decision.reason, extra=fields
         )
     for line in decision.trace:
+        if line.is_fault:
+            said = "room %r: router %s %s; the next rule was asked"
+            routing_log.warning(said, room, line.rule, line.reason, extra=fields)
         routing_log.debug("  %-16s %s (%.2f ms)", line.rule, line.reason, line.ms, extra=fields)

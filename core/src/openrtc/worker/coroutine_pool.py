@@ -9,6 +9,7 @@ from typing import Any
 
 from livekit.agents import JobContext, utils
 
+from openrtc.worker.hang_up import end_leftovers_soon
 from openrtc.worker.shielded_connect import wait_until_left
 from openrtc.worker.upstream import JobLifecycle, JobStatus, PooledAgentServer, RunningJobInfo, cancel_and_wait
 
@@ -65,6 +66,11 @@ class CoroutineJob:
         if not self.task.done():
             return JobStatus.RUNNING
         return JobStatus.FAILED if self._failed else JobStatus.SUCCESS
+
+    @property
+    def job_id(self) -> str:
+        """LiveKit's id of the job."""
+        return self._info.job.id
 
     def logging_extra(self) -> dict[str, Any]:
         """Fields for livekit-agents' log lines about this job."""
@@ -170,5 +176,6 @@ class CoroutinePool(utils.EventEmitter[str]):
 
     def _closed(self, job: CoroutineJob) -> None:
         self._jobs.remove(job)
+        end_leftovers_soon(job.job_id)
         self.failures += job.status is JobStatus.FAILED
         self.emit("process_closed", job)

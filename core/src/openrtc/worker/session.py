@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from livekit.agents import Agent, AgentSession, CloseEvent, ErrorEvent, JobContext
@@ -15,6 +16,7 @@ from openrtc.catalog.spec import AgentSpec
 from openrtc.errors import one_line
 from openrtc.worker.containment import contained_tool
 from openrtc.worker.failure import first_time, place_of, report_failure
+from openrtc.worker.hang_up import limited, until_everybody_left
 from openrtc.worker.live_call import LiveCall
 from openrtc.worker.models import is_realtime
 from openrtc.worker.runtime import HOOK_LIMIT, Runtime
@@ -35,8 +37,9 @@ async def run_session(context: JobContext, spec: AgentSpec, call: Call, runtime:
         runtime: What the calls of this process share.
     """
     live = runtime.live[call.job_id]
-    agent = await build_agent(spec, call)
-    replace_tool_functions(agent, contained_tool)
+    async with limited(call.agent_name):
+        agent = await build_agent(spec, call)
+    replace_tool_functions(agent, _kept_in_its_call)
     _watch_on_enter(agent, context, live)
     text_only = context.is_fake_job() and runtime.frontend is not None and runtime.frontend.text_only
     session, call = await build_session(spec, agent, call, runtime, text_only=text_only)
@@ -88,13 +91,24 @@ def _has_voice(session: AgentSession[Any], agent: Agent) -> bool:
     return not speaks_aloud or bool(agent.tts if is_given(agent.tts) else session.tts)
 
 
+def _kept_in_its_call(function: Callable[..., Any]) -> Callable[..., Any]:
+    contained = contained_tool(function)
+
+    async def tool(*args: Any, **kwargs: Any) -> Any:
+        with until_everybody_left("a tool"):
+            return await contained(*args, **kwargs)
+
+    return tool
+
+
 def _watch_on_enter(agent: Agent, context: JobContext, live: LiveCall) -> None:
     # livekit-agents only logs what on_enter raises, and the agent stays in the room and says nothing.
     enter = agent.on_enter
 
     async def on_enter() -> None:
         try:
-            await enter()
+            with until_everybody_left("on_enter"):
+                await enter()
         except asyncio.CancelledError:
             raise
         except BaseException as error:

@@ -1,0 +1,52 @@
+"""What a process holds: threads, file descriptors, children."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import psutil
+
+SLACK = 8
+"""By how many threads and descriptors a process may differ from before: pools and sockets come and go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Belongings:
+    """What a process holds at one moment.
+
+    Args:
+        threads: How many threads.
+        descriptors: How many open file descriptors.
+        children: Its children, dead ones that nobody waited for included.
+    """
+
+    threads: int
+    descriptors: int
+    children: frozenset[int]
+
+    @classmethod
+    def of(cls, pid: int) -> Belongings:
+        """Look at a process."""
+        process = psutil.Process(pid)
+        with process.oneshot():
+            children = frozenset(child.pid for child in process.children(recursive=True))
+            return cls(process.num_threads(), process.num_fds(), children)
+
+    def why_more_than(self, before: Belongings, slack: int = SLACK) -> str:
+        """Return what was left behind since ``before``; empty when nothing was."""
+        if self.children - before.children:
+            return f"children were left behind: {sorted(self.children - before.children)}"
+        if self.threads > before.threads + slack:
+            return f"{self.threads} threads, {before.threads} before"
+        if self.descriptors > before.descriptors + slack:
+            return f"{self.descriptors} file descriptors, {before.descriptors} before"
+        return ""
+
+
+def why_left_behind(pid: int, before: Belongings, *, slack: int = SLACK, within: float = 8.0) -> str:
+    """Return what a process still holds beyond ``before`` after some seconds; empty when that is nothing."""
+    until = time.monotonic() + within
+    while (why := Belongings.of(pid).why_more_than(before, slack)) and time.monotonic() < until:
+        time.sleep(0.1)
+    return why

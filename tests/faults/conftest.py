@@ -1,0 +1,107 @@
+"""Fixtures of the fault tests, and the table that they print at the end."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from e2e.reporting import show_log_on_failure
+from e2e.server_api import ServerApi
+from faults.rows import Row, as_text, write
+from faults.stage import Fault, Stage
+
+Inject = Callable[..., AbstractContextManager[Fault]]
+
+_ROWS = pytest.StashKey[list[Row]]()
+TABLE_OPTION = "--fault-table"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that writes the table."""
+    parser.addoption(TABLE_OPTION, metavar="PATH", help="write the table of faults to PATH: .json, else Markdown")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of this folder."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker("faults")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the table, and write it where that was asked for."""
+    rows = config.stash.get(_ROWS, [])
+    if not rows:
+        return
+    terminalreporter.section("faults, and what a bystander in the same worker heard of them")
+    for line in as_text(rows):
+        terminalreporter.line(line)
+    if path := config.getoption(TABLE_OPTION, default=None):
+        write(rows, Path(path))
+
+
+class Stages:
+    """The stage that faults share; a new one when a fault has ended its worker.
+
+    Args:
+        api: The LiveKit server.
+        folder: For the stages' files.
+    """
+
+    def __init__(self, api: ServerApi, folder: Path) -> None:
+        self._api = api
+        self._folder = folder
+        self._count = 0
+        self._stage: Stage | None = None
+
+    def get(self) -> Stage:
+        """Return the stage."""
+        if self._stage is None or not self._stage.worker.running:
+            control = self._stage.control if self._stage else None
+            self.close()
+            self._count += 1
+            self._stage = Stage(self._api, self._folder / str(self._count), control=control)
+        return self._stage
+
+    def close(self) -> None:
+        """End the stage."""
+        if self._stage:
+            self._stage.close()
+
+
+@pytest.fixture(scope="session")
+def stages(api: ServerApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stages]:
+    """The stages of this run."""
+    made = Stages(api, tmp_path_factory.mktemp("stages"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def stage(stages: Stages, request: pytest.FixtureRequest) -> Stage:
+    """A worker with a bystander's call in it."""
+    current = stages.get()
+    show_log_on_failure(request.node, current.worker)
+    return current
+
+
+@pytest.fixture
+def report(request: pytest.FixtureRequest) -> Callable[[Row], None]:
+    """Add a row to the table."""
+    return request.config.stash.setdefault(_ROWS, []).append
+
+
+@pytest.fixture
+def command(request: pytest.FixtureRequest) -> str:
+    """What repeats this test."""
+    return f"python -m nox -s faults -- {request.node.nodeid}"
+
+
+@pytest.fixture
+def inject(stage: Stage, report: Callable[[Row], None], command: str) -> Inject:
+    """Inject a fault in a ``with`` block: takes what is done, and ``lost=`` what is lost by it."""
+    return functools.partial(stage.fault, command=command, report=report)

@@ -1,0 +1,45 @@
+"""Job and room metadata of every bad kind: untrusted input that must not disturb anybody."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from faults.conftest import Inject
+from faults.stage import Stage
+
+LIMIT = 64_000
+"""Bytes of metadata that the LiveKit server takes of a participant; those of rooms and jobs it does not limit."""
+
+NASTY = {
+    "not JSON": "{agent: alpha",
+    "a JSON array": '["agent", "alpha"]',
+    "a number of 4000 digits": '{"agent": ' + "9" * 4000 + "}",
+    "a number beyond floats": '{"agent": 1e999999}',
+    "NaN": '{"agent": NaN}',
+    "NUL and control characters": json.dumps({"agent": "al\x00pha\x1b[2J\r\n"}),
+    "lone surrogates": '{"agent": "\\ud800", "demo": "\\udfff"}',
+    "an agent of every wrong type": '{"agent": {"name": ["alpha"]}, "demo": [1, 2, 3]}',
+    "an agent whose name is 4 KB": json.dumps({"agent": "a" * 4096}),
+    "nested 10000 deep": "[" * 10_000 + "]" * 10_000,
+    "an object nested 5000 deep": '{"agent":' * 5000 + "1" + "}" * 5000,
+    "64 KB of one object": json.dumps({"agent": "x" * (LIMIT - 20)}),
+    "64 KB of keys": "{" + ",".join(f'"k{number}":{number}' for number in range(4000)) + "}",
+    "64 KB of backslashes": "\\" * (LIMIT - 10),
+    "1 MB, far more than is read": json.dumps({"agent": "x" * 1_000_000}),
+    "the same key 5000 times": "{" + ",".join(['"agent":"x"'] * 4999) + ',"agent":1}',
+}
+
+
+@pytest.mark.parametrize("kind", NASTY)
+def test_metadata_is_bad(inject: Inject, stage: Stage, kind: str) -> None:
+    text = NASTY[kind]
+    with inject(f"job and room metadata: {kind}", lost="nothing: it counts as absent") as fault:
+        for place in ("room", "job"):
+            room = fault.room(f"alpha-{place}")
+            stage.api.create_room(room, metadata=text if place == "room" else "{}")
+            if place == "job":
+                stage.api.dispatch(room, metadata=text)
+        if any(fault.is_rejected(room) for room in fault.rooms):
+            fault.lost = "that call: it asks for an agent that is not there"

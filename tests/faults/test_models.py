@@ -1,0 +1,41 @@
+"""A model's plugin fails in its first turn and works from the second on."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from e2e.callers import Caller
+from faults.conftest import Inject
+from faults.failing_models import CALL, faults_of
+
+LOST = {
+    "llm": "that turn; the next one is answered",
+    "tts": "that turn's voice; the next one is heard",
+    "stt": "what the caller says aloud from then on; the agent goes on to speak, and to answer what is typed",
+}
+SILENT = {"llm": ("hangs", "empty"), "tts": ("hangs",), "stt": ("hangs", "empty")}
+"""Faults that no log line tells of: a model that does not answer yet looks like one that never will."""
+
+
+@pytest.mark.parametrize(("kind", "what"), [(kind, what) for kind in CALL for what in faults_of(kind)])
+def test_a_model_fails(inject: Inject, kind: str, what: str) -> None:
+    with inject(f"{kind.upper()} {faults_of(kind)[what]}", lost=LOST[kind]) as fault:
+        caller = fault.call(f"{kind}-{what}")
+        caller.wait_for("track_subscribed", 20.0)
+        if what not in SILENT[kind]:
+            fault.saw(rf"failing|Error in|failed|a task raised|unknown data type|unexpected type|{kind}")
+        if kind == "stt":
+            assert caller.wait_for_answer(0.0, quiet=0.3), "the agent speaks"
+        assert is_answered(caller), "the next turn is answered"
+
+
+def is_answered(caller: Caller) -> bool:
+    """Whether a turn is answered; the first words may come while the agent still speaks."""
+    for _ in range(3):
+        asked = time.time()
+        caller.send_text("again")
+        if caller.wait_for_answer(asked, quiet=0.3, timeout=4.0):
+            return True
+    return False

@@ -1,0 +1,43 @@
+"""Rooms and callers that come, go and come too often."""
+
+from __future__ import annotations
+
+import time
+
+from e2e.server_api import Dispatch
+from faults.conftest import Inject
+from faults.stage import Stage, delete_room
+
+NATIVE_PANIC_SECONDS = 17.0
+"""A cancelled connect would end the process 15 seconds later."""
+DISPATCHES = 10
+
+
+def test_rooms_are_deleted_while_the_agent_joins(inject: Inject, stage: Stage) -> None:
+    with inject("room deleted while its agent joins", lost="its slot for 15 s") as fault:
+        for delay in (0.02, 0.1, 0.15, 0.2, 0.25, 0.3):
+            room = fault.room("alpha-gone")
+            stage.api.create_room(room)
+            time.sleep(delay)
+            delete_room(stage.api, room)
+        time.sleep(NATIVE_PANIC_SECONDS)
+        fault.ended_by_itself()
+
+
+def test_callers_leave_at_once(inject: Inject, stage: Stage) -> None:
+    with inject("caller leaves at once", lost="nothing: nobody is there any more") as fault:
+        for _ in range(3):
+            fault.call("alpha-hello")
+            fault.everybody_leaves()
+        fault.ended_by_itself(40.0)
+
+
+def test_a_room_is_dispatched_to_ten_times(inject: Inject, stage: Stage) -> None:
+    with inject("one room dispatched to ten times", lost="nothing: ten agents come, as asked") as fault:
+        room = fault.room("alpha-tenfold")
+        stage.api.create_room(room)
+        stage.api.dispatch_all([Dispatch(room=room) for _ in range(DISPATCHES - 1)])
+        until = time.monotonic() + 15.0
+        while len(agents := stage.api.agents_in([room])[room]) < DISPATCHES and time.monotonic() < until:
+            time.sleep(0.2)
+        assert len(set(agents)) == DISPATCHES, "one for each dispatch"
