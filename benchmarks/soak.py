@@ -23,8 +23,8 @@ from livekit import api, rtc
 
 from openrtc.server import LocalServer
 
-LINES = 4
-STAY_SECONDS = 1.5
+LINES = 2
+STAY_SECONDS = 1.0
 ANSWER_LIMIT = 30.0
 WARM_UP = 0.2
 MEASURED = {"memory_mb": "MB", "threads": "", "files": "", "tasks": ""}
