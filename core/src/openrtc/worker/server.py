@@ -17,7 +17,7 @@ from openrtc.worker.entrypoint import Admission, ChildSetup, run_call
 from openrtc.worker.job_pool import JobPool
 from openrtc.worker.load import LoadGauge
 from openrtc.worker.runtime import Runtime
-from openrtc.worker.upstream import PooledAgentServer, ProcPool, another_pool, why_unsupported
+from openrtc.worker.upstream import PooledAgentServer, ProcPool, another_pool, preloading, why_unsupported
 
 logger = logging.getLogger("openrtc.worker")
 
@@ -101,7 +101,7 @@ class WorkerServer:
         options |= {
             "setup_fnc": ChildSetup(runtime.config, arguments),
             "initialize_process_timeout": CHILD_START_SECONDS,
-            "preload_modules": ["openrtc.worker.child_preload"],
+            **preloading("openrtc.worker.child_preload"),
         }
         if self._unsupported:
             return AgentServer(num_idle_processes=self._idle(self.isolation), **options)

@@ -36,6 +36,7 @@ __all__ = [
     "cancel_and_wait",
     "launch",
     "preload",
+    "preloading",
     "replace_tool_functions",
     "watch_loop",
     "why_unsupported",
@@ -143,6 +144,15 @@ def another_pool(pool: ProcPool, kind: str, idle: int) -> ProcPool:
     """
     same = {argument: getattr(pool, attribute) for argument, attribute in _POOL_ATTRIBUTES.items()}
     return ProcPool(job_executor_type=JobExecutorType[kind.upper()], num_idle_processes=idle, **same)
+
+
+def preloading(module: str) -> dict[str, Any]:
+    """Return the argument of `AgentServer` that lets job processes be forked from one that has imported ``module``.
+
+    livekit-agents 1.8.0 has none: there each job process imports what it needs by itself.
+    """
+    known = "preload_modules" in inspect.signature(AgentServer.__init__).parameters
+    return {"preload_modules": [module]} if known else {}
 
 
 def watch_loop(loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
