@@ -56,6 +56,10 @@ def test_the_process_pool_keeps_each_argument_where_openrtc_reads_it() -> None:
     assert {*upstream._POOL_OWN, *upstream._POOL_ATTRIBUTES} == arguments
 
 
+def test_the_server_takes_the_modules_to_preload_where_this_livekit_agents_can() -> None:
+    assert AgentServer(**upstream.preloading("openrtc.worker.child_preload")) is not None
+
+
 def test_a_process_that_ends_tells_how() -> None:
     assert all(hasattr(ProcJobExecutor, name) for name in ("exitcode", "killed", "kill", "status", "running_job"))
     source = inspect.getsource(ProcJobExecutor.__mro__[1])

@@ -20,6 +20,9 @@ logger = logging.getLogger("openrtc.worker")
 
 Job = CoroutineJob | JobExecutor
 
+IDLE_THREAD_SECONDS = 5.0
+"""How long threads without a job have to end: those of livekit-agents 1.8.0 wait for ever for their own answer."""
+
 
 class JobPool(utils.EventEmitter[str]):
     """All jobs of one server, wherever they run; it has what `AgentServer` uses of livekit-agents' own pool.
@@ -130,9 +133,21 @@ class JobPool(utils.EventEmitter[str]):
         for starting in self._starting:
             starting.cancel()
         await asyncio.gather(*self._starting, return_exceptions=True)
-        await asyncio.gather(self._shared.aclose(), *(pool.aclose() for pool in self._apart.values()))
+        await asyncio.gather(self._shared.aclose(), *map(self._close, self._apart))
         killing.cancel()
         await asyncio.gather(killing, self._calls.aclose(), return_exceptions=True)
+
+    async def _close(self, kind: str) -> None:
+        pool = self._apart[kind]
+        closing = asyncio.create_task(pool.aclose(), name=f"close-{kind}-pool")
+        while not closing.done():
+            await asyncio.wait({closing}, timeout=IDLE_THREAD_SECONDS)
+            if kind == "thread" and not any(job.running_job for job in pool.processes):
+                break
+        if not closing.done():
+            logger.debug("an idle thread did not end; it ends with the process")
+            closing.cancel()
+        await asyncio.gather(closing, return_exceptions=True)
 
     async def _kill_when_hurried(self) -> None:
         # livekit-agents gives each process more time than a second signal leaves.
