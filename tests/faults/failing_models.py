@@ -214,7 +214,5 @@ FAULTY_MODELS = Package(
     name="faulty-models",
     modules={"faulty_models.py": SOURCE},
     agents={"talker": "faulty_models:llm_none"}
-    | {
-        f"{kind}-{what}": f"faulty_models:{kind}_{what.replace('-', '_')}" for kind in CALL for what in faults_of(kind)
-    },
+    | {f"{kind}-{what}": f"faulty_models:{kind}_{what.replace('-', '_')}" for kind in CALL for what in faults_of(kind)},
 )
