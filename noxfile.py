@@ -1,4 +1,4 @@
-"""What the project runs: `nox -s tests`, `nox -s faults`, `nox -s demo`, `nox -s lint`, `nox -s minimums`; `nox -l` lists all."""
+"""What the project runs: `nox -s tests`, `nox -s faults`, `nox -s demo`, `nox -s lint` …; `nox -l` lists all."""
 
 from __future__ import annotations
 

@@ -34,7 +34,8 @@ class Line:
         room = f"bystander-{next(self._numbers)}"
         caller = self._people.join(room, self._server.token(room, "ann"), speaks=False)
         caller.wait_for("track_subscribed", 20.0)
-        assert (answered := [w for w in workers if w.records(f"^room '{room}': bystander")]), "somebody answered"
+        answered = [worker for worker in workers if worker.records(f"^room '{room}': bystander")]
+        assert answered, "somebody answered"
         return caller, room, answered[-1]
 
 
@@ -102,7 +103,7 @@ def test_a_second_sigterm_stops_at_once(start: StartWorker, line: Line, story: S
     story.fault = "second SIGTERM with a live call"
     story.lost = f"that call; the worker ends with {STOPPED_AT_ONCE}"
     worker = start()
-    caller, room, _ = line.call(worker)
+    caller, _, _ = line.call(worker)
     worker.signal()
     worker.wait_for_log("draining: 1 live calls")
     worker.signal()
