@@ -1,4 +1,4 @@
-"""What the project runs: `nox -s tests`, `nox -s demo`, `nox -s lint`, `nox -s minimums`; `nox -l` lists all."""
+"""What the project runs: `nox -s tests`, `nox -s faults`, `nox -s demo`, `nox -s lint` …; `nox -l` lists all."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ EXPLAINED = {
 }
 OLDEST_PYTHON = "3.11"
 END_TO_END = "tests"
+FAULTS = "tests/faults"
 NO_VERSION = Version("0.dev0")
 BUILD_TOOLS = ["hatchling>=1.27", "editables"]
 TEST_TOOLS = ["hatchling", "jsonschema", "pip", "psutil", "pytest", "pytest-asyncio", "pytest-timeout", "pytest-xdist"]
@@ -63,6 +64,16 @@ def tests(session: nox.Session) -> None:
     session.log("installing all packages and building the LiveKit server: 2 to 4 minutes the first time")
     install(session, distributions(), tools=TEST_TOOLS)
     run_pytest(session, test_folders("core", "plugins/*", "sample_agents/*", "."))
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Inject every fault into workers on the real LiveKit server, 5 to 6 minutes; prints what a bystander heard."""
+    need_go(session)
+    session.log("installing all packages and building the LiveKit server: 2 to 4 minutes the first time")
+    install(session, distributions(), tools=TEST_TOOLS)
+    named = any(word.startswith(FAULTS) for word in session.posargs)
+    session.run("pytest", f"--timeout={SECONDS_FOR_ONE_TEST}", *([] if named else [FAULTS]), *session.posargs)
 
 
 @nox.session
@@ -150,11 +161,11 @@ def run_pytest(session: nox.Session, folders: list[str]) -> None:
     command = ["pytest", f"--timeout={SECONDS_FOR_ONE_TEST}"]
     if session.posargs:
         named = any("tests" in Path(word.partition("::")[0]).parts for word in session.posargs)
-        session.run(*command, *([] if named else folders), *session.posargs)
+        session.run(*command, *([] if named else folders), f"--ignore={FAULTS}", *session.posargs)
         return
-    session.run(*command, *folders, "-m", "not alone", "--numprocesses=2", "--dist=loadfile")
+    session.run(*command, *folders, "-m", "not alone and not faults", "--numprocesses=2", "--dist=loadfile")
     if END_TO_END in folders:
-        session.run(*command, END_TO_END, "-m", "alone")
+        session.run(*command, END_TO_END, "-m", "alone and not faults")
 
 
 def typed_groups() -> Iterator[list[str]]:

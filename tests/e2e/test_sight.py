@@ -227,7 +227,9 @@ def test_every_line_and_event_of_a_call_tells_which_call_it_is(
 
     fields = {"job_id": ended["job_id"], "room": room, "agent": "talker", "distribution": "logging-agents"}
     of_call = [event for event in events_in(file) if "job_id" in event]
-    assert Counter(event["event"] for event in of_call) == {"call_routed": 1, "call_started": 1, "call_ended": 1}
+    kinds = Counter(event["event"] for event in of_call)
+    del kinds["loop_blocked"]  # a busy machine
+    assert kinds == {"call_routed": 1, "call_started": 1, "call_ended": 1}
     assert all(fields.items() <= event.items() for event in of_call)
     for message in ("talker is made", "talker has entered", "a line of the library"):
         (line,) = worker.records(f"^{message}$")

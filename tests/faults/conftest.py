@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import functools
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
+from e2e.callers import CallersProcess
 from e2e.reporting import show_log_on_failure
 from e2e.server_api import ServerApi
-from faults.rows import Row, as_text, write
+from e2e.tone_agents import TONE_AGENTS
+from e2e.worker import WorkerProcess, openrtc_worker
+from faults.failing_agents import BYSTANDER
+from faults.rows import Row, Story, as_text, write
 from faults.stage import Fault, Stage
+from openrtc.server import LocalServer
+from openrtc.server.settings import free_port
 
+StartWorker = Callable[..., WorkerProcess]
 Inject = Callable[..., AbstractContextManager[Fault]]
 
 _ROWS = pytest.StashKey[list[Row]]()
@@ -105,3 +113,52 @@ def command(request: pytest.FixtureRequest) -> str:
 def inject(stage: Stage, report: Callable[[Row], None], command: str) -> Inject:
     """Inject a fault in a ``with`` block: takes what is done, and ``lost=`` what is lost by it."""
     return functools.partial(stage.fault, command=command, report=report)
+
+
+@pytest.fixture
+def mortal() -> Iterator[LocalServer]:
+    """A LiveKit server that a test may kill; started again, it has the same address."""
+    with LocalServer(port=free_port(socket.SOCK_STREAM)) as running:
+        yield running
+
+
+@pytest.fixture
+def mortal_api(mortal: LocalServer) -> ServerApi:
+    """That server's API."""
+    return ServerApi(mortal.url, mortal.api_key, mortal.api_secret)
+
+
+@pytest.fixture
+def start(mortal_api: ServerApi, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[StartWorker]:
+    """Start a worker, with options, at that server; the test decides how it ends."""
+    started: list[WorkerProcess] = []
+    folder = tmp_path / "packages"
+    for package in (TONE_AGENTS, BYSTANDER):
+        package.install_into(folder)
+
+    def one(*options: str) -> WorkerProcess:
+        log = tmp_path / f"worker-{len(started)}.log"
+        allowed = ("--allow", f"{TONE_AGENTS.name},{BYSTANDER.name}")
+        started.append(openrtc_worker(mortal_api, log, *allowed, *options, folders=[folder]))
+        show_log_on_failure(request.node, started[-1])
+        return started[-1].wait_until_ready()
+
+    yield one
+    for worker in started:
+        worker.kill()
+
+
+@pytest.fixture
+def people(mortal: LocalServer, tmp_path: Path) -> Iterator[CallersProcess]:
+    """A process for callers at that server."""
+    with CallersProcess(mortal.url, tmp_path / "people") as process:
+        yield process
+
+
+@pytest.fixture
+def story(request: pytest.FixtureRequest, report: Callable[[Row], None], command: str) -> Iterator[Story]:
+    """The row of a test without a stage: filled in as it goes, and reported at its end, passed or not."""
+    told = Story()
+    failed = request.session.testsfailed
+    yield told
+    report(told.row(command, passed=request.session.testsfailed == failed))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 WIDTH = 60
 NOBODY = "-"
-"""Stands where no bystander could be listened to."""
+"""Stands where nobody listened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +19,8 @@ class Row:
 
     Args:
         fault: What was done.
-        control: Longest hole of the bystander, in seconds, while healthy calls came and went.
+        control: Longest hole of the bystander, in seconds, while healthy calls came and went; None where another
+            worker is looked at.
         hole: Longest hole of the bystander during the fault; None where there was no bystander.
         operator: The log line that tells of it; empty where there is none.
         lost: What was lost.
@@ -28,17 +29,34 @@ class Row:
     """
 
     fault: str
-    control: float
+    control: float | None
     hole: float | None
     operator: str
     lost: str
     command: str
     passed: bool
 
-    @property
-    def heard(self) -> str:
-        """The bystander's hole, in words."""
-        return NOBODY if self.hole is None else f"{self.hole:.2f} s"
+
+@dataclass(slots=True, kw_only=True)
+class Story:
+    """What becomes a row while a test goes on; see `Row`."""
+
+    fault: str = ""
+    hole: float | None = None
+    operator: str = ""
+    lost: str = ""
+
+    def row(self, command: str, *, passed: bool) -> Row:
+        """Return the row."""
+        return Row(
+            fault=self.fault,
+            control=None,
+            hole=self.hole,
+            operator=self.operator,
+            lost=self.lost,
+            command=command,
+            passed=passed,
+        )
 
 
 def as_text(rows: Sequence[Row]) -> list[str]:
@@ -68,11 +86,15 @@ def _paragraph(row: Row) -> list[str]:
     lost = textwrap.wrap(row.lost, 30)
     height = max(len(fault), len(operator), len(lost))
     padded = [column + [""] * (height - len(column)) for column in (fault, operator, lost)]
-    figures = [(f"{row.control:.2f} s", row.heard), *[("", "")] * (height - 1)]
+    figures = [(_seconds(row.control), _seconds(row.hole)), *[("", "")] * (height - 1)]
     return [
         _line(what, control, heard, seen, gone)
         for what, (control, heard), seen, gone in zip(padded[0], figures, padded[1], padded[2], strict=True)
     ]
+
+
+def _seconds(value: float | None) -> str:
+    return NOBODY if value is None else f"{value:.2f} s"
 
 
 def _line(fault: str, control: str, hole: str, operator: str, lost: str) -> str:
@@ -80,5 +102,11 @@ def _line(fault: str, control: str, hole: str, operator: str, lost: str) -> str:
 
 
 def _markdown(row: Row) -> str:
-    cells = [row.fault, f"{row.control:.2f} s", row.heard, f"`{row.operator}`" if row.operator else "nothing", row.lost]
+    cells = [
+        row.fault,
+        _seconds(row.control),
+        _seconds(row.hole),
+        f"`{row.operator}`" if row.operator else "nothing",
+        row.lost,
+    ]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
