@@ -38,7 +38,8 @@ END_TO_END = "tests"
 FAULTS = "tests/faults"
 NO_VERSION = Version("0.dev0")
 BUILD_TOOLS = ["hatchling>=1.27", "editables"]
-TEST_TOOLS = ["hatchling", "jsonschema", "pip", "psutil", "pytest", "pytest-asyncio", "pytest-timeout", "pytest-xdist"]
+TEST_TOOLS = ["hatchling", "jsonschema", "pip", "psutil", "pytest", "pytest-asyncio"]
+TEST_TOOLS += ["pytest-rerunfailures", "pytest-timeout", "pytest-xdist"]
 LINT_TOOLS = ["mypy", "ruff", "nox", "types-jsonschema", "types-psutil", "types-protobuf"]
 
 SECONDS_FOR_ONE_TEST = 180
