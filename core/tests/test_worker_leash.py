@@ -10,10 +10,10 @@ import subprocess
 import sys
 
 from openrtc.config import Config, WorkerSettings
+from openrtc.supervisor.part import VARIABLE, WORKER, Part, take_part
+from openrtc.supervisor.prefork import numbered
 from openrtc.worker.exit_codes import SUPERVISOR_GONE
 from openrtc.worker.leash import DRAIN, REPLACE, STOP, Leash, ask_to_be_replaced, put_on_leash
-from openrtc.worker.part import VARIABLE, WORKER, Part, take_part
-from openrtc.worker.prefork import numbered
 from openrtc.worker.run import StopSignals
 
 
@@ -72,7 +72,9 @@ def test_each_further_worker_has_the_next_health_port() -> None:
 
 
 def test_the_supervisor_imports_neither_livekit_nor_packages() -> None:
-    code = "import sys, openrtc.worker.supervise; print([name for name in sys.modules if name.startswith('livekit')])"
+    code = (
+        "import sys, openrtc.supervisor.supervise; print([name for name in sys.modules if name.startswith('livekit')])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

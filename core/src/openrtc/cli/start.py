@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run a worker, or several, until told to stop."""
-    from openrtc.worker.part import take_part
+    from openrtc.supervisor.part import take_part
 
     part = take_part(os.environ)
     environ = dict(os.environ)
@@ -30,11 +30,11 @@ def run(args: argparse.Namespace) -> int:
 
     configure_logs(config.worker.log_level, config.worker.log_format)
     if part is not None:
-        from openrtc.worker.prefork import play
+        from openrtc.supervisor.prefork import play
 
         return play(part, config, runtime_arguments(args), environ)
     if config.worker.processes:
-        from openrtc.worker.supervise import supervise
+        from openrtc.supervisor.supervise import supervise
 
         return supervise(config.worker.processes, environ)
     from openrtc.worker.run import run_worker

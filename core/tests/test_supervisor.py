@@ -17,12 +17,12 @@ import pytest
 PROGRAM = """
 import asyncio, logging, os, sys, threading
 from pathlib import Path
-from openrtc.worker import prefork, supervisor
+from openrtc.supervisor import prefork, supervisor
 from openrtc.worker.exit_codes import REPLACE_ME
 from openrtc.worker.leash import REGISTERED, Leash
-from openrtc.worker.nursery import Nursery
-from openrtc.worker.nursery_link import NurseryLink
-from openrtc.worker.part import NURSERY, SPAWNER, WORKER, same_command, take_part
+from openrtc.supervisor.nursery import Nursery
+from openrtc.supervisor.nursery_link import NurseryLink
+from openrtc.supervisor.part import NURSERY, SPAWNER, WORKER, same_command, take_part
 
 HOW = Path(sys.argv[1])  # what a worker does: one word for each start, the last one for all further ones
 supervisor.FIRST_DELAY = 0.2

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
-from openrtc.worker.part import NURSERY, Part
+from openrtc.supervisor.part import NURSERY, Part
 
 THREADS_OFF = {"OPENBLAS_NUM_THREADS": "1"}
 """numpy's library would start a thread for each core at import."""

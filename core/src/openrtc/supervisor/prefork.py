@@ -18,10 +18,10 @@ from typing import Any, NoReturn
 from openrtc.config import Config
 from openrtc.errors import OpenRTCError
 from openrtc.observe.logs import number_lines
+from openrtc.supervisor.nursery import Nursery
+from openrtc.supervisor.part import SPAWNER, WORKER, Part, same_command
 from openrtc.worker.leash import Leash, put_on_leash
 from openrtc.worker.leave import leave
-from openrtc.worker.nursery import Nursery
-from openrtc.worker.part import SPAWNER, WORKER, Part, same_command
 
 logger = logging.getLogger("openrtc.supervisor")
 

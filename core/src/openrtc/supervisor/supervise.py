@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from openrtc.worker.nursery_link import NurseryLink
-from openrtc.worker.part import same_command
-from openrtc.worker.supervisor import Supervisor
+from openrtc.supervisor.nursery_link import NurseryLink
+from openrtc.supervisor.part import same_command
+from openrtc.supervisor.supervisor import Supervisor
 
 
 def supervise(processes: int, environ: Mapping[str, str]) -> int:

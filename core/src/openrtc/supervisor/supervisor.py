@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from openrtc.supervisor.nursery_link import NurseryLink
 from openrtc.worker.exit_codes import REPLACE_ME, STOPPED_AT_ONCE
-from openrtc.worker.nursery_link import NurseryLink
 
 logger = logging.getLogger("openrtc.supervisor")
 
