@@ -99,8 +99,13 @@ def stage(stages: Stages, request: pytest.FixtureRequest) -> Stage:
 
 @pytest.fixture
 def report(request: pytest.FixtureRequest) -> Callable[[Row], None]:
-    """Add a row to the table."""
-    return request.config.stash.setdefault(_ROWS, []).append
+    """Add a row to the table; that of an earlier try of the same fault is replaced."""
+    rows = request.config.stash.setdefault(_ROWS, [])
+
+    def add(row: Row) -> None:
+        rows[:] = [*(earlier for earlier in rows if earlier.fault != row.fault), row]
+
+    return add
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ from faults.silence import silence_between
 from openrtc.server.settings import free_port
 
 PACKAGES = (TONE_AGENTS, BYSTANDER, FAULTY_AGENTS, FAULTY_MODELS, FAULTY_HOOKS)
+VICTIM = "victim"
 CONTROL_CALLS = 4
 RATIO = 3.0
 """How much longer a bystander's longest hole may be than the control's."""
@@ -38,6 +39,8 @@ LEAST_CONTROL = 0.4
 AGENTS_LEAVE_WITHIN = 25.0
 """livekit-agents itself gives a call that was still connecting 15 s."""
 EDGE = 0.3
+SURE = 1.0
+"""Seconds of a blocked loop that the agent's buffered sound cannot bridge."""
 
 
 class Fault:
@@ -59,6 +62,7 @@ class Fault:
         """Seconds for which the fault blocks the loop of all calls: the bystander does have that hole."""
         self.rooms: list[str] = []
         self.victims: list[Caller] = []
+        self._called: set[str] = set()
         self._log_start = stage.worker.log_path.stat().st_size
 
     def log(self) -> str:
@@ -76,7 +80,8 @@ class Fault:
     def call(self, agent: str, *, metadata: str = "") -> Caller:
         """Let a caller join a new room that goes to ``agent``."""
         room = self.room(agent)
-        token = self.stage.api.token(room, "victim", room_metadata=metadata)
+        self._called.add(room)
+        token = self.stage.api.token(room, VICTIM, room_metadata=metadata)
         caller = self.stage.callers.join(room, token, speaks=False)
         self.victims.append(caller)
         return caller
@@ -102,8 +107,9 @@ class Fault:
         """Whether a room was turned away, which is what the operator saw; else its agent has joined it for good."""
         until = time.monotonic() + 10.0
         while time.monotonic() < until:
-            if any(one.tracks for one in self.stage.api.participants(room)):
-                return False
+            with tolerate_missing():
+                if any(is_settled(one) for one in self.stage.api.participants(room)):
+                    return False
             if told := [text for _, text in self.messages() if text.startswith(f"room {room!r}: rejected")]:
                 self.operator = _short(told[0])
                 return True
@@ -122,10 +128,19 @@ class Fault:
         assert not any(left), f"an agent stays in its room: {left}"
 
     def hang_up(self) -> None:
-        """End the calls: their rooms are deleted, which is quicker than that the callers leave."""
+        """End the calls: their callers are taken out, quicker than that they leave; empty rooms are deleted."""
         for room in self.rooms:
-            delete_room(self.stage.api, room)
+            with tolerate_missing():
+                self.stage.api.remove(room, VICTIM)
+        for room in self.rooms_without_callers:
+            with tolerate_missing():
+                self.stage.api.delete_room(room)
         self.victims.clear()
+
+    @property
+    def rooms_without_callers(self) -> list[str]:
+        """The rooms in which only agents are."""
+        return [room for room in self.rooms if room not in self._called]
 
     def everybody_leaves(self) -> None:
         """Let the callers leave."""
@@ -254,7 +269,7 @@ class Stage:
     def _why_too_long(self, hole: float, fault: Fault) -> str:
         if hole > fault.blocked + self.allowed:
             return f"the bystander heard nothing for {hole:.2f} s; {fault.blocked + self.allowed:.2f} s are allowed"
-        if hole < fault.blocked / 2:
+        if fault.blocked >= SURE and hole < fault.blocked / 2:
             return f"the loop was blocked for {fault.blocked:g} s, and the bystander's hole is {hole:.2f} s"
         return ""
 
@@ -290,13 +305,19 @@ class Stage:
         return self.hole(fault.began, time.time() - EDGE)
 
 
-def delete_room(server: ServerApi, room: str) -> None:
-    """Delete a room that may be gone already."""
+@contextmanager
+def tolerate_missing() -> Iterator[None]:
+    """Let a room or a participant be gone already."""
     try:
-        server.delete_room(room)
+        yield
     except api.TwirpError as error:
         if error.code != api.TwirpErrorCode.NOT_FOUND:
             raise
+
+
+def is_settled(participant: api.ParticipantInfo) -> bool:
+    """Whether this is an agent whose session has started; to connect is not enough."""
+    return participant.attributes.get("lk.agent.state", "initializing") != "initializing"
 
 
 def _json_lines(text: str) -> Iterator[dict[str, Any]]:

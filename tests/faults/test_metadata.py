@@ -10,7 +10,9 @@ from faults.conftest import Inject
 from faults.stage import Stage
 
 LIMIT = 64_000
-"""Bytes of metadata that the LiveKit server takes of a participant; those of rooms and jobs it does not limit."""
+"""Characters: a little less than what OpenRTC reads."""
+ROOM_LIMIT = 524_288
+"""Bytes of metadata that the LiveKit server takes of a room."""
 
 NASTY = {
     "not JSON": "{agent: alpha",
@@ -27,7 +29,7 @@ NASTY = {
     "64 KB of one object": json.dumps({"agent": "x" * (LIMIT - 20)}),
     "64 KB of keys": "{" + ",".join(f'"k{number}":{number}' for number in range(4000)) + "}",
     "64 KB of backslashes": "\\" * (LIMIT - 10),
-    "1 MB, far more than is read": json.dumps({"agent": "x" * 1_000_000}),
+    "512 KB, the most that a room takes": json.dumps({"agent": "x" * (ROOM_LIMIT - 20)}),
     "the same key 5000 times": "{" + ",".join(['"agent":"x"'] * 4999) + ',"agent":1}',
 }
 

@@ -10,10 +10,11 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
-from livekit import rtc
-from livekit.agents import JobContext, get_job_context
+from livekit import agents, rtc
+from livekit.agents import get_job_context
 
 from openrtc.errors import OpenRTCError
 from openrtc.worker.containment import fields_of, job_of
@@ -29,6 +30,9 @@ GRACE_SECONDS = 10.0
 
 LEFTOVER_SECONDS = 5.0
 """How long a task may go on when the call that made it has ended."""
+
+
+UPSTREAM = Path(agents.__file__).parent
 
 
 class CallIsOver(RuntimeError):
@@ -112,27 +116,38 @@ def _is_person(participant: rtc.RemoteParticipant) -> bool:
 
 
 def end_leftovers_soon(job_id: str) -> None:
-    """Cancel, after some seconds, the tasks that the agent's code of an ended job has left behind."""
+    """Cancel, after some seconds, the tasks that an ended job has left behind: the agent's and livekit-agents' own.
+
+    livekit-agents leaves all tasks of a session behind whose start it had to cancel, because the room was deleted
+    meanwhile; the collector would find them some day, and tell of each.
+    """
     asyncio.get_running_loop().call_later(LEFTOVER_SECONDS, _end_leftovers, job_id)
 
 
 def _end_leftovers(job_id: str) -> None:
-    left: dict[asyncio.Task[Any], JobContext] = {}
-    for task in asyncio.all_tasks():
-        job = job_of(task)
-        if job is not None and job.job.id == job_id and _is_agents_own(task):
-            left[task] = job
+    left = [task for task in asyncio.all_tasks() if _job_id_of(task) == job_id]
+    agents_own = [task for task in left if not is_framework(_file_of(task))]
+    for task in left:
+        if task in agents_own or UPSTREAM in Path(_file_of(task)).parents:
             task.cancel()
-    if left:
-        task, job = next(iter(left.items()))
-        agent = job.log_context_fields.get("agent", "")
-        text = "agent %r left %d tasks behind when its call had ended, such as %s: they are cancelled"
-        logger.warning(text, agent, len(left), _place(task), extra=fields_of(job))
+    if agents_own:
+        _tell_leftovers(agents_own)
 
 
-def _is_agents_own(task: asyncio.Task[Any]) -> bool:
+def _tell_leftovers(tasks: list[asyncio.Task[Any]]) -> None:
+    fields = fields_of(job_of(tasks[0]))
+    text = "agent %r left %d tasks behind when its call had ended, such as %s: they are cancelled"
+    logger.warning(text, fields.get("agent", ""), len(tasks), _place(tasks[0]), extra=fields)
+
+
+def _job_id_of(task: asyncio.Task[Any]) -> str:
+    job = job_of(task)
+    return "" if job is None else job.job.id
+
+
+def _file_of(task: asyncio.Task[Any]) -> str:
     code = getattr(task.get_coro(), "cr_code", None)
-    return code is not None and not is_framework(code.co_filename)
+    return str(UPSTREAM) if code is None else code.co_filename
 
 
 def _place(task: asyncio.Task[Any]) -> str:
