@@ -86,7 +86,8 @@ def pool_with(threads: ProcPool, runtime: Runtime) -> JobPool:
     assert isinstance(server.agent_server, PooledAgentServer)
     shared = CoroutinePool(server.agent_server, dict)
     calls = ApartCalls(runtime)
-    return JobPool(shared, {"thread": threads}, kind_of=server.kind_of, default="coroutine", calls=calls)
+    apart = {"thread": threads}
+    return JobPool(shared, apart, kind_of=server.kind_of, default="coroutine", calls=calls, patience=8.0)
 
 
 def test_the_worker_knows_where_the_calls_of_each_agent_run() -> None:

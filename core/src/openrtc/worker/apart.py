@@ -37,13 +37,23 @@ class WaitingJob:
         self.status = JobStatus.FAILED
         self._launching = launching
 
-    async def wait(self) -> None:
-        """Wait until a process has taken the job, or the call is over; raises what kept it from being taken."""
+    async def wait(self, seconds: float) -> None:
+        """Wait until a process has taken the job, or the call is over; raises what kept it from being taken.
+
+        Args:
+            seconds: The longest wait: livekit-agents 1.8.0 waits for ever for a process that cannot start.
+
+        Raises:
+            RuntimeError: The time is over.
+        """
         try:
-            await asyncio.wait({self._launching})
+            await asyncio.wait({self._launching}, timeout=seconds)
         except asyncio.CancelledError:
             self._launching.cancel()
             raise
+        if not self._launching.done():
+            self._launching.cancel()
+            raise RuntimeError(f"none was there within {seconds:g} s")
         if not self._launching.cancelled():
             self._launching.result()
 

@@ -20,6 +20,9 @@ logger = logging.getLogger("openrtc.worker")
 
 Job = CoroutineJob | JobExecutor
 
+START_SECONDS = 240.0
+"""How long a job waits for its thread or process at most: twice as long as one may take to start."""
+
 IDLE_THREAD_SECONDS = 5.0
 """How long threads without a job have to end: those of livekit-agents 1.8.0 wait for ever for their own answer."""
 
@@ -33,6 +36,7 @@ class JobPool(utils.EventEmitter[str]):
         kind_of: Returns the kind of an agent's calls by its name.
         default: The kind of jobs for which no agent was chosen yet; its pool is waited for at the start.
         calls: Where the calls in processes of their own are told.
+        patience: Seconds that a job waits for its thread or process.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class JobPool(utils.EventEmitter[str]):
         kind_of: Callable[[str], str],
         default: str,
         calls: ApartCalls,
+        patience: float = START_SECONDS,
     ) -> None:
         super().__init__()
         self._shared = shared
@@ -50,6 +55,7 @@ class JobPool(utils.EventEmitter[str]):
         self._kind_of = kind_of
         self._default = default
         self._calls = calls
+        self._patience = patience
         self._waiting: dict[str, WaitingJob] = {}
         self._starting: list[asyncio.Task[None]] = []
         self._hurried = asyncio.Event()
@@ -114,7 +120,7 @@ class JobPool(utils.EventEmitter[str]):
         waiting = WaitingJob(info, asyncio.create_task(self._apart[kind].launch_job(info)))
         self._waiting[info.job.id] = waiting
         try:
-            await waiting.wait()
+            await waiting.wait(self._patience)
         except Exception as error:
             self._failed_apart += 1
             self._calls.not_launched(info, kind, one_line(f"{type(error).__name__}: {error}"))
