@@ -18,7 +18,7 @@ from packaging.version import Version
 
 nox.needs_version = ">=2024.4.15"
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.sessions = ["lint", "tests", "minimums"]
+nox.options.sessions = ["lint", "tests", "operations", "minimums"]
 
 ROOT = Path(__file__).parent
 SERVER = "./plugins/openrtc-livekit-server"
@@ -36,6 +36,8 @@ EXPLAINED = {
 OLDEST_PYTHON = "3.11"
 END_TO_END = "tests"
 FAULTS = "tests/faults"
+OPERATIONS = "tests/operations"
+"""Tests in sessions of their own."""
 NO_VERSION = Version("0.dev0")
 BUILD_TOOLS = ["hatchling>=1.27", "editables"]
 TEST_TOOLS = ["hatchling", "jsonschema", "pip", "psutil", "pytest", "pytest-asyncio"]
@@ -65,6 +67,14 @@ def tests(session: nox.Session) -> None:
     session.log("installing all packages and building the LiveKit server: 2 to 4 minutes the first time")
     install(session, distributions(), tools=TEST_TOOLS)
     run_pytest(session, test_folders("core", "plugins/*", "sample_agents/*", "."))
+
+
+@nox.session
+def operations(session: nox.Session) -> None:
+    """Run workers as an operator does: limits, isolation of single agents, several processes, everything to be seen."""
+    need_go(session)
+    install(session, distributions(), tools=TEST_TOOLS)
+    session.run("pytest", f"--timeout={SECONDS_FOR_ONE_TEST}", *(session.posargs or [OPERATIONS]))
 
 
 @nox.session
@@ -162,11 +172,12 @@ def run_pytest(session: nox.Session, folders: list[str]) -> None:
     command = ["pytest", f"--timeout={SECONDS_FOR_ONE_TEST}"]
     if session.posargs:
         named = any("tests" in Path(word.partition("::")[0]).parts for word in session.posargs)
-        session.run(*command, *([] if named else folders), f"--ignore={FAULTS}", *session.posargs)
+        session.run(*command, *([] if named else folders), *session.posargs)
         return
-    session.run(*command, *folders, "-m", "not alone and not faults", "--numprocesses=2", "--dist=loadfile")
+    command += [f"--ignore={FAULTS}", f"--ignore={OPERATIONS}"]
+    session.run(*command, *folders, "-m", "not alone", "--numprocesses=2", "--dist=loadfile")
     if END_TO_END in folders:
-        session.run(*command, END_TO_END, "-m", "alone and not faults")
+        session.run(*command, END_TO_END, "-m", "alone")
 
 
 def typed_groups() -> Iterator[list[str]]:

@@ -46,7 +46,7 @@ served = 0
 
 
 async def tone():
-    for index in range(20):
+    for index in range(60):
         times = (np.arange(CHUNK) + index * CHUNK) / RATE
         samples = (np.sin(2 * np.pi * 440 * times) * 9000).astype(np.int16)
         yield rtc.AudioFrame(samples.tobytes(), RATE, 1, CHUNK)

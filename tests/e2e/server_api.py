@@ -83,6 +83,15 @@ class ServerApi:
 
         self._run(create)
 
+    def delete_all_rooms(self) -> None:
+        """Delete every room of the server."""
+
+        async def delete(lk: api.LiveKitAPI) -> None:
+            for room in (await lk.room.list_rooms(api.ListRoomsRequest())).rooms:
+                await lk.room.delete_room(api.DeleteRoomRequest(room=room.name))
+
+        self._run(delete)
+
     def delete_room(self, name: str) -> None:
         """Delete a room: everybody in it is disconnected."""
 

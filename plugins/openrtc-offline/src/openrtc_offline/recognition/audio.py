@@ -34,7 +34,8 @@ def level(pcm: bytes, pace: float = 1.0) -> Samples:
 def _played(samples: NDArray[np.float64], pace: float) -> NDArray[np.float64]:
     if pace == 1.0 or not len(samples):
         return samples
-    return np.interp(np.arange(0, len(samples), pace), np.arange(len(samples)), samples)
+    slower: NDArray[np.float64] = np.interp(np.arange(0, len(samples), pace), np.arange(len(samples)), samples)
+    return slower
 
 
 def _gain(samples: NDArray[np.float64]) -> float:
