@@ -40,9 +40,14 @@ AGENTS_LEAVE_WITHIN = 25.0
 """livekit-agents itself gives a call that was still connecting 15 s."""
 SETTLES_WITHIN = 3.0
 AGENT = api.ParticipantInfo.Kind.AGENT
+CUT_OFF = 0.9
+"""Share of a fault's time from which on a hole means that the bystander heard nothing at all."""
 EDGE = 0.3
 SURE = 1.0
 """Seconds of a blocked loop that the agent's buffered sound cannot bridge."""
+
+
+_STAGES = itertools.count(1)
 
 
 class Fault:
@@ -58,6 +63,7 @@ class Fault:
         self.stage = stage
         self.what = what
         self.began = time.time()
+        self.ended = self.began
         self.lost = lost
         self.operator = ""
         self.blocked = 0.0
@@ -169,6 +175,7 @@ class Stage:
     ) -> None:
         self.api = server
         self.numbers = itertools.count(1)
+        self.room = f"bystander-{next(_STAGES)}"
         port = free_port(socket.SOCK_STREAM)
         for package in packages:
             package.install_into(folder / "packages")
@@ -179,7 +186,7 @@ class Stage:
         self.callers = CallersProcess(server.url, folder / "callers")
         try:
             self.worker.wait_until_ready()
-            self.bystander = self.callers.join("bystander", server.token("bystander-1", "bystander"), speaks=False)
+            self.bystander = self.callers.join("bystander", server.token(self.room, "bystander"), speaks=False)
             self.bystander.wait_for("track_subscribed", 20.0)
             time.sleep(1.0)
             self._warm_up()
@@ -203,6 +210,11 @@ class Stage:
         self.worker.kill()
 
     @property
+    def stands(self) -> bool:
+        """Whether the worker runs and the bystander's agent is in its room."""
+        return self.worker.running and bool(self.api.agents_in([self.room])[self.room])
+
+    @property
     def allowed(self) -> float:
         """How long a bystander's hole may be, in seconds."""
         return RATIO * max(self.control, LEAST_CONTROL)
@@ -210,7 +222,7 @@ class Stage:
     def live_calls(self) -> int:
         """Return how many jobs the worker runs."""
         with urllib.request.urlopen(self._health, timeout=10) as answer:
-            return int(json.load(answer)["active_jobs"])
+            return int(json.load(answer).get("active_jobs", 0))
 
     def hole(self, start: float, end: float) -> float:
         """Return the bystander's longest silence between two times."""
@@ -266,11 +278,13 @@ class Stage:
         assert not (why := self._why_too_long(hole, fault)), why
 
     def _hole_of(self, fault: Fault) -> float:
-        until = time.time()
+        fault.ended = time.time()
         time.sleep(EDGE)
-        return self.hole(fault.began, until)
+        return self.hole(fault.began, fault.ended)
 
     def _why_too_long(self, hole: float, fault: Fault) -> str:
+        if hole > CUT_OFF * (fault.ended - fault.began) and not fault.blocked:
+            return "the bystander was cut off"
         if hole > fault.blocked + self.allowed:
             return f"the bystander heard nothing for {hole:.2f} s; {fault.blocked + self.allowed:.2f} s are allowed"
         if fault.blocked >= SURE and hole < fault.blocked / 2:
