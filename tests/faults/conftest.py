@@ -53,7 +53,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 class Stages:
-    """The stage that faults share; a new one when a fault has ended its worker.
+    """The stage that faults share; a new one when a fault has ended its worker or its bystander's call.
 
     Args:
         api: The LiveKit server.
@@ -68,7 +68,7 @@ class Stages:
 
     def get(self) -> Stage:
         """Return the stage."""
-        if self._stage is None or not self._stage.worker.running:
+        if self._stage is None or not self._stage.stands:
             control = self._stage.control if self._stage else None
             self.close()
             self._count += 1
@@ -79,6 +79,11 @@ class Stages:
         """End the stage."""
         if self._stage:
             self._stage.close()
+
+
+@pytest.fixture(autouse=True)
+def no_rooms_left_by_the_first_try() -> None:
+    """Let the rooms be before a test is tried once more: the bystander is in one, and the others have new names."""
 
 
 @pytest.fixture(scope="session")

@@ -70,8 +70,8 @@ def as_text(rows: Sequence[Row]) -> list[str]:
 
 def as_markdown(rows: Sequence[Row]) -> str:
     """Return the table in Markdown."""
-    head = ["| fault | control | bystander's longest hole | what the operator saw | lost |", "|---|---|---|---|---|"]
-    return "\n".join([*head, *(_markdown(row) for row in rows), ""])
+    head = "| fault | control | bystander's longest hole | what the operator saw | lost | repeat |"
+    return "\n".join([head, "|---|---|---|---|---|---|", *(_markdown(row) for row in rows), ""])
 
 
 def write(rows: Sequence[Row], path: Path) -> None:
@@ -110,3 +110,7 @@ def _markdown(row: Row) -> str:
         row.lost,
     ]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _test_of(row: Row) -> str:
+    return f"`{row.command.rpartition('/')[2]}`"

@@ -38,9 +38,16 @@ LEAST_CONTROL = 0.4
 """A control hole shorter than so many seconds counts as so many: the machine is busy at times."""
 AGENTS_LEAVE_WITHIN = 25.0
 """livekit-agents itself gives a call that was still connecting 15 s."""
+SETTLES_WITHIN = 3.0
+AGENT = api.ParticipantInfo.Kind.AGENT
+CUT_OFF = 0.9
+"""Share of a fault's time from which on a hole means that the bystander heard nothing at all."""
 EDGE = 0.3
 SURE = 1.0
 """Seconds of a blocked loop that the agent's buffered sound cannot bridge."""
+
+
+_STAGES = itertools.count(1)
 
 
 class Fault:
@@ -56,13 +63,14 @@ class Fault:
         self.stage = stage
         self.what = what
         self.began = time.time()
+        self.ended = self.began
         self.lost = lost
         self.operator = ""
         self.blocked = 0.0
         """Seconds for which the fault blocks the loop of all calls: the bystander does have that hole."""
         self.rooms: list[str] = []
+        self._open: list[str] = []
         self.victims: list[Caller] = []
-        self._called: set[str] = set()
         self._log_start = stage.worker.log_path.stat().st_size
 
     def log(self) -> str:
@@ -75,12 +83,12 @@ class Fault:
         """Return the name of a new room for an agent."""
         name = f"{agent}-{next(self.stage.numbers)}"
         self.rooms.append(name)
+        self._open.append(name)
         return name
 
     def call(self, agent: str, *, metadata: str = "") -> Caller:
         """Let a caller join a new room that goes to ``agent``."""
         room = self.room(agent)
-        self._called.add(room)
         token = self.stage.api.token(room, VICTIM, room_metadata=metadata)
         caller = self.stage.callers.join(room, token, speaks=False)
         self.victims.append(caller)
@@ -121,26 +129,29 @@ class Fault:
         return [(line["level"], line["message"]) for line in _json_lines(self.log())]
 
     def ended_by_itself(self, within: float = AGENTS_LEAVE_WITHIN) -> None:
-        """Wait until no agent is in the rooms of this fault, though the callers are still there."""
-        until = time.monotonic() + within
-        while any(left := self.stage.api.agents_in(self.rooms).values()) and time.monotonic() < until:
-            time.sleep(0.1)
-        assert not any(left), f"an agent stays in its room: {left}"
+        """Wait until no call of this fault is live, though the callers are still there."""
+        self.stage.wait_until_idle(self.rooms, within)
 
     def hang_up(self) -> None:
-        """End the calls: their callers are taken out, quicker than that they leave; empty rooms are deleted."""
-        for room in self.rooms:
-            with tolerate_missing():
-                self.stage.api.remove(room, VICTIM)
-        for room in self.rooms_without_callers:
+        """End the calls: their rooms are deleted, which is quicker than that the callers leave.
+
+        Not while an agent is still connecting: livekit-agents then waits 15 s, which is a fault of its own.
+        """
+        while self._open:
+            room = self._open.pop()
+            self._wait_until_settled(room)
             with tolerate_missing():
                 self.stage.api.delete_room(room)
         self.victims.clear()
 
-    @property
-    def rooms_without_callers(self) -> list[str]:
-        """The rooms in which only agents are."""
-        return [room for room in self.rooms if room not in self._called]
+    def _wait_until_settled(self, room: str) -> None:
+        until = time.monotonic() + SETTLES_WITHIN
+        while self.stage.live_calls() > 1 and time.monotonic() < until:
+            with tolerate_missing():
+                agents = [one for one in self.stage.api.participants(room) if one.kind == AGENT]
+                if agents and all(map(is_settled, agents)):
+                    return
+            time.sleep(0.05)
 
     def everybody_leaves(self) -> None:
         """Let the callers leave."""
@@ -164,6 +175,7 @@ class Stage:
     ) -> None:
         self.api = server
         self.numbers = itertools.count(1)
+        self.room = f"bystander-{next(_STAGES)}"
         port = free_port(socket.SOCK_STREAM)
         for package in packages:
             package.install_into(folder / "packages")
@@ -174,7 +186,7 @@ class Stage:
         self.callers = CallersProcess(server.url, folder / "callers")
         try:
             self.worker.wait_until_ready()
-            self.bystander = self.callers.join("bystander", server.token("bystander-1", "bystander"), speaks=False)
+            self.bystander = self.callers.join("bystander", server.token(self.room, "bystander"), speaks=False)
             self.bystander.wait_for("track_subscribed", 20.0)
             time.sleep(1.0)
             self._warm_up()
@@ -198,6 +210,11 @@ class Stage:
         self.worker.kill()
 
     @property
+    def stands(self) -> bool:
+        """Whether the worker runs and the bystander's agent is in its room."""
+        return self.worker.running and bool(self.api.agents_in([self.room])[self.room])
+
+    @property
     def allowed(self) -> float:
         """How long a bystander's hole may be, in seconds."""
         return RATIO * max(self.control, LEAST_CONTROL)
@@ -205,8 +222,7 @@ class Stage:
     def live_calls(self) -> int:
         """Return how many jobs the worker runs."""
         with urllib.request.urlopen(self._health, timeout=10) as answer:
-            live: int = json.load(answer)["active_jobs"]
-        return live
+            return int(json.load(answer).get("active_jobs", 0))
 
     def hole(self, start: float, end: float) -> float:
         """Return the bystander's longest silence between two times."""
@@ -262,11 +278,13 @@ class Stage:
         assert not (why := self._why_too_long(hole, fault)), why
 
     def _hole_of(self, fault: Fault) -> float:
-        until = time.time()
+        fault.ended = time.time()
         time.sleep(EDGE)
-        return self.hole(fault.began, until)
+        return self.hole(fault.began, fault.ended)
 
     def _why_too_long(self, hole: float, fault: Fault) -> str:
+        if hole > CUT_OFF * (fault.ended - fault.began) and not fault.blocked:
+            return "the bystander was cut off"
         if hole > fault.blocked + self.allowed:
             return f"the bystander heard nothing for {hole:.2f} s; {fault.blocked + self.allowed:.2f} s are allowed"
         if fault.blocked >= SURE and hole < fault.blocked / 2:
@@ -275,17 +293,20 @@ class Stage:
 
     def _check(self, fault: Fault, before: Belongings) -> None:
         assert self.worker.running, f"the worker ended with {self.worker.exit_code}\n{self.worker.tail()}"
-        self._wait_until_idle(fault)
+        self.wait_until_idle(fault.rooms)
         left = why_left_behind(self.worker.pid, before)
         assert not left, left
         assert TRACEBACK not in fault.log(), f"a traceback is no line for an operator\n{fault.log()}"
 
-    def _wait_until_idle(self, fault: Fault) -> None:
-        fault.ended_by_itself()
-        until = time.monotonic() + AGENTS_LEAVE_WITHIN
+    def wait_until_idle(self, rooms: Sequence[str], within: float = AGENTS_LEAVE_WITHIN) -> None:
+        """Wait until the bystander's call is the only one, and no agent is in ``rooms``."""
+        until = time.monotonic() + within
         while (live := self.live_calls()) != 1 and time.monotonic() < until:
             time.sleep(0.05)
         assert live == 1, f"{live} calls are live, the bystander's and {live - 1} more"
+        while any(left := self.api.agents_in(rooms).values()) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert not any(left), f"an agent stays in its room: {left}"
 
     def _warm_up(self) -> None:
         # What only the first call of its kind costs is no fault.
@@ -293,14 +314,14 @@ class Stage:
         for agent in ("talker", "alpha"):
             fault.call(agent).wait_for_answer(0.0, quiet=0.3)
         fault.hang_up()
-        self._wait_until_idle(fault)
+        self.wait_until_idle(fault.rooms)
 
     def _control(self) -> float:
         fault = Fault(self, "none", "nothing")
         for _ in range(CONTROL_CALLS):
             fault.call("talker").wait_for_answer(0.0, quiet=0.3)
             fault.hang_up()
-        self._wait_until_idle(fault)
+        self.wait_until_idle(fault.rooms)
         time.sleep(EDGE)
         return self.hole(fault.began, time.time() - EDGE)
 

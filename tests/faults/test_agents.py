@@ -26,6 +26,7 @@ def test_an_agent_fails(inject: Inject, place: str, how: str) -> None:
     with inject(f"agent raises {HOW[how]} in {PLACES[place]}", lost=lost) as fault:
         caller = fault.call(f"{place}-{how}")
         if ends:
+            fault.saw(SEEN[place].format(how=how))
             fault.ended_by_itself()
         else:
             caller.wait_for_agent()

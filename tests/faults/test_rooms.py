@@ -13,8 +13,12 @@ NATIVE_PANIC_SECONDS = 17.0
 DISPATCHES = 10
 
 
-def test_rooms_are_deleted_while_the_agent_joins(inject: Inject, stage: Stage) -> None:
-    with inject("room deleted while its agent joins", lost="its slot for 15 s") as fault:
+def test_rooms_are_deleted_while_the_agent_joins_and_callers_leave_at_once(inject: Inject, stage: Stage) -> None:
+    lost = "nothing, nobody is there any more; the slots for 15 s, and for 20 s where the caller left a room that stays"
+    with inject("rooms deleted while their agents join; callers leave at once", lost=lost) as fault:
+        for _ in range(3):
+            fault.call("alpha-hello")
+            fault.everybody_leaves()
         for delay in (0.02, 0.1, 0.15, 0.2, 0.25, 0.3):
             room = fault.room("alpha-gone")
             stage.api.create_room(room)
@@ -22,14 +26,6 @@ def test_rooms_are_deleted_while_the_agent_joins(inject: Inject, stage: Stage) -
             with tolerate_missing():
                 stage.api.delete_room(room)
         time.sleep(NATIVE_PANIC_SECONDS)
-        fault.ended_by_itself()
-
-
-def test_callers_leave_at_once(inject: Inject, stage: Stage) -> None:
-    with inject("caller leaves at once", lost="nothing: nobody is there any more") as fault:
-        for _ in range(3):
-            fault.call("alpha-hello")
-            fault.everybody_leaves()
         fault.ended_by_itself(40.0)
 
 
