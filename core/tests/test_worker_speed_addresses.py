@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 from livekit.rtc._proto.ffi_pb2 import FfiEvent
 
-from openrtc.worker.speed.addresses import ANY_ID, Address, address_from, address_of, ids_of
+from openrtc.worker.speed.addresses import ANY_ID, Address, Addresses
 
-IDS = ids_of(FfiEvent)
+ADDRESSES = Addresses(FfiEvent)
+IDS = ADDRESSES._ids
 ANSWERS = sorted(kind for kind, field in IDS.items() if field == "async_id")
 
 
 def learned(test: Callable[[Any], Any]) -> Address | None:
-    return address_from(test, FfiEvent, IDS)
+    return ADDRESSES.wanted_by(test)
 
 
 @pytest.mark.parametrize("kind", ANSWERS)
@@ -31,6 +32,18 @@ def test_a_stream_names_itself() -> None:
             e.WhichOneof("message") == "text_stream_reader_event" and e.text_stream_reader_event.reader_handle == 3
         )
     ) == Address("text_stream_reader_event", 3)
+
+
+def test_the_same_test_names_another_request_each_time() -> None:
+    def waiting_for(request: int) -> Address | None:
+        return learned(lambda e: e.capture_audio_frame.async_id == request)
+
+    assert [waiting_for(request) for request in (1, 2, 0, 3)] == [
+        Address("capture_audio_frame", 1),
+        Address("capture_audio_frame", 2),
+        None,
+        Address("capture_audio_frame", 3),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -62,8 +75,8 @@ def test_an_event_of_each_kind_is_for_what_its_id_says(kind: str) -> None:
         setattr(getattr(event, kind), IDS[kind], 9)
     else:
         getattr(event, kind).SetInParent()
-    assert address_of(event, IDS) == Address(kind, 9 if IDS[kind] else ANY_ID)
+    assert ADDRESSES.of(event) == Address(kind, 9 if IDS[kind] else ANY_ID)
 
 
 def test_an_event_of_no_kind_is_for_nobody() -> None:
-    assert address_of(FfiEvent(), IDS) == Address("", ANY_ID)
+    assert ADDRESSES.of(FfiEvent()) == Address("", ANY_ID)

@@ -20,6 +20,8 @@ from openrtc.worker.failure import tell_upstream_errors
 from openrtc.worker.leash import REGISTERED, REPLACE, Leash, ask_to_be_replaced, on_leash
 from openrtc.worker.runtime import Runtime, build_runtime
 from openrtc.worker.server import WorkerServer
+from openrtc.worker.speed.event_loop import new_event_loop
+from openrtc.worker.speed.speedups import use_speedups
 from openrtc.worker.upstream import gave_up, preload
 from openrtc.worker.watchdog import Watchdog
 
@@ -78,6 +80,7 @@ async def _serve(runtime: Runtime, server: WorkerServer, stop: StopSignals) -> i
 async def prepare(runtime: Runtime, server: WorkerServer) -> None:
     """Load everything that a call would otherwise wait for, and make `runtime` the one of this process."""
     tell_upstream_errors(current_call)
+    use_speedups(runtime.config.worker.speedups)
     if set(server.kinds.values()) != {"process"}:
         await runtime.start()
         preload(end_of_turn=_needs_end_of_turn(runtime))
@@ -263,4 +266,4 @@ def run_calls(runtime: Runtime, arguments: Mapping[str, Any]) -> int:
     async def main() -> int:
         return await serve(runtime, WorkerServer(runtime, runtime.config.worker, child_arguments=arguments))
 
-    return run_contained(main())
+    return run_contained(main(), new_event_loop(runtime.config.worker.speedups))

@@ -27,7 +27,7 @@ from livekit.rtc._utils import Queue
 from livekit.rtc.participant import LocalParticipant
 from livekit.rtc.room import Room
 
-from openrtc.worker.speed.addresses import ANY_ID, Address, address_from, address_of, ids_of
+from openrtc.worker.speed.addresses import ANY_ID, Address, Addresses
 from openrtc.worker.speed.digest import changed
 
 logger = logging.getLogger("livekit")
@@ -44,7 +44,7 @@ _KNOWN = {
 _ROOM_ANSWERS = (Address("publish_track", ANY_ID), Address("unpublish_track", ANY_ID))
 """What a room passes on to those who wait for it in `LocalParticipant`."""
 
-_IDS = ids_of(FfiEvent)
+_addresses = Addresses(FfiEvent)
 
 _listen_in_upstream = Room._listen_task
 
@@ -58,8 +58,8 @@ def route_events() -> None:
     """From now on, let each event of this process go only to whom it is for; who listens already goes on listening."""
     if _ffi_client.FfiQueue is RoutedQueue:
         return
-    _ffi_client.FfiQueue = RoutedQueue  # type: ignore[misc]
-    Room._listen_task = _listen_with_address  # type: ignore[method-assign]
+    _ffi_client.FfiQueue = RoutedQueue  # type: ignore[assignment, misc]
+    Room._listen_task = _listen_with_address  # type: ignore[assignment, method-assign]
     if (client := FfiClient._instance) is not None:
         routed = RoutedQueue()
         with client._queue._lock:
@@ -91,7 +91,7 @@ class RoutedQueue(FfiQueue[FfiEvent]):
 
     def put(self, item: FfiEvent) -> None:
         """Take an event from the native library, in a thread of its own."""
-        address = address_of(item, _IDS)
+        address = _addresses.of(item)
         with self._lock:
             for seat in self._by_address.get(address, ()):
                 _deliver(seat, item)
@@ -162,7 +162,7 @@ class _Listener(Queue[FfiEvent]):
         if address is None:
             return super().wait_for(fnc)
         self._events.seat(self, address)
-        return self._wait_for_answer(fnc) if _IDS[address.kind] == "async_id" else super().wait_for(fnc)
+        return self._wait_for_answer(fnc) if _addresses.is_answer(address) else super().wait_for(fnc)
 
     async def _wait_for_answer(self, test: Callable[[FfiEvent], bool]) -> FfiEvent:
         try:
@@ -181,7 +181,7 @@ def _deliver(seat: _Seat, event: FfiEvent) -> None:
 def _address_in(test: Callable[[FfiEvent], bool]) -> Address | None:
     if not str(getattr(test, "__module__", "")).startswith("livekit.rtc."):
         return None  # somebody else's test may do anything
-    return address_from(test, FfiEvent, _IDS)
+    return _addresses.wanted_by(test)
 
 
 @functools.lru_cache(maxsize=256)

@@ -41,7 +41,7 @@ def why_not_in_loop() -> str | None:
 
 def detect_in_loop() -> None:
     """From now on, let every ``inference.VAD`` that brings no executor of its own detect in the loop."""
-    inference.VAD.stream = _make_stream  # type: ignore[method-assign]
+    inference.VAD.stream = _make_stream  # type: ignore[assignment, method-assign]
 
 
 def detect_as_upstream() -> None:

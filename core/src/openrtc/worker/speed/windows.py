@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 from livekit import rtc
-from livekit.local_inference import VAD_WINDOW_SAMPLES as WINDOW
+from livekit.local_inference import VAD_WINDOW_SAMPLES
 
 MODEL_RATE = 16000
+WINDOW: int = VAD_WINDOW_SAMPLES
+"""Samples at the model's rate."""
 WINDOW_SECONDS = WINDOW / MODEL_RATE
 
 Samples = np.ndarray[Any, np.dtype[np.int16]]
