@@ -6,6 +6,8 @@ import ast
 import asyncio
 import inspect
 import logging
+import subprocess
+import sys
 import textwrap
 import threading
 from collections.abc import Callable
@@ -50,7 +52,7 @@ async def taken(queue: Queue[FfiEvent]) -> list[str | None]:
     return [queue.get_nowait().WhichOneof("message") for _ in range(queue.qsize())]
 
 
-def is_empty(events: RoutedQueue) -> bool:
+def is_empty(events: RoutedQueue[FfiEvent]) -> bool:
     return not (events._seats or events._by_address or events._subscribers)
 
 
@@ -106,7 +108,7 @@ def test_the_streams_own_test_is_a_comparison() -> None:
 
 
 async def test_an_answer_reaches_only_who_waits_for_it() -> None:
-    events = RoutedQueue()
+    events = RoutedQueue[FfiEvent]()
     first, second = events.subscribe(), events.subscribe()
     waiting = [asyncio.create_task(wait(queue, answer_to(n))) for n, queue in ((1, first), (2, second))]
     await asyncio.sleep(0)
@@ -127,7 +129,7 @@ async def wait(queue: Queue[FfiEvent], test: Callable[[Any], bool]) -> FfiEvent:
 
 
 async def test_an_answer_that_comes_before_anybody_waits_is_not_lost() -> None:
-    events = RoutedQueue()
+    events = RoutedQueue[FfiEvent]()
     queue = events.subscribe()
     events.put(event("publish_data", number=5))
     assert (await asyncio.wait_for(wait(queue, answer_to(5)), 1)).publish_data.async_id == 5
@@ -136,7 +138,7 @@ async def test_an_answer_that_comes_before_anybody_waits_is_not_lost() -> None:
 
 
 async def test_a_late_or_second_answer_is_dropped_and_keeps_nothing() -> None:
-    events = RoutedQueue()
+    events = RoutedQueue[FfiEvent]()
     queue = events.subscribe()
     waiting = asyncio.create_task(wait(queue, answer_to(5)))
     await asyncio.sleep(0)
@@ -150,7 +152,7 @@ async def test_a_late_or_second_answer_is_dropped_and_keeps_nothing() -> None:
 
 
 async def test_a_wait_that_is_cancelled_leaves_nothing_behind() -> None:
-    events = RoutedQueue()
+    events = RoutedQueue[FfiEvent]()
     queue = events.subscribe()
     waiting = asyncio.create_task(wait(queue, answer_to(5)))
     await asyncio.sleep(0)
@@ -167,7 +169,7 @@ async def test_who_waits_for_two_answers_in_turn_misses_neither() -> None:
         second = await queue.wait_for(answer_to(2))
         return first.publish_data.async_id + second.publish_data.async_id
 
-    events = RoutedQueue()
+    events = RoutedQueue[FfiEvent]()
     queue = events.subscribe()
     waiting = asyncio.create_task(both(queue))
     await asyncio.sleep(0)
@@ -183,7 +185,7 @@ async def test_somebody_elses_test_of_events_is_not_tried_and_gets_everything() 
         seen.append(one)
         return bool(one.publish_data.async_id == 5)
 
-    events = RoutedQueue()
+    events = RoutedQueue[FfiEvent]()
     queue = events.subscribe()
     waiting = asyncio.create_task(wait(queue, foreign))
     await asyncio.sleep(0)
@@ -195,7 +197,7 @@ async def test_somebody_elses_test_of_events_is_not_tried_and_gets_everything() 
 
 
 async def test_who_names_no_address_gets_everything_that_its_filter_lets_through() -> None:
-    events = RoutedQueue()
+    events = RoutedQueue[FfiEvent]()
     everything = events.subscribe()
     audio = events.subscribe(filter_fn=lambda e: e.WhichOneof("message") == "audio_stream_event")
     broken = events.subscribe(filter_fn=lambda e: bool(1 / 0))
@@ -215,7 +217,7 @@ async def test_the_reader_of_a_text_stream_gets_its_own_parts_from_the_start() -
             )
         )
 
-    events = RoutedQueue()
+    events = RoutedQueue[FfiEvent]()
     one, other = (events.subscribe(filter_fn=reads(handle)) for handle in (1, 2))
     assert events._subscribers == []
     events.put(event("text_stream_reader_event", "reader_handle", 2))
@@ -243,7 +245,7 @@ async def test_a_stream_gets_what_came_before_it_was_known_in_order() -> None:
         made.audio_stream_event.frame_received.frame.info.sample_rate = size
         return made
 
-    events = RoutedQueue()
+    events = RoutedQueue[FfiEvent]()
     queue = events.subscribe(filter_fn=in_livekit(lambda e: e.WhichOneof("message") == "audio_stream_event"))
     other = events.subscribe(filter_fn=in_livekit(lambda e: e.WhichOneof("message") == "audio_stream_event"))
     events.put(frame(1))
@@ -265,7 +267,7 @@ async def test_a_stream_gets_what_came_before_it_was_known_in_order() -> None:
 async def test_a_room_gets_its_own_events_and_what_it_passes_on_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    events = RoutedQueue()
+    events = RoutedQueue[FfiEvent]()
 
     def room_of(number: int) -> Any:
         return SimpleNamespace(
@@ -300,7 +302,7 @@ async def test_a_room_gets_its_own_events_and_what_it_passes_on_and_nothing_else
 
 
 async def test_listeners_of_other_loops_are_served_in_their_loops() -> None:
-    events = RoutedQueue()
+    events = RoutedQueue[FfiEvent]()
     answered: list[int] = []
 
     async def ask(number: int) -> None:
@@ -328,7 +330,7 @@ async def many(ask: Callable[[int], Any], numbers: range) -> None:
 
 
 async def test_a_loop_that_was_closed_does_not_keep_events_from_others(caplog: pytest.LogCaptureFixture) -> None:
-    events = RoutedQueue()
+    events = RoutedQueue[FfiEvent]()
     gone = asyncio.new_event_loop()
     lost = events.subscribe(loop=gone)
     events.seat(lost, TAKES)
@@ -342,7 +344,7 @@ async def test_a_loop_that_was_closed_does_not_keep_events_from_others(caplog: p
 
 
 async def test_a_seat_for_somebody_who_listens_no_more_is_not_kept() -> None:
-    events = RoutedQueue()
+    events = RoutedQueue[FfiEvent]()
     queue = events.subscribe()
     events.unsubscribe(queue)
     events.seat(queue, TAKES)
@@ -352,7 +354,7 @@ async def test_a_seat_for_somebody_who_listens_no_more_is_not_kept() -> None:
 
 async def test_capturing_audio_waits_for_its_own_answer_on_the_real_library(monkeypatch: pytest.MonkeyPatch) -> None:
     client = livekit.rtc._ffi_client.FfiClient.instance
-    events = RoutedQueue()
+    events = RoutedQueue[FfiEvent]()
     monkeypatch.setattr(client, "_queue", events)
     delivered = 0
     deliver = upstream_rtc._deliver
@@ -394,3 +396,21 @@ def test_routing_begins_with_those_who_listen_already(monkeypatch: pytest.Monkey
         assert is_empty(client.queue)  # type: ignore[arg-type]
 
     asyncio.run(listen())
+
+
+def test_routing_can_begin_before_anybody_uses_the_library() -> None:
+    code = """
+import asyncio
+from livekit import rtc
+from livekit.rtc._ffi_client import FfiClient
+from openrtc.worker.upstream_rtc import RoutedQueue, route_events
+
+async def play():
+    await rtc.AudioSource(16000, 1).capture_frame(rtc.AudioFrame(bytes(640), 16000, 1, 320))
+    assert type(FfiClient.instance.queue) is RoutedQueue
+
+assert FfiClient._instance is None
+route_events()
+asyncio.run(play())
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -14,6 +14,7 @@ from openrtc.config import Config
 from openrtc.errors import OpenRTCError, one_line
 from openrtc.observe.events import WorkerDraining, WorkerStarted, WorkerStopped
 from openrtc.worker.containment import run_contained
+from openrtc.worker.end_of_turn import needs_end_of_turn
 from openrtc.worker.entrypoint import current_call, use_runtime
 from openrtc.worker.exit_codes import REPLACE_ME, SERVER_LOST, STOPPED_AT_ONCE
 from openrtc.worker.failure import tell_upstream_errors
@@ -83,7 +84,7 @@ async def prepare(runtime: Runtime, server: WorkerServer) -> None:
     use_speedups(runtime.config.worker.speedups)
     if set(server.kinds.values()) != {"process"}:
         await runtime.start()
-        preload(end_of_turn=_needs_end_of_turn(runtime))
+        preload(end_of_turn=needs_end_of_turn(runtime, _loaded_keys(runtime)))
     use_runtime(runtime)
     # Without this the collector, which waits until garbage is a quarter of everything, lets each call leave 0.8 MB.
     gc.collect()
@@ -118,12 +119,7 @@ def require_agents(runtime: Runtime) -> None:
     raise OpenRTCError("no agent is installed", fix='pip install one; its entry point is in the group "openrtc.agents"')
 
 
-def _needs_end_of_turn(runtime: Runtime) -> bool:
-    # livekit-agents' own detector is used unless something else is: the weights cost 240 MB.
-    return not (runtime.config.defaults.offline or "turn_detection" in _offered_keys(runtime))
-
-
-def _offered_keys(runtime: Runtime) -> set[str]:
+def _loaded_keys(runtime: Runtime) -> set[str]:
     return {record.key for record in runtime.resources.records if record.ready}
 
 
@@ -248,7 +244,7 @@ def load_all(config: Config, arguments: Mapping[str, Any]) -> Runtime:
     """
     runtime = build_runtime(config, **arguments)
     require_agents(runtime)
-    preload(end_of_turn=not (config.defaults.offline or "turn_detection" in runtime.offered_keys()))
+    preload(end_of_turn=needs_end_of_turn(runtime, runtime.offered_keys()))
     return runtime
 
 

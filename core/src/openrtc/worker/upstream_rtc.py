@@ -18,7 +18,7 @@ import logging
 import sys
 from collections.abc import Callable, Coroutine
 from types import CodeType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from livekit.rtc import _ffi_client
 from livekit.rtc._ffi_client import FfiClient, FfiQueue
@@ -31,6 +31,8 @@ from openrtc.worker.speed.addresses import ANY_ID, Address, Addresses
 from openrtc.worker.speed.digest import changed
 
 logger = logging.getLogger("livekit")
+
+T = TypeVar("T")
 
 _KNOWN = {
     "FfiQueue": (FfiQueue, ("f9a0e378fc23238f",)),
@@ -58,10 +60,10 @@ def route_events() -> None:
     """From now on, let each event of this process go only to whom it is for; who listens already goes on listening."""
     if _ffi_client.FfiQueue is RoutedQueue:
         return
-    _ffi_client.FfiQueue = RoutedQueue  # type: ignore[assignment, misc]
+    _ffi_client.FfiQueue = RoutedQueue  # type: ignore[misc]
     Room._listen_task = _listen_with_address  # type: ignore[assignment, method-assign]
     if (client := FfiClient._instance) is not None:
-        routed = RoutedQueue()
+        routed = RoutedQueue[FfiEvent]()
         with client._queue._lock:
             routed._subscribers = client._queue._subscribers
             client._queue = routed
@@ -75,13 +77,13 @@ def are_events_routed() -> bool:
 class _Seat(NamedTuple):
     """Where a listener's events go, and which ones it gets."""
 
-    queue: Queue[FfiEvent]
+    queue: Queue[Any]
     loop: asyncio.AbstractEventLoop
-    filter: Callable[[FfiEvent], bool] | None
+    filter: Callable[[Any], bool] | None
     addresses: tuple[Address, ...]
 
 
-class RoutedQueue(FfiQueue[FfiEvent]):
+class RoutedQueue(FfiQueue[T]):
     """Hands each event to the listeners whose address it bears, and to those who have no address."""
 
     def __init__(self) -> None:
@@ -89,7 +91,7 @@ class RoutedQueue(FfiQueue[FfiEvent]):
         self._seats: dict[int, _Seat] = {}
         self._by_address: dict[Address, list[_Seat]] = {}
 
-    def put(self, item: FfiEvent) -> None:
+    def put(self, item: T) -> None:
         """Take an event from the native library, in a thread of its own."""
         address = _addresses.of(item)
         with self._lock:
@@ -102,23 +104,23 @@ class RoutedQueue(FfiQueue[FfiEvent]):
                 super().put(item)
 
     def subscribe(
-        self, loop: asyncio.AbstractEventLoop | None = None, filter_fn: Callable[[FfiEvent], bool] | None = None
-    ) -> Queue[FfiEvent]:
+        self, loop: asyncio.AbstractEventLoop | None = None, filter_fn: Callable[[T], bool] | None = None
+    ) -> Queue[T]:
         """Listen; whoever names an address later gets only what is for it."""
-        queue = _Listener(self)
+        queue: _Listener[T] = _Listener(self)
         with self._lock:
             self._subscribers.append((queue, loop or asyncio.get_event_loop(), filter_fn))
         if filter_fn is not None and (address := _address_in(filter_fn)):
             self.seat(queue, address)
         return queue
 
-    def unsubscribe(self, queue: Queue[FfiEvent]) -> None:
+    def unsubscribe(self, queue: Queue[T]) -> None:
         """Listen no more."""
         with self._lock:
             if not self._leave(queue):
                 super().unsubscribe(queue)
 
-    def seat(self, queue: Queue[FfiEvent], *addresses: Address) -> None:
+    def seat(self, queue: Queue[T], *addresses: Address) -> None:
         """From now on, give a listener only what is for these addresses. Nothing happens when it listens no more."""
         with self._lock:
             found = next((entry for entry in self._subscribers if entry[0] is queue), None)
@@ -129,13 +131,13 @@ class RoutedQueue(FfiQueue[FfiEvent]):
             for address in addresses:
                 self._by_address.setdefault(address, []).append(seat)
 
-    def unseat(self, queue: Queue[FfiEvent]) -> None:
+    def unseat(self, queue: Queue[T]) -> None:
         """From now on, give a listener everything again, unless it listens no more."""
         with self._lock:
             if seat := self._leave(queue):
                 self._subscribers.append((seat.queue, seat.loop, seat.filter))
 
-    def _leave(self, queue: Queue[FfiEvent]) -> _Seat | None:
+    def _leave(self, queue: Queue[T]) -> _Seat | None:
         seat = self._seats.pop(id(queue), None)
         for address in seat.addresses if seat else ():
             seats = self._by_address[address]
@@ -145,14 +147,14 @@ class RoutedQueue(FfiQueue[FfiEvent]):
         return seat
 
 
-class _Listener(Queue[FfiEvent]):
+class _Listener(Queue[T]):
     """The queue of one listener."""
 
-    def __init__(self, events: RoutedQueue) -> None:
+    def __init__(self, events: RoutedQueue[T]) -> None:
         super().__init__()
         self._events = events
 
-    def wait_for(self, fnc: Callable[[FfiEvent], bool]) -> Coroutine[Any, Any, FfiEvent]:
+    def wait_for(self, fnc: Callable[[T], bool]) -> Coroutine[Any, Any, T]:
         """Return the next event that passes a test; while that waits, other events are left out where that is safe.
 
         Only where livekit's own code waits once: whoever waits for two answers in turn must not miss the second one.
@@ -164,21 +166,21 @@ class _Listener(Queue[FfiEvent]):
         self._events.seat(self, address)
         return self._wait_for_answer(fnc) if _addresses.is_answer(address) else super().wait_for(fnc)
 
-    async def _wait_for_answer(self, test: Callable[[FfiEvent], bool]) -> FfiEvent:
+    async def _wait_for_answer(self, test: Callable[[T], bool]) -> T:
         try:
             return await super().wait_for(test)
         finally:
             self._events.unseat(self)
 
 
-def _deliver(seat: _Seat, event: FfiEvent) -> None:
+def _deliver(seat: _Seat, event: object) -> None:
     try:
         seat.loop.call_soon_threadsafe(seat.queue.put_nowait, event)
     except Exception as error:  # as in livekit: a loop that was closed by somebody who still listens
         logger.error("error putting to queue: %s", error)
 
 
-def _address_in(test: Callable[[FfiEvent], bool]) -> Address | None:
+def _address_in(test: Callable[[Any], bool]) -> Address | None:
     if not str(getattr(test, "__module__", "")).startswith("livekit.rtc."):
         return None  # somebody else's test may do anything
     return _addresses.wanted_by(test)
