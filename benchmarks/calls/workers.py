@@ -42,7 +42,7 @@ WORKERS = {
     "ours": Worker("our_worker.py", "OpenRTC", OURS),
     "ours-lean": Worker("our_worker.py", "OpenRTC, profile lean", (*OURS, "--profile", "lean")),
     "ours-plain": Worker("our_worker.py", "OpenRTC without speedups", (*OURS, "--speedups", "none")),
-    "ours-asyncio": Worker("our_worker.py", "OpenRTC without uvloop", (*OURS, "--speedups", "vad,events")),
+    "ours-asyncio": Worker("our_worker.py", "OpenRTC without uvloop", (*OURS, "--speedups", "vad,events,signatures")),
     "floor": Worker("floor_worker.py", "livekit.rtc and the VAD alone", ()),
 }
 

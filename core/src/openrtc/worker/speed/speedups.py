@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
+from openrtc.worker.upstream_emitter import keep_signatures, why_signatures_not_kept
 from openrtc.worker.upstream_rtc import route_events, why_not_routed
 from openrtc.worker.upstream_vad import detect_in_loop, why_not_in_loop
 
@@ -19,7 +20,11 @@ class _Speedup(NamedTuple):
     use: Callable[[], None]
 
 
-_SPEEDUPS = {"vad": _Speedup(why_not_in_loop, detect_in_loop), "events": _Speedup(why_not_routed, route_events)}
+_SPEEDUPS = {
+    "vad": _Speedup(why_not_in_loop, detect_in_loop),
+    "events": _Speedup(why_not_routed, route_events),
+    "signatures": _Speedup(why_signatures_not_kept, keep_signatures),
+}
 
 
 def use_speedups(chosen: Collection[str]) -> None:
