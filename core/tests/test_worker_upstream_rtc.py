@@ -88,7 +88,7 @@ def test_each_of_livekits_own_waiters_waits_once_for_an_address_of_its_own() -> 
     waiting = 0
     for module in MODULES:
         for node in ast.walk(ast.parse(inspect.getsource(module))):
-            if not isinstance(node, ast.Call) or not ast.unparse(node.func).endswith(".wait_for"):
+            if not isinstance(node, ast.Call) or not ast.unparse(node.func).endswith("queue.wait_for"):
                 continue
             (test,) = node.args
             if isinstance(test, ast.Lambda):
