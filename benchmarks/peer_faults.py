@@ -38,7 +38,8 @@ from openrtc.server import LocalServer
 NAME = "peer"
 BURST = 12
 WATCHED = 8.0
-"""Seconds for which a worker is watched after a fault."""
+LONG_WATCHED = 30.0
+"""Seconds for which a worker is watched after one fault, and after several: some end only after a while."""
 PACKAGES = (TONE_AGENTS, BYSTANDER, FAULTY_AGENTS, FAULTY_MODELS)
 WITHOUT_FACTORIES = [place for place in PLACES if place != "factory"]
 ENDS_ITS_CALL = ("init", "enter")
@@ -110,7 +111,7 @@ class Peer:
                         fault = waiting.pop(0)
                         seen[fault] = self._one(fault, server, callers, bystander, worker)
                         print(f"{fault}: {seen[fault]}", flush=True)
-        seen[f"{BURST} simultaneous dispatches to an idle worker"] = self._burst()
+        seen[f"{BURST} simultaneous dispatches"] = self._burst()
         return seen
 
     def worker(self, server: ServerApi, folder: Path) -> WorkerProcess:
@@ -133,7 +134,7 @@ class Peer:
     ) -> str:
         began = time.time()
         victims = [self._call(server, callers, agent) for agent in CASES[fault]]
-        time.sleep(WATCHED)
+        time.sleep(WATCHED if len(victims) == 1 else LONG_WATCHED)
         hole = silence_between(bystander.recordings(), began, time.time() - 0.5)
         left = [identity for found in server.agents_in([one.name for one in victims]).values() for identity in found]
         for victim in victims:

@@ -69,7 +69,7 @@ def test_processes_of_single_agents_end(
     for agent, ending in endings.items():
         room = f"{agent}-1"
         victim = people.join(agent, mortal_api.token(room, "bob"), speaks=False)
-        victim.wait_for("track_subscribed", 30.0)
+        victim.wait_for("track_subscribed", 60.0)
         worker.wait_for_log(f"agent '{agent}': {ending}", 20.0)
         victim.wait_for("participant_disconnected", 10.0, kind="AGENT")
         (told,) = worker.records(f"agent '{agent}': ")
@@ -90,7 +90,7 @@ def test_a_process_of_a_single_agent_is_stuck(
     worker = start(packages=[APART])
     bystander, _, _ = line.call(worker)
     victim = people.join("stuck", mortal_api.token("stuck-1", "bob"), speaks=False)
-    victim.wait_for("track_subscribed", 30.0)
+    victim.wait_for("track_subscribed", 60.0)
     began = time.time()
     time.sleep(4.0)
     story.hole = hole_since(bystander, began)

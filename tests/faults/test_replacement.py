@@ -28,7 +28,7 @@ HUNGRY = Package(
             class Hungry(Agent):
                 def __init__(self):
                     super().__init__(instructions="x")
-                    self.eaten = b"x" * 600_000_000
+                    self.eaten = b"x" * 250_000_000
         """
     },
     agents={"hungry": "hungry_agents:Hungry"},
@@ -54,14 +54,14 @@ def wait_for_end_of_the_first(worker: WorkerProcess, bystander: Caller) -> None:
 def test_a_worker_grows_over_its_memory_limit(
     start: StartWorker, line: Line, mortal_api: ServerApi, story: Story
 ) -> None:
-    story.fault = "agent takes 600 MB; --memory-limit 500, under a supervisor"
+    story.fault = "agent takes 250 MB; --memory-limit 350, under a supervisor"
     story.lost = "nothing: live calls finish, new ones go to the new worker"
-    worker = start("--processes", "1", "--memory-limit", "500", packages=[HUNGRY])
+    worker = start("--processes", "1", "--memory-limit", "350", packages=[HUNGRY])
     bystander, _, _ = line.call(worker)
     began = time.time()
     mortal_api.create_room("hungry-1")
-    worker.wait_for_log("over the limit of 500 MB")
-    story.operator = worker.records("over the limit of 500 MB")[0]["message"]
+    worker.wait_for_log("over the limit of 350 MB")
+    story.operator = worker.records("over the limit of 350 MB")[0]["message"]
     wait_for_replacement(worker)
     line.call(worker)
     time.sleep(1.0)
@@ -79,7 +79,7 @@ def test_the_native_library_fails_when_the_loop_was_blocked_while_calls_connecte
     worker = start("--processes", "1", packages=[FAULTY_AGENTS, FAULTY_MODELS])
     bystander, _, _ = line.call(worker)
     began = time.time()
-    mortal_api.create_room("blocks-long-1")
+    mortal_api.create_room("blocks-joining-1")
     for number in range(CONNECTING):
         mortal_api.create_room(f"alpha-{number}")
     worker.wait_for_log("livekit's native library has failed", 60.0)
@@ -90,6 +90,6 @@ def test_the_native_library_fails_when_the_loop_was_blocked_while_calls_connecte
     story.hole = silence_between(bystander.recordings(), began, replaced)
     assert 10.0 < story.hole < 30.0
     assert hole_since(bystander, replaced) < ALLOWED, "the calls that were connected go on"
-    for room in ("blocks-long-1", *(f"alpha-{number}" for number in range(CONNECTING))):
+    for room in ("blocks-joining-1", *(f"alpha-{number}" for number in range(CONNECTING))):
         mortal_api.delete_room(room)
     wait_for_end_of_the_first(worker, bystander)

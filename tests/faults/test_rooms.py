@@ -11,6 +11,7 @@ from faults.stage import Stage, tolerate_missing
 NATIVE_PANIC_SECONDS = 17.0
 """A cancelled connect would end the process 15 seconds later."""
 DISPATCHES = 10
+BURST = 12
 
 
 def test_rooms_are_deleted_while_the_agent_joins_and_callers_leave_at_once(inject: Inject, stage: Stage) -> None:
@@ -27,6 +28,16 @@ def test_rooms_are_deleted_while_the_agent_joins_and_callers_leave_at_once(injec
                 stage.api.delete_room(room)
         time.sleep(NATIVE_PANIC_SECONDS)
         fault.ended_by_itself(40.0)
+
+
+def test_many_rooms_are_dispatched_to_at_once(inject: Inject, stage: Stage) -> None:
+    with inject(f"{BURST} simultaneous dispatches", lost=f"nothing: {BURST} of {BURST} are taken") as fault:
+        rooms = [fault.room("alpha-burst") for _ in range(BURST)]
+        stage.api.dispatch_all([Dispatch(room=room) for room in rooms])
+        until = time.monotonic() + 20.0
+        while not all((found := stage.api.agents_in(rooms)).values()) and time.monotonic() < until:
+            time.sleep(0.2)
+        assert all(found.values())
 
 
 def test_a_room_is_dispatched_to_ten_times(inject: Inject, stage: Stage) -> None:

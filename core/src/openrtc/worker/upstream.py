@@ -80,6 +80,7 @@ _PANIC_PRINTED = 'print("FFI Panic: ", event.panic.message, file=sys.stderr, flu
 _PANIC_SIGNAL = "os.kill(os.getpid(), signal.SIGTERM)"
 
 
+@functools.cache
 def why_unsupported() -> str | None:
     """Return None when this livekit-agents has what coroutine mode needs, else what is different."""
     found = tuple(inspect.signature(_JobProc.__init__).parameters)
@@ -95,6 +96,7 @@ def why_unsupported() -> str | None:
     return None
 
 
+@functools.cache
 def why_no_routes() -> str | None:
     """Return None when this livekit-agents has a health server that takes further routes, else what is different."""
     run = inspect.getsource(AgentServer.run)
@@ -193,6 +195,7 @@ def gave_up(server: AgentServer) -> bool:
     return server._connection_failed
 
 
+@functools.cache
 def why_panics_are_signals() -> str | None:
     """Return None when this livekit tells a panic of its native library as OpenRTC knows it, else what is different."""
     source = inspect.getsource(_ffi_client)
@@ -264,8 +267,12 @@ def preload(*, end_of_turn: bool) -> None:
     """
     import livekit.local_inference as local_inference
 
+    for look in (why_unsupported, why_no_routes, why_panics_are_signals):
+        look()  # to look into source touches every module: a process that is forked later has that behind it
     if not end_of_turn:
         os.environ.setdefault("LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE", "0")
+    from multiprocessing import forkserver, spawn  # noqa: F401 - AgentServer.run imports them
+
     from livekit.agents.tokenize.basic import hyphenate_word
     from livekit.agents.utils import http_context
 
