@@ -244,6 +244,7 @@ def load_all(config: Config, arguments: Mapping[str, Any]) -> Runtime:
     """
     runtime = build_runtime(config, **arguments)
     require_agents(runtime)
+    use_speedups(config.worker.speedups)
     preload(end_of_turn=needs_end_of_turn(runtime, runtime.offered_keys()))
     return runtime
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import inspect
 import textwrap
 from collections.abc import Mapping
 
 
+@functools.cache
 def digest_of(owner: object) -> str:
     """Return a short digest of what a function or class does: its syntax tree, without docstrings and positions."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(owner)))  # type: ignore[arg-type]
