@@ -31,6 +31,7 @@ class Worker:
 
 
 NO_PRELOAD = {"LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE": "0"}
+WITHOUT_UVLOOP = "vad,events,signatures,schemas"
 THREADS = {"BENCH_EXECUTOR": "thread"}
 OURS = ("start", "--agent-name", "bench", "--max-sessions", "200", "--log-level", "info")
 
@@ -42,7 +43,7 @@ WORKERS = {
     "ours": Worker("our_worker.py", "OpenRTC", OURS),
     "ours-lean": Worker("our_worker.py", "OpenRTC, profile lean", (*OURS, "--profile", "lean")),
     "ours-plain": Worker("our_worker.py", "OpenRTC without speedups", (*OURS, "--speedups", "none")),
-    "ours-asyncio": Worker("our_worker.py", "OpenRTC without uvloop", (*OURS, "--speedups", "vad,events,signatures")),
+    "ours-asyncio": Worker("our_worker.py", "OpenRTC without uvloop", (*OURS, "--speedups", WITHOUT_UVLOOP)),
     "floor": Worker("floor_worker.py", "livekit.rtc and the VAD alone", ()),
 }
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from openrtc.worker.upstream_emitter import keep_signatures, why_signatures_not_kept
 from openrtc.worker.upstream_rtc import route_events, why_not_routed
+from openrtc.worker.upstream_schemas import keep_schemas, why_schemas_not_kept
 from openrtc.worker.upstream_vad import detect_in_loop, why_not_in_loop
 
 logger = logging.getLogger("openrtc.worker")
@@ -24,6 +25,7 @@ _SPEEDUPS = {
     "vad": _Speedup(why_not_in_loop, detect_in_loop),
     "events": _Speedup(why_not_routed, route_events),
     "signatures": _Speedup(why_signatures_not_kept, keep_signatures),
+    "schemas": _Speedup(why_schemas_not_kept, keep_schemas),
 }
 
 
