@@ -25,6 +25,7 @@ class Desk(Agent):
         """Tell the status of an order.
 
         Args:
+            context: Of the call.
             order: Its number.
             detail: How much to tell.
         """
