@@ -25,7 +25,7 @@ from openrtc.server.settings import free_port
 
 REGISTERED = "registered worker"
 REGISTER_SECONDS = 90.0
-IDLE_SECONDS = 6.0
+IDLE_SECONDS = 4.0
 SETTLE_SECONDS = 3.0
 
 
