@@ -343,6 +343,24 @@ async def test_a_loop_that_was_closed_does_not_keep_events_from_others(caplog: p
     assert "error putting to queue" in caplog.text
 
 
+async def test_a_listener_that_leaves_while_an_event_is_given_out_keeps_it_from_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    events = RoutedQueue[FfiEvent]()
+    queues = [events.subscribe() for _ in range(3)]
+    for queue in queues:
+        events.seat(queue, TAKES)
+    deliver = upstream_rtc._deliver
+
+    def deliver_and_leave(*args: Any) -> None:
+        events.unsubscribe(queues[0])  # as the collector may do
+        deliver(*args)
+
+    monkeypatch.setattr(upstream_rtc, "_deliver", deliver_and_leave)
+    events.put(event("publish_track"))
+    assert [len(await taken(queue)) for queue in queues] == [1, 1, 1]
+
+
 async def test_a_seat_for_somebody_who_listens_no_more_is_not_kept() -> None:
     events = RoutedQueue[FfiEvent]()
     queue = events.subscribe()

@@ -89,7 +89,8 @@ class RoutedQueue(FfiQueue[T]):
     def __init__(self) -> None:
         super().__init__()
         self._seats: dict[int, _Seat] = {}
-        self._by_address: dict[Address, list[_Seat]] = {}
+        # Tuples, since a listener that the collector finds while an event is given out leaves in the midst of that.
+        self._by_address: dict[Address, tuple[_Seat, ...]] = {}
 
     def put(self, item: T) -> None:
         """Take an event from the native library, in a thread of its own."""
@@ -129,7 +130,7 @@ class RoutedQueue(FfiQueue[T]):
             self._subscribers.remove(found)
             seat = self._seats[id(queue)] = _Seat(*found, addresses)
             for address in addresses:
-                self._by_address.setdefault(address, []).append(seat)
+                self._by_address[address] = (*self._by_address.get(address, ()), seat)
 
     def unseat(self, queue: Queue[T]) -> None:
         """From now on, give a listener everything again, unless it listens no more."""
@@ -140,10 +141,9 @@ class RoutedQueue(FfiQueue[T]):
     def _leave(self, queue: Queue[T]) -> _Seat | None:
         seat = self._seats.pop(id(queue), None)
         for address in seat.addresses if seat else ():
-            seats = self._by_address[address]
-            seats[:] = [other for other in seats if other.queue is not queue]
-            if not seats:
-                del self._by_address[address]
+            left = tuple(other for other in self._by_address.pop(address) if other.queue is not queue)
+            if left:
+                self._by_address[address] = left
         return seat
 
 
