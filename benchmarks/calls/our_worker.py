@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import agent
+from stacks import watch_stacks
 
 from openrtc import AgentPool
 
+watch_stacks()
 pool = AgentPool(stt=agent.Hearing, llm=agent.Thinking, tts=agent.Speaking)
 pool.add("bench", agent.BenchAgent, session_options={"turn_handling": agent.turn_handling()})
 
