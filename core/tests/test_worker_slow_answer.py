@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
 import pytest
-from livekit.agents import AgentStateChangedEvent
+from livekit import rtc
+from livekit.agents import SpeechCreatedEvent
+from livekit.agents.voice import SpeechHandle
 
 from openrtc.observe.event_stream import EventStream
 from openrtc.observe.events import CallError, Event
@@ -13,41 +16,58 @@ from openrtc.worker.live_call import LiveCall
 from openrtc.worker.slow_answer import SlowAnswers
 
 
-@pytest.fixture
-def told() -> list[Event]:
-    return []
+class Session(rtc.EventEmitter[str]):
+    """What a session tells of its speeches."""
+
+    agent_state = "listening"
 
 
 @pytest.fixture
-def watch(told: list[Event], monkeypatch: pytest.MonkeyPatch) -> SlowAnswers:
+def session(monkeypatch: pytest.MonkeyPatch) -> Session:
     monkeypatch.setattr(slow_answer, "SLOW_SECONDS", 0.05)
+    return Session()
+
+
+@pytest.fixture
+def told(session: Any) -> list[Event]:
+    told: list[Event] = []
     events = EventStream()
     events.subscribe(told.append)
-    return SlowAnswers(LiveCall(events=events, job_id="AJ_1", room="r", agent="support", distribution="d"))
+    SlowAnswers(session, LiveCall(events=events, job_id="AJ_1", room="r", agent="support", distribution="d"))
+    return told
 
 
-def changed(new: str) -> AgentStateChangedEvent:
-    return AgentStateChangedEvent(old_state="listening", new_state=new)  # type: ignore[arg-type]
+def speak(session: Session) -> SpeechHandle:
+    speech = SpeechHandle.create()
+    session.emit("speech_created", SpeechCreatedEvent(user_initiated=True, source="say", speech_handle=speech))
+    return speech
 
 
-async def test_an_agent_that_thinks_for_long_is_told_once(
-    watch: SlowAnswers, told: list[Event], caplog: pytest.LogCaptureFixture
+async def test_an_agent_that_should_answer_and_is_silent_is_told_once(
+    session: Session, told: list[Event], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        watch.agent_changed(changed("thinking"))
+        speak(session)
         await asyncio.sleep(0.2)
     (error,) = told
     assert isinstance(error, CallError)
-    assert error.agent == "support" and not error.fatal and "does not answer" in error.error
-    assert "agent 'support' has been thinking for" in caplog.text
+    assert error.agent == "support" and not error.fatal and "hangs" in error.error
+    assert "agent 'support' has been silent for" in caplog.text
 
 
-async def test_an_agent_that_answers_in_time_or_whose_call_is_over_is_not_told(
-    watch: SlowAnswers, told: list[Event]
-) -> None:
-    watch.agent_changed(changed("thinking"))
-    watch.agent_changed(changed("speaking"))
-    watch.agent_changed(changed("thinking"))
-    watch.stop()
-    await asyncio.sleep(0.1)
+async def test_an_agent_that_speaks_for_long_and_then_hangs_is_told(session: Session, told: list[Event]) -> None:
+    session.agent_state = "speaking"
+    speak(session)
+    await asyncio.sleep(0.15)
+    assert told == []
+    session.agent_state = "thinking"
+    await asyncio.sleep(0.15)
+    assert len(told) == 1
+
+
+async def test_an_answer_that_is_over_or_whose_call_is_over_is_not_told(session: Session, told: list[Event]) -> None:
+    speak(session)._mark_done()
+    speak(session)
+    session.emit("close", None)
+    await asyncio.sleep(0.15)
     assert told == []

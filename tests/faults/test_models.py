@@ -26,7 +26,7 @@ def test_a_model_fails(inject: Inject, kind: str, what: str) -> None:
         caller = fault.call(f"{kind}-{what}")
         caller.wait_for("track_subscribed", 20.0)
         if what not in SILENT[kind]:
-            fault.saw("has been thinking for 10 s" if what == "hangs" else rf"{TOLD}|{kind}", 20.0)
+            fault.saw("has been silent for 10 s" if what == "hangs" else rf"{TOLD}|{kind}", 20.0)
         if kind == "stt":
             assert caller.wait_for_answer(0.0, quiet=0.3), "the agent speaks"
         else:
