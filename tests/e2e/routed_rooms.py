@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from livekit import api, rtc
 from livekit.rtc._ffi_client import FfiClient
+from livekit.rtc.data_stream import StreamError
 
 import openrtc.worker.upstream_rtc as upstream_rtc
 
@@ -50,6 +51,7 @@ class Line:
         self.packets: asyncio.Queue[bytes] = asyncio.Queue()
         self.texts: asyncio.Queue[str] = asyncio.Queue()
         self.files: asyncio.Queue[bytes] = asyncio.Queue()
+        self.broken = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
@@ -67,6 +69,7 @@ class Line:
         self.receiver.on("track_subscribed", lambda track, *_: self.tracks.put_nowait(track))
         self.receiver.on("data_received", lambda packet: self.packets.put_nowait(packet.data))
         self.receiver.register_text_stream_handler("text", lambda reader, _: self._start(self._read_text(reader)))
+        self.receiver.register_text_stream_handler("broken", lambda reader, _: self._start(self._read_broken(reader)))
         self.receiver.register_byte_stream_handler("file", lambda reader, _: self._start(self._read_file(reader)))
         self.receiver.local_participant.register_rpc_method("double", self._double)
 
@@ -77,6 +80,11 @@ class Line:
 
     async def _read_text(self, reader: rtc.TextStreamReader) -> None:
         self.texts.put_nowait(await reader.read_all())
+
+    async def _read_broken(self, reader: rtc.TextStreamReader) -> None:
+        with pytest.raises(StreamError):
+            await reader.read_all()
+        self.broken.set()
 
     async def _read_file(self, reader: rtc.ByteStreamReader) -> None:
         self.files.put_nowait(b"".join([part async for part in reader]))
@@ -171,13 +179,14 @@ class Line:
         await asyncio.sleep(0.1)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
-        writer = await self.sender.local_participant.stream_text(topic="text")
+        writer = await self.sender.local_participant.stream_text(topic="broken")
         await writer.write("the beginning")
         await asyncio.sleep(0.2)
 
     async def close(self) -> None:
         """Leave with both."""
         await self.sender.disconnect()
+        await soon(self.broken.wait())
         await self.receiver.disconnect()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
@@ -215,6 +224,7 @@ def main(url: str, key: str, secret: str) -> None:
     """Hold all rooms but one in this loop, and that one in a loop of another thread."""
     upstream_rtc.route_events()
     count_deliveries()
+    assert FfiClient.instance  # livekit makes two of them when two threads want the first one at once
     failed: list[BaseException] = []
 
     def hold_apart() -> None:

@@ -273,9 +273,12 @@ def preload(*, end_of_turn: bool) -> None:
         os.environ.setdefault("LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE", "0")
     from multiprocessing import forkserver, spawn  # noqa: F401 - AgentServer.run imports them
 
+    import numpy.fft  # noqa: F401 - for the transcript of what the agent says
     from livekit.agents.tokenize.basic import hyphenate_word
     from livekit.agents.utils import http_context
 
+    with contextlib.suppress(ImportError):
+        from livekit.agents.llm import async_toolset  # noqa: F401 - of a session's first activity
     with contextlib.suppress(ImportError):  # livekit-agents 1.8.0 has neither
         from livekit.agents.ipc import _preload  # noqa: F401
         from livekit.agents.telemetry.traces import _resource
