@@ -228,8 +228,14 @@ async def test_the_reader_of_a_text_stream_gets_its_own_parts_from_the_start() -
 
 
 async def test_a_stream_gets_what_came_before_it_was_known_in_order() -> None:
-    class Stream:
-        _ffi_handle = SimpleNamespace(handle=4)
+    class Stream(audio_stream.AudioStream):
+        def __init__(self) -> None:
+            pass
+
+        def __del__(self) -> None:
+            pass
+
+        _ffi_handle: Any = SimpleNamespace(handle=4)
         got: list[int]
 
         async def run(self, queue: Queue[FfiEvent], count: int) -> None:
@@ -237,8 +243,6 @@ async def test_a_stream_gets_what_came_before_it_was_known_in_order() -> None:
             while len(self.got) < count:
                 heard = await queue.wait_for(self._is_event)
                 self.got.append(heard.audio_stream_event.frame_received.frame.info.sample_rate)
-
-        _is_event = audio_stream.AudioStream._is_event
 
     def frame(size: int, stream: int = 4) -> FfiEvent:
         made = event("audio_stream_event", "stream_handle", stream)
@@ -411,7 +415,7 @@ def test_routing_begins_with_those_who_listen_already(monkeypatch: pytest.Monkey
         client.queue.put(event("connect"))
         assert await taken(queue) == ["connect"]
         client.queue.unsubscribe(queue)
-        assert is_empty(client.queue)  # type: ignore[arg-type]
+        assert is_empty(client.queue)
 
     asyncio.run(listen())
 

@@ -31,7 +31,8 @@ def speech() -> tuple[Samples, int]:
 
     async def speak() -> rtc.AudioFrame:
         tts = provider.tts("espeak", ProviderContext(agent_name="desk", agent=Agent(instructions="")))
-        return await tts.synthesize(SENTENCES).collect()
+        spoken: rtc.AudioFrame = await tts.synthesize(SENTENCES).collect()
+        return spoken
 
     provider = OfflineProvider()
     frame = asyncio.run(speak())
@@ -69,7 +70,8 @@ def _same_dither(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def at_rate(samples: Samples, rate: int, wanted: int) -> Samples:
     times = np.arange(int(len(samples) * wanted / rate)) * (rate / wanted)
-    return np.interp(times, np.arange(len(samples)), samples).astype(np.int16)
+    resampled: Samples = np.interp(times, np.arange(len(samples)), samples).astype(np.int16)
+    return resampled
 
 
 def call_of(speech: tuple[Samples, int], rate: int, *, noise: int = 0) -> Samples:

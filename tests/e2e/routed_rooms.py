@@ -217,7 +217,7 @@ def count_deliveries() -> None:
         deliver(*args)
 
     upstream_rtc.RoutedQueue.put = counted_put  # type: ignore[method-assign]
-    upstream_rtc._deliver = counted_deliver
+    upstream_rtc._deliver = counted_deliver  # type: ignore[assignment]
 
 
 def main(url: str, key: str, secret: str) -> None:
