@@ -411,7 +411,7 @@ def test_routing_begins_with_those_who_listen_already(monkeypatch: pytest.Monkey
         queue = before.subscribe()
         upstream_rtc.route_events()
         upstream_rtc.route_events()
-        assert upstream_rtc.are_events_routed()
+        assert isinstance(client.queue, RoutedQueue)
         client.queue.put(event("connect"))
         assert await taken(queue) == ["connect"]
         client.queue.unsubscribe(queue)

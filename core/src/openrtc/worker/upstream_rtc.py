@@ -69,11 +69,6 @@ def route_events() -> None:
             client._queue = routed
 
 
-def are_events_routed() -> bool:
-    """Whether events are routed in this process."""
-    return _ffi_client.FfiQueue is RoutedQueue
-
-
 class _Seat(NamedTuple):
     """Where a listener's events go, and which ones it gets."""
 
