@@ -20,7 +20,7 @@ from openrtc.worker.failure import tell_upstream_errors
 from openrtc.worker.leash import REGISTERED, REPLACE, Leash, ask_to_be_replaced, on_leash
 from openrtc.worker.runtime import Runtime, build_runtime
 from openrtc.worker.server import WorkerServer
-from openrtc.worker.upstream import gave_up, preload
+from openrtc.worker.upstream import preload
 from openrtc.worker.watchdog import Watchdog
 
 logger = logging.getLogger("openrtc.worker")
@@ -39,7 +39,7 @@ async def serve(runtime: Runtime, server: WorkerServer) -> int:
     stop = StopSignals()
     if leash := on_leash():
         stop.obey(leash)
-        server.agent_server.on("worker_registered", lambda *_: leash.say(REGISTERED))
+        server.registrations.when_complete(lambda: leash.say(REGISTERED))
     async with server.sight.open():
         return await _serve(runtime, server, stop)
 
@@ -51,7 +51,7 @@ async def _serve(runtime: Runtime, server: WorkerServer, stop: StopSignals) -> i
     _tell_start(runtime, server)
     watchdog = Watchdog(asyncio.get_running_loop(), runtime.events, runtime.live.get)
     watchdog.start()
-    running = asyncio.create_task(server.agent_server.run(), name="worker")
+    running = asyncio.create_task(server.registrations.run(), name="worker")
     watching = [asyncio.create_task(watch(), name="watch") for watch in (server.load.watch, server.memory.watch)]
     exceeded = asyncio.create_task(server.memory.exceeded.wait(), name="memory")
     try:
@@ -89,7 +89,7 @@ async def prepare(runtime: Runtime, server: WorkerServer) -> None:
 
 async def close(runtime: Runtime, server: WorkerServer) -> None:
     """Close the server with its jobs, then the plugins and resources."""
-    await server.agent_server.aclose()
+    await server.registrations.aclose()
     await runtime.aclose(
         WorkerInfo(
             worker_id=server.agent_server.id,
@@ -162,7 +162,7 @@ def _told_failure(running: asyncio.Task[Any], server: WorkerServer) -> int:
     error = running.exception()
     if error is None:
         return 0
-    if gave_up(server.agent_server):
+    if server.registrations.gave_up:
         logger.error("the LiveKit server cannot be reached: %s; giving up", one_line(str(error)))
         return SERVER_LOST
     if isinstance(error, OSError):
@@ -172,7 +172,7 @@ def _told_failure(running: asyncio.Task[Any], server: WorkerServer) -> int:
 
 async def _drain(server: WorkerServer, stop: StopSignals) -> None:
     logger.info("draining: %d live calls may finish; a second signal stops at once", server.active)
-    draining = asyncio.create_task(server.agent_server.drain(), name="drain")
+    draining = asyncio.create_task(server.registrations.drain(), name="drain")
     await asyncio.wait({draining, stop.second}, return_when=asyncio.FIRST_COMPLETED)
     if not draining.done():
         logger.warning("second signal: ending %d live calls", server.active)
