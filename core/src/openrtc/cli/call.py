@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from openrtc.cli.wish_options import (
@@ -52,9 +53,7 @@ def run(args: argparse.Namespace) -> int:
     attributes = pairs(args.attribute)
     config = checked_config(args, [args.agent])
     connection = LiveKitConnection.of(config.worker)
-    if not args.json:
-        return asyncio.run(_call(args, config, connection, attributes))["exit_code"]
-    with json_output() as write:
+    with json_output() if args.json else contextlib.nullcontext(_hide) as write:
         told = asyncio.run(_call(args, config, connection, attributes))
         code: int = told.pop("exit_code")
         write({"schema_version": 1, **told})
@@ -84,7 +83,7 @@ async def _call(
 
 
 async def _converse(args: argparse.Namespace, call: PlacedCall, lines: Sequence[Line], joined: float) -> dict[str, Any]:
-    show = _hide if args.json else _print
+    show: Callable[[str], None] = _hide if args.json else _print
     agent, identities = call.agent, [one.identity for one in call.agents]
     show(f"{call.room} -> {agent}   heard from after {joined:.2f} s")
     greeting = await call.greeting()
@@ -124,8 +123,8 @@ def _print(line: str) -> None:
     print(line, flush=True)
 
 
-def _hide(line: str) -> None:
-    """With --json, the document tells."""
+def _hide(told: object) -> None:
+    """With --json the document tells, without it the lines do."""
 
 
 class _Line(argparse.Action):
