@@ -107,11 +107,8 @@ def _warn_if_ignored(room: str, connection: LiveKitConnection) -> None:
     try:
         exists = bool(connection.url) and asyncio.run(look())
     except (OpenRTCError, TimeoutError) as error:
-        warn(
-            [
-                f"whether room {room!r} exists is not known ({str(error) or 'no answer'}); if so, this token brings no agent"
-            ]
-        )
+        why = str(error) or "no answer"
+        warn([f"whether room {room!r} exists is not known ({why}); if it does, this token brings no agent"])
         return
     if exists:
         warn([f"room {room!r} exists already, so LiveKit passes over this token's agents: use openrtc dispatch create"])

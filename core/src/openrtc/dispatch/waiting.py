@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from openrtc.dispatch.connection import LiveKitConnection, livekit_api
-from openrtc.dispatch.dispatches import Dispatch, DispatchJob, get_dispatch
+from openrtc.dispatch.dispatches import Dispatch, list_dispatches
 from openrtc.dispatch.why_lost import why_lost
 from openrtc.errors import OpenRTCError
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 PATIENCE = 15.0
 _STEP = 0.1
+_CLOCK_STEP = 0.001
+
+_WORKER_NAME, _AGENT = "lk.agent_name", "lk.agent.name"
+"""Attributes of an agent's participant: LiveKit's own says the worker's name, the other one is OpenRTC's."""
 
 
 class DispatchLost(OpenRTCError):
@@ -60,31 +64,40 @@ async def wait_for_agent(
     began = time.monotonic()
     seen = dispatch
     while time.monotonic() - began < seconds:
-        found = await get_dispatch(dispatch.room, dispatch.id, connection=connection)
-        if found is None:
+        found = await list_dispatches(dispatch.room, connection=connection)
+        if dispatch.id not in {one.id for one in found}:
             raise DispatchLost(f"dispatch {dispatch.id} is gone: somebody has deleted it or its room")
-        seen = found
-        for job in seen.jobs:
-            if participant := await _participant(dispatch.room, job, connection):
+        seen = next(one for one in found if one.id == dispatch.id)
+        others = {job.identity for one in found if one is not seen for job in one.jobs}
+        for participant in await _agents_in(dispatch.room, connection):
+            if participant.identity not in others and _answers(participant, seen):
                 return _joined(seen, participant, time.monotonic() - began)
         await asyncio.sleep(_STEP)
     message, fix = await asyncio.to_thread(why_lost, seen, connection, seconds)
     raise DispatchLost(message, fix=fix)
 
 
-async def _participant(room: str, job: DispatchJob, connection: LiveKitConnection) -> api.ParticipantInfo | None:
-    """Return the agent when it is in the room for good."""
+async def _agents_in(room: str, connection: LiveKitConnection) -> list[api.ParticipantInfo]:
+    """Return the agents that are in the room for good."""
     from livekit import api
 
-    if not job.identity:
-        return None
     try:
         async with livekit_api(connection, accept=("not_found",)) as livekit:
-            request = api.RoomParticipantIdentity(room=room, identity=job.identity)
-            found = await livekit.room.get_participant(request)
+            found = await livekit.room.list_participants(api.ListParticipantsRequest(room=room))
     except api.TwirpError:
-        return None
-    return found if found.state == api.ParticipantInfo.State.ACTIVE else None
+        return []
+    here = [one for one in found.participants if one.state == api.ParticipantInfo.State.ACTIVE]
+    return [one for one in here if one.kind == api.ParticipantInfo.Kind.AGENT]
+
+
+def _answers(participant: api.ParticipantInfo, dispatch: Dispatch) -> bool:
+    """Whether an agent has come for a dispatch: its job says so, or, since jobs are told up to 5 s late, its marks."""
+    if dispatch.jobs:
+        return participant.identity in {job.identity for job in dispatch.jobs}
+    marks = participant.attributes
+    same_name = marks.get(_WORKER_NAME, "") == dispatch.agent_name
+    same_agent = dispatch.agent in ("", marks.get(_AGENT, dispatch.agent))
+    return same_name and same_agent and participant.joined_at_ms >= (dispatch.created_at - _CLOCK_STEP) * 1000
 
 
 def _joined(dispatch: Dispatch, participant: api.ParticipantInfo, seconds: float) -> AgentJoined:
@@ -92,6 +105,6 @@ def _joined(dispatch: Dispatch, participant: api.ParticipantInfo, seconds: float
         dispatch=dispatch,
         identity=participant.identity,
         name=participant.name,
-        agent=participant.attributes.get("lk.agent.name", ""),
+        agent=participant.attributes.get(_AGENT, ""),
         seconds=seconds,
     )
