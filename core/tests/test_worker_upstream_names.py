@@ -54,7 +54,7 @@ def test_the_registration_sends_the_name_that_was_registered() -> None:
 
 def test_a_further_server_keeps_no_inference_process() -> None:
     server = FurtherAgentServer(lambda one, pool: pool, **OPTIONS)
-    server._inference_executor = object()  # type: ignore[assignment]
+    server._inference_executor = object()
     assert server._inference_executor is None
     assert RUN.index("self._inference_executor = ") < RUN.index("await self._inference_executor.start()")
     tree = ast.parse(RUN)

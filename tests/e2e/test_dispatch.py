@@ -30,6 +30,7 @@ def worker(api: ServerApi, packages: Path, tmp_path_factory: pytest.TempPathFact
     options = ("--agent-name", NAME, "--allow", TONE_AGENTS.name, "--room-metadata-agents", "beta")
     with openrtc_worker(api, log, *options, folders=[packages]) as running:
         yield running.wait_until_ready()
+        api.delete_all_rooms()  # their agents would wait for callers
         running.stop()
 
 
@@ -70,8 +71,7 @@ def test_a_dispatch_made_on_the_command_line_brings_the_agent_and_can_be_looked_
         "beta",
         NAME,
     )
-    (job,) = made["dispatch"]["jobs"]
-    assert job["identity"] == made["joined"]["identity"] and job["identity"].startswith("beta-")
+    assert made["joined"]["identity"].startswith("beta-") and made["joined"]["seconds"] < 5.0
     assert agents_in(api, "d-1", 1) == ["beta"]
     (decided,) = worker.records("room 'd-1': ")
     assert "beta by job.attribute" in decided["message"]
