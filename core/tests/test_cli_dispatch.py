@@ -100,6 +100,18 @@ def test_a_token_needs_no_server_and_says_what_it_is_for(site_with_agent: Site) 
     assert jwt.decode(alone.strip(), SECRET, algorithms=["HS256"])["sub"] == "ann"
 
 
+def test_the_browser_gets_a_page_that_joins_with_the_token(site_with_agent: Site, tmp_path: Any) -> None:
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\nprintf "%s" "$1" > {tmp_path}/opened\n')
+    browser.chmod(0o755)
+    command = ("token", "create", "--room", "r", "--identity", "ann", "--open", "https://app.test/join", "--token-only")
+    done = site_with_agent.run(*command, env=NOWHERE | {"BROWSER": str(browser)})
+    address = (tmp_path / "opened").read_text()
+    assert address.startswith("https://app.test/join?liveKitUrl=ws%3A%2F%2F127.0.0.1%3A9&token=")
+    assert address.endswith(done.stdout.strip())
+    assert address in done.stderr
+
+
 def test_common_options_may_stand_before_and_after_the_action(site_with_agent: Site) -> None:
     for words in (("--deny", "pkg-a", "create"), ("create", "--deny", "pkg-a")):
         done = site_with_agent.run("token", *words, "--new-room", "--agent", "helpdesk", env=KEYS)

@@ -108,7 +108,7 @@ def lost(cli: CommandLine, *options: str) -> Done:
 @pytest.mark.usefixtures("worker")
 def test_a_dispatch_that_nobody_takes_is_lost_and_says_why(cli: CommandLine) -> None:
     other = lost(cli, "--new-room", "--agent", "beta", "--agent-name", "tone-dsk")
-    assert "no worker of this machine is registered as 'tone-dsk'" in other.err and NAME in other.err
+    assert "on this machine none is registered as 'tone-dsk'" in other.err and NAME in other.err
     unknown = lost(cli, "--new-room", "--agent", "bta", "--any")
     assert "on this machine rejected it: " in unknown.err and 'did you mean "beta"' in unknown.err
 

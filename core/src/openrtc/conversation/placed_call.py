@@ -12,6 +12,7 @@ from livekit import rtc
 
 from openrtc.conversation.lines import Line
 from openrtc.conversation.room_caller import RoomCaller
+from openrtc.conversation.sound import length
 from openrtc.conversation.transcript import Transcript
 from openrtc.dispatch.connection import LiveKitConnection
 from openrtc.dispatch.dispatches import create_dispatch, list_dispatches, room_exists
@@ -25,6 +26,7 @@ QUIET = 1.0
 """For how many seconds nobody must speak before it is the caller's turn."""
 
 GREETING_LIMIT = 20.0
+_CUT_OFF = 10.0
 _STEP = 0.02
 _STATE = "lk.agent.state"
 _BUSY = ("initializing", "thinking", "speaking")
@@ -113,10 +115,15 @@ class PlacedCall:
         Args:
             line: What to say.
             seconds: How long to wait for the beginning of the answer.
+
+        Raises:
+            OpenRTCError: The connection to the server is gone.
         """
         mark, said_before = self._transcript.mark, len(self._events["spoken"])
         self._caller.say(line.pcm)
-        await self._until(lambda: len(self._events["spoken"]) > said_before, 600.0)
+        await self._until(lambda: len(self._events["spoken"]) > said_before, length(line.pcm) + _CUT_OFF)
+        if len(self._events["spoken"]) == said_before:
+            raise OpenRTCError(f"the call was cut off: the connection to {self._connection.address} is gone")
         ended = self._events["spoken"][-1]
         await self._until(lambda: self._answered_at(ended) is not None or not self.agents, seconds)
         answered = self._answered_at(ended)

@@ -38,7 +38,7 @@ def explain(dispatch: Dispatch, address: str, seconds: float, workers: Iterable[
         job = dispatch.jobs[-1]
         message = f"worker {job.worker_id} took the job {job.id}, but its agent is not in the room after {seconds:g} s"
         return message, f"look for {job.id} in that worker's log"
-    here = [worker for worker in workers if shown_address(worker.get("url", "")) == address]
+    here = [worker for worker in workers if _place(worker.get("url", "")) == _place(address)]
     for worker in here:
         if reason := _rejection(worker, dispatch):
             return f"the worker with pid {worker['pid']} on this machine rejected it: {reason}", _AGAIN
@@ -47,6 +47,11 @@ def explain(dispatch: Dispatch, address: str, seconds: float, workers: Iterable[
         if problem := _why_it_takes_none(worker):
             return f"the worker with pid {worker['pid']} on this machine takes no calls: {problem}", _AGAIN
     return _nobody(dispatch, address, seconds, here, bool(named))
+
+
+def _place(url: str) -> str:
+    """Return an address without its scheme: ws and http lead to the same server."""
+    return shown_address(url).partition("://")[2]
 
 
 def _rejection(worker: Mapping[str, Any], dispatch: Dispatch) -> str:
@@ -76,10 +81,10 @@ def _nobody(
     if named:
         return f"{message}; one on this machine is registered {wanted} and was not asked", _AGAIN
     if here:
-        others = "; ".join(f"pid {worker['pid']}: {_names(worker)}" for worker in here)
+        others = "; ".join(f"pid {worker['pid']} as {_names(worker)}" for worker in here)
         return (
-            f"{message}: no worker of this machine is registered {wanted} at {address} ({others})",
-            "name it as the worker does, with --agent-name or LIVEKIT_AGENT_NAME",
+            f"{message}: on this machine none is registered {wanted} at {address}, but {others}",
+            "use a name that is registered, with --agent-name or LIVEKIT_AGENT_NAME",
         )
     start = f"openrtc start --agent-name {dispatch.agent_name}" if dispatch.agent_name else "openrtc start"
     return (
@@ -89,4 +94,4 @@ def _nobody(
 
 
 def _names(worker: Mapping[str, Any]) -> str:
-    return ", ".join(name or AUTOMATIC for name in worker["agent_names"])
+    return ", ".join(name or f"({AUTOMATIC})" for name in worker["agent_names"])

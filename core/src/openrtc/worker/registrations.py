@@ -68,9 +68,9 @@ class Registrations:
         Raises:
             Exception: What ended one of them.
         """
-        await self._start_first()
+        started = await self._first_has_started()
         for name in self.names[1:]:
-            if not self._ending:
+            if started and not self._ending:
                 self._start(name)
         done, _ = await asyncio.wait(self._running.values(), return_when=asyncio.FIRST_EXCEPTION)
         for task in done:
@@ -95,13 +95,14 @@ class Registrations:
         await self.first.aclose()
         await asyncio.gather(*self._running.values(), return_exceptions=True)
 
-    async def _start_first(self) -> None:
+    async def _first_has_started(self) -> bool:
         started = asyncio.Event()
         self.first.once("worker_started", started.set)
         running = self._start(self.names[0])
         waiting = asyncio.create_task(started.wait())
         await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
+        return started.is_set()
 
     def _start(self, name: str) -> asyncio.Task[None]:
         self._running[name] = asyncio.create_task(self._servers[name].run(), name=f"registration {name}".strip())
