@@ -86,6 +86,8 @@ def _create(args: argparse.Namespace) -> int:
     if args.wait:
         return _await_agent(args, dispatch, connection)
     _show(args, dispatch)
+    if not args.json:
+        print(f"whether a worker takes it, tells openrtc dispatch get {room} {dispatch.id}, or --wait next time")
     return 0
 
 
