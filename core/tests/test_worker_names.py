@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from openrtc.errors import OpenRTCError
 from openrtc.worker_names import WorkerNames
 
 AGENTS = ("sales", "support")
@@ -46,7 +47,6 @@ def test_automatic_dispatch_beside_names_is_mixed(setting: str, mixed: bool) -> 
         ("front", "support", ("front", {"openrtc.agent": "support"})),
         ("front", "", ("front", {})),
         ("per-agent", "support", ("support", {})),
-        ("per-agent", "", ("", {})),
         ("front,per-agent", "support", ("support", {})),
         ("front,per-agent", "", ("front", {})),
     ],
@@ -55,6 +55,11 @@ def test_an_agent_is_asked_for_as_the_worker_is_registered(
     setting: str, agent: str, address: tuple[str, dict[str, str]]
 ) -> None:
     assert WorkerNames.parse(setting).address(agent) == address
+
+
+def test_where_no_worker_would_choose_an_agent_one_must_be_named() -> None:
+    with pytest.raises(OpenRTCError, match="which agent"):
+        WorkerNames.parse("per-agent").address("")
 
 
 def test_a_name_of_the_worker_chooses_no_agent_but_an_agents_own_name_does() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from openrtc.errors import OpenRTCError
+
 PER_AGENT = "per-agent"
 """In the setting ``agent_name``: every agent is registered under its own name."""
 
@@ -52,7 +54,12 @@ class WorkerNames:
 
         Args:
             agent: Name of the agent; empty leaves the choice to the worker.
+
+        Raises:
+            OpenRTCError: No agent is named, and no worker would choose one.
         """
         if self.per_agent and agent:
             return agent, {}
-        return (self.own or ("",))[0], {AGENT_ATTRIBUTE: agent} if agent else {}
+        if not self.own:
+            raise OpenRTCError("which agent? the workers are registered under their agents' names only", fix="name one")
+        return self.own[0], {AGENT_ATTRIBUTE: agent} if agent else {}

@@ -54,7 +54,8 @@ def _invite(worker: WorkerSettings) -> None:
     from openrtc.dispatch.wish import AgentWish
 
     room = "playground-1"
-    token = create_token("you", room, agents=[AgentWish()], connection=LiveKitConnection.of(worker))
+    connection = LiveKitConnection.of(worker)
+    token = create_token("you", room, agents=[AgentWish()] if connection.names.own else [], connection=connection)
     keys = f"--url {worker.url} --api-key {worker.api_key} --api-secret {worker.api_secret}"
     named = f" --agent-name {worker.agent_name}" if worker.agent_name else ""
     print(f"LiveKit server: {worker.url}  (this machine only)")
