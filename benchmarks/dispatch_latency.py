@@ -49,7 +49,8 @@ BARE_WORKER = """
 
 
     logging.basicConfig(level=logging.INFO)
-    kept = {"load_threshold": float("inf"), "num_idle_processes": 4}
+    # The processor's load, which it reports by default, would keep it from being asked on a busy machine.
+    kept = {"load_threshold": float("inf"), "load_fnc": lambda: 0.0, "num_idle_processes": 4}
     server = AgentServer(job_executor_type=JobExecutorType.THREAD, host="127.0.0.1", port=0, **kept)
     server.rtc_session(entry, agent_name="bare")
     asyncio.run(server.run())
@@ -106,7 +107,10 @@ async def one_call(livekit: ServerApi, lk: api.LiveKitAPI, name: str, room_name:
     began = now()
     await lk.agent_dispatch.create_dispatch(api.CreateAgentDispatchRequest(agent_name=name, room=room_name))
     answered = now()
-    await asyncio.wait_for(heard.wait(), 30.0)
+    try:
+        await asyncio.wait_for(heard.wait(), 30.0)
+    except TimeoutError:
+        raise SystemExit(f"{name} was not heard in {room_name}; so far: {moments}") from None
     for task in listening:
         task.cancel()
     await room.disconnect()
