@@ -54,14 +54,14 @@ def wait_for_end_of_the_first(worker: WorkerProcess, bystander: Caller) -> None:
 def test_a_worker_grows_over_its_memory_limit(
     start: StartWorker, line: Line, mortal_api: ServerApi, story: Story
 ) -> None:
-    story.fault = "agent takes 250 MB; --memory-limit 350, under a supervisor"
+    story.fault = "agent takes 250 MB; --memory-limit 500, under a supervisor"
     story.lost = "nothing: live calls finish, new ones go to the new worker"
-    worker = start("--processes", "1", "--memory-limit", "350", packages=[HUNGRY])
+    worker = start("--processes", "1", "--memory-limit", "500", packages=[HUNGRY])
     bystander, _, _ = line.call(worker)
     began = time.time()
     mortal_api.create_room("hungry-1")
-    worker.wait_for_log("over the limit of 350 MB")
-    story.operator = worker.records("over the limit of 350 MB")[0]["message"]
+    worker.wait_for_log("over the limit of 500 MB")
+    story.operator = worker.records("over the limit of 500 MB")[0]["message"]
     wait_for_replacement(worker)
     line.call(worker)
     time.sleep(1.0)
