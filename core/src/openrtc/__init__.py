@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from openrtc.call import Call, WorkerInfo
+    from openrtc.cast.cast_member import CastMember
+    from openrtc.cast.current import current_member
+    from openrtc.cast.declaration import Cast, Member
+    from openrtc.cast.policies import HumanTurn
     from openrtc.catalog.spec import AgentSpec
     from openrtc.errors import OpenRTCError
     from openrtc.hooks.markers import hookimpl
@@ -22,7 +26,11 @@ __all__ = [
     "AgentPool",
     "AgentSpec",
     "Call",
+    "Cast",
+    "CastMember",
     "Decision",
+    "HumanTurn",
+    "Member",
     "OpenRTCError",
     "Provider",
     "ProviderContext",
@@ -31,6 +39,7 @@ __all__ = [
     "RouteRequest",
     "WorkerInfo",
     "__version__",
+    "current_member",
     "hookimpl",
 ]
 
@@ -38,7 +47,11 @@ _HOMES = {
     "AgentPool": "pool",
     "AgentSpec": "catalog.spec",
     "Call": "call",
+    "Cast": "cast.declaration",
+    "CastMember": "cast.cast_member",
     "Decision": "routing.decision",
+    "HumanTurn": "cast.policies",
+    "Member": "cast.declaration",
     "OpenRTCError": "errors",
     "Provider": "providers.provider",
     "ProviderContext": "providers.provider",
@@ -46,6 +59,7 @@ _HOMES = {
     "ResourceUnavailable": "resources.spec",
     "RouteRequest": "routing.request",
     "WorkerInfo": "call",
+    "current_member": "cast.current",
     "hookimpl": "hooks.markers",
 }
 

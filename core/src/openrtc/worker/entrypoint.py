@@ -10,6 +10,7 @@ from typing import Any
 from livekit.agents import JobContext, JobProcess, get_job_context
 
 from openrtc.call import Call
+from openrtc.cast.running import run_cast
 from openrtc.config import Config
 from openrtc.errors import OpenRTCError
 from openrtc.observe.forwarding import EventSender
@@ -105,7 +106,9 @@ def _package_of(loaded: LoadedAgent) -> str:
 async def _hold(context: JobContext, loaded: LoadedAgent, call: Call, runtime: Runtime) -> None:
     if loaded.spec is None:
         raise OpenRTCError(f"agent {loaded.name!r} is {loaded.state}: {loaded.reason}", fix=loaded.fix)
-    if loaded.spec.entrypoint is not None:
+    if company := runtime.catalog.company(call.decision.agents):
+        await run_cast(context, company, call, runtime)
+    elif loaded.spec.entrypoint is not None:
         runtime.served += 1
         runtime.live[call.job_id].started()
         await loaded.spec.entrypoint(context)

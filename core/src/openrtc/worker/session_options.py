@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
+from livekit import rtc
 from livekit.agents import Agent, AgentSession
+from livekit.agents.utils import is_given
 
 from openrtc.call import Call
 from openrtc.catalog.spec import AgentSpec
 from openrtc.providers.provider import ProviderContext
-from openrtc.providers.providers import MODEL_KINDS
+from openrtc.providers.providers import MODEL_KINDS, ModelKind
 from openrtc.worker.models import build_models, choose_models, is_realtime, label_models
 from openrtc.worker.runtime import HOOK_LIMIT, Runtime
 
 logger = logging.getLogger("openrtc.worker")
 
 
+Hearing = Literal["alone", "ear", "nobody"]
+"""Whom a session listens to: its caller; people, for a whole cast; or nobody, as the other members of a cast."""
+
+
 async def build_session(
-    spec: AgentSpec, agent: Agent, call: Call, runtime: Runtime, *, text_only: bool
+    spec: AgentSpec, agent: Agent, call: Call, runtime: Runtime, *, text_only: bool, hearing: Hearing = "alone"
 ) -> tuple[AgentSession[Any], Call]:
     """Build the session of a call from what the agent, the settings and the plugins say, in falling order of weight.
 
@@ -30,6 +36,7 @@ async def build_session(
         call: The call.
         runtime: What the calls of this process share.
         text_only: Whether the conversation is held in text, so that only the language model is needed.
+        hearing: Whom the session listens to.
 
     Returns:
         The session, and the call with its models filled in.
@@ -40,9 +47,13 @@ async def build_session(
     chosen = choose_models(spec, agent, runtime.config.defaults)
     if text_only:  # the keys of the others need not be there
         chosen = {kind: model for kind, model in chosen.items() if kind == "llm"}
+    if hearing == "nobody":
+        chosen.pop("stt", None)
+        deafen(agent)
     call = replace(call, models=label_models(chosen, agent))
     if not text_only:
-        _warn_of_missing_models(call, agent, chosen)
+        needed = [kind for kind in MODEL_KINDS if kind != "stt" or hearing != "nobody"]
+        _warn_of_missing_models(call, agent, chosen, needed)
     context = ProviderContext(agent_name=call.agent_name, agent=agent, examples=spec.examples)
     models = build_models(chosen, runtime.providers, context)
     contributed = await _contributed_options(call, runtime)
@@ -51,11 +62,14 @@ async def build_session(
     turn: dict[str, Any] = {**contributed.get("turn_handling", {}), **own.get("turn_handling", {})}
     if turn:
         options["turn_handling"] = turn
-    if text_only:
+    if text_only or hearing == "nobody":
         options["vad"] = None
         options["turn_handling"] = {**turn, "turn_detection": "manual"}
     else:
-        _use_detectors(options, spec, runtime, realtime=is_realtime(models.get("llm")))
+        realtime = is_realtime(agent.llm if is_given(agent.llm) else models.get("llm"))
+        _use_detectors(options, spec, runtime, realtime=realtime)
+        if hearing == "ear":
+            _leave_turns_to_the_cast(options, realtime=realtime)
     return AgentSession(**options), call
 
 
@@ -88,6 +102,27 @@ def _use_detectors(options: dict[str, Any], spec: AgentSpec, runtime: Runtime, *
         options["turn_handling"] = {**turn, "turn_detection": _fresh(detection)}
 
 
+def deafen(agent: Agent) -> None:
+    """Let an agent's own speech recognition, if it has one, hear nothing and cost nothing."""
+
+    async def stt_node(audio: AsyncIterable[rtc.AudioFrame], model_settings: Any) -> AsyncIterator[Any]:
+        async for _ in audio:
+            pass
+        for nothing in list[Any]():
+            yield nothing
+
+    agent.stt_node = stt_node  # type: ignore[method-assign]
+
+
+def _leave_turns_to_the_cast(options: dict[str, Any], *, realtime: bool) -> None:
+    # An answer that is begun before it is known who answers would be thrown away, and a realtime model that takes
+    # turns itself would always answer.
+    turn = {**options.get("turn_handling", {}), "preemptive_generation": {"enabled": False}}
+    if realtime:
+        turn.setdefault("turn_detection", "vad")
+    options["turn_handling"] = turn
+
+
 def _first(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
 
@@ -96,10 +131,10 @@ def _fresh(value: Any) -> Any:
     return value() if callable(value) else value
 
 
-def _warn_of_missing_models(call: Call, agent: Agent, chosen: Mapping[Any, Any]) -> None:
+def _warn_of_missing_models(call: Call, agent: Agent, chosen: Mapping[Any, Any], needed: list[ModelKind]) -> None:
     if is_realtime(chosen.get("llm") or agent.llm):
         return
-    missing = [kind for kind in MODEL_KINDS if not call.models[kind]]
+    missing = [kind for kind in needed if not call.models[kind]]
     if missing:
         logger.warning(
             "agent %r has no %s: set it in the agent or under [defaults] in openrtc.toml, or run with --offline",
