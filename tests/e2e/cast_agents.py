@@ -8,7 +8,7 @@ from livekit.agents import Agent, function_tool
 
 from e2e.cast_models import TalkLLM, ToneSTT, ToneTTS
 from e2e.packages import Package
-from openrtc import AgentSpec, Cast, HumanTurn, Member, current_member
+from openrtc import AgentSpec, Cast, HumanTurn, Member, RouteRequest, current_member, hookimpl
 
 TONES = {"Tim": 440.0, "Chris": 700.0, "Pat": 1100.0}
 
@@ -122,10 +122,21 @@ slow = Cast(members=[DISPATCHER, DRIVER], turn_budget=1, answers="addressed", tu
 faulty = Cast(members=[DISPATCHER, Member(role="driver", agent=spec("Chris", Faulty)), PORTER], turn_budget=2)
 apart = AgentSpec(cast=pair, isolation="process")
 
+lively = Cast(members=[DISPATCHER, DRIVER], turn_budget=50)
+
+
+@hookimpl
+def openrtc_route(request: RouteRequest, agents: object) -> list[str] | None:
+    """Send two agents, which know nothing of each other, to the rooms of this name."""
+    return ["tim", "chris"] if request.room_name.startswith("both-") else None
+
+
 CAST_AGENTS = Package(
     name="cast-agents",
     agents={
-        name: f"e2e.cast_agents:{name}" for name in ("pair", "quiet", "trio", "strict", "slow", "faulty", "apart")
+        name: f"e2e.cast_agents:{name}"
+        for name in ("pair", "lively", "quiet", "trio", "strict", "slow", "faulty", "apart")
     }
     | {"tim": "e2e.cast_agents:TIM", "chris": "e2e.cast_agents:CHRIS"},
+    plugins={"both": "e2e.cast_agents"},
 )

@@ -16,12 +16,13 @@ from e2e.energy import LOUD
 from e2e.tones import whose_tone
 
 RATE = 16_000
-SECONDS_A_WORD = 0.15
+SECONDS_A_WORD = 0.1
 QUIET_SECONDS = 0.3
 PEOPLE = {"hello there": 1500.0, "driver where are you": 2000.0, "porter please": 2600.0}
 """What a person says with each tone."""
 
-CALL = re.compile(r"\b(\w+)\(([^)]*)\)")
+CALLS = ((re.compile(r"\b(\w+)\(([^)]*)\)"), ","), (re.compile(r"\b(\w+)\[([^\]]*)\]"), ";"))
+"""How a tool is called in words, and what stands between its arguments; the second form fits into the first."""
 
 
 class ToneTTS(tts.TTS[str]):
@@ -46,9 +47,7 @@ class _ToneStream(tts.ChunkedStream):
         self._frequency = tts.frequency
 
     async def _run(self, output_emitter: tts.AudioEmitter) -> None:
-        output_emitter.initialize(
-            request_id=utils.shortuuid(), sample_rate=RATE, num_channels=1, mime_type="audio/pcm"
-        )
+        output_emitter.initialize(request_id=utils.shortuuid(), sample_rate=RATE, num_channels=1, mime_type="audio/pcm")
         seconds = SECONDS_A_WORD * len(self._input_text.split())
         times = np.arange(round(seconds * RATE)) / RATE
         output_emitter.push((np.sin(2 * np.pi * self._frequency * times) * 9000).astype(np.int16).tobytes())
@@ -98,7 +97,7 @@ class _ToneListener(stt.RecognizeStream):
 
 
 class TalkLLM(llm.LLM[str]):
-    """Does what it is told: calls the tool in ``tool(argument, …)``, fails at ``break down``, else counts its lines.
+    """Does what it is told: calls a tool, fails when told "NAME break down", else counts its lines.
 
     Args:
         name: What it calls itself.
@@ -119,13 +118,20 @@ class TalkLLM(llm.LLM[str]):
             step: str | tuple[str, list[str]] = f"{self._name} was told {last.output}"
         elif f"{self._name} break down" in text:
             raise LookupError(f"{self._name} is broken")
-        elif (found := CALL.search(text)) and found[1] in {tool.id for tool in tools or ()}:
-            step = (found[1], [argument.strip() for argument in found[2].split(",") if argument.strip()])
+        elif call := _call_in(text):
+            step = call
         else:
             self._lines += 1
             speaker = re.match(r"\[(\w+)\]", text)
             step = f"{self._name} speaks line {self._lines} and answers {speaker[1] if speaker else 'you'}"
         return _TalkStream(self, step, chat_ctx=chat_ctx, tools=tools or [], conn_options=conn_options)
+
+
+def _call_in(text: str) -> tuple[str, list[str]] | None:
+    for pattern, between in CALLS:
+        if found := pattern.search(text):
+            return found[1], [argument.strip() for argument in found[2].split(between) if argument.strip()]
+    return None
 
 
 class _TalkStream(llm.LLMStream):

@@ -43,11 +43,13 @@ class Company:
         name: Name of the agent that is the cast; of several agents that a router named, those names with ``+``.
         cast: The declaration.
         parts: The members in their order.
+        examples: Sentences that people may say to it.
     """
 
     name: str
     cast: Cast
     parts: tuple[Part, ...]
+    examples: tuple[str, ...] = ()
 
     @property
     def ear(self) -> Part:

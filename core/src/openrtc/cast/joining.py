@@ -38,6 +38,9 @@ EVERYBODY = [
     rtc.ParticipantKind.PARTICIPANT_KIND_AGENT,
 ]
 
+TRANSCRIPTION_TOPIC = "lk.transcription"
+SESSION_TOPIC = "lk.agent.session"
+
 HOUSE_RULES = (
     "You are in a call together with others: {others}. What they say is told to you as lines that begin with their "
     "name in brackets, and everybody hears what you say. Answer only for yourself, briefly, and without a name in "
@@ -66,7 +69,8 @@ async def build_seat(
     await _tell_house_rules(agent, part, company)
     replace_tool_functions(agent, kept_in_its_call)
     hearing: Any = "ear" if is_ear else "nobody"
-    session, _ = await build_session(part.spec, agent, call, runtime, text_only=text_only, hearing=hearing)
+    spec = replace(part.spec, examples=company.examples) if is_ear else part.spec
+    session, _ = await build_session(spec, agent, call, runtime, text_only=text_only, hearing=hearing)
     seat = Seat(
         part=part,
         session=session,
@@ -82,6 +86,7 @@ async def build_seat(
 async def connect_ear(seat: Seat, context: JobContext) -> None:
     """Join the room as the job's own participant, and hear people only."""
     seat.room = context.room
+    context.room.register_text_stream_handler(TRANSCRIPTION_TOPIC, _nothing)
     context.room.on("track_published", _hear_people)
     await context.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE)
     for participant in context.room.remote_participants.values():
@@ -92,6 +97,8 @@ async def connect_ear(seat: Seat, context: JobContext) -> None:
 async def connect_member(seat: Seat, context: JobContext, runtime: Runtime) -> None:
     """Join the room as a participant of its own, which hears nobody."""
     seat.room = rtc.Room()
+    seat.room.register_text_stream_handler(TRANSCRIPTION_TOPIC, _nothing)
+    seat.room.register_byte_stream_handler(SESSION_TOPIC, _nothing)
     sid = context.job.room.sid
     shield_connect(seat.room, sid, lambda other: logger.debug("member %r: the room was made anew", seat.role))
     participant = member_of(seat.role, seat.part.spec.name, seat.name, context.job.id)
@@ -120,6 +127,10 @@ def is_person(participant: rtc.RemoteParticipant) -> bool:
     """Whether a participant is neither an agent nor a recorder."""
     kinds = (rtc.ParticipantKind.PARTICIPANT_KIND_AGENT, rtc.ParticipantKind.PARTICIPANT_KIND_EGRESS)
     return participant.kind not in kinds
+
+
+def _nothing(reader: object, identity: str) -> None:
+    """Take what a member writes to people; without that, each piece of it would be a log line."""
 
 
 def _hear_people(publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant) -> None:

@@ -47,19 +47,8 @@ def addressed(text: str, names: Mapping[str, str]) -> str | None:
     return min(called, key=lambda role: called[role]) if called else None
 
 
-def next_speaker(speaker: str, text: str, names: Mapping[str, str]) -> str | None:
-    """Return the role of the member that speaks after ``speaker``: whom it addressed, else the next in the order.
-
-    Args:
-        speaker: Role of the member that has spoken.
-        text: What it said.
-        names: The name of each member that is there, by its role, in the order of the cast.
-    """
-    others = {role: name for role, name in names.items() if role != speaker}
-    return addressed(text, others) or _after(speaker, tuple(names))
-
-
-def _after(speaker: str, roles: Sequence[str]) -> str | None:
+def after(speaker: str, roles: Sequence[str]) -> str | None:
+    """Return the role that comes after ``speaker`` in the order of the cast, None when there is no other."""
     if speaker not in roles:
         return roles[0] if roles else None
     following = [*roles[roles.index(speaker) + 1 :], *roles[: roles.index(speaker)]]

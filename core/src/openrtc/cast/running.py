@@ -64,6 +64,7 @@ class RunningCast:
         self._talk = Talk(company.cast, self._live, self._fail, lambda: self._attendance.empty)
         self._listening: Listening | None = None
         self._over = False
+        self._leaving: list[asyncio.Task[None]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
@@ -239,8 +240,8 @@ class RunningCast:
         self._talk.leave(seat, why)
         if ends:
             self._end(f"member {seat.role!r}: {why}")
-        else:
-            self._spawn(seat.leave())
+        if not seat.is_ear:
+            self._leaving.append(asyncio.create_task(seat.leave()))
 
     def _log(self, level: int, role: str, why: str, ends: bool) -> None:
         goes_on = "this call is ended, the others go on" if ends else "the other members go on"
@@ -260,13 +261,15 @@ class RunningCast:
         self._attendance.stop()
         if self._listening:
             self._listening.stop()
+        for seat in self._talk.seats:
+            if not seat.is_ear:  # whose session livekit-agents closes with the job
+                self._leaving.append(asyncio.create_task(seat.leave()))
 
     async def _aclose(self, reason: str) -> None:
         self._stop()
-        await asyncio.gather(*(seat.leave() for seat in self._talk.everybody))
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, *self._leaving, return_exceptions=True)
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.create_task(work)

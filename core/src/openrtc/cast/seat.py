@@ -138,7 +138,10 @@ class Seat:
 
     def greet(self) -> None:
         """Say its greeting."""
-        self.run(greet, self.session, self.greeting)
+        if self.realtime:
+            self.run(self.session.generate_reply, instructions=f"Say these words: {self.greeting}")
+        else:
+            self.run(greet, self.session, self.greeting)
 
     async def wait_until_entered(self) -> None:
         """Wait until ``on_enter`` has ended or has begun to speak, but not for long."""

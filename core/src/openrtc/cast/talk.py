@@ -17,7 +17,7 @@ from openrtc.cast.asks import Asks
 from openrtc.cast.declaration import Cast
 from openrtc.cast.floor import Floor
 from openrtc.cast.line import Line
-from openrtc.cast.policies import HumanTurn, answering, next_speaker
+from openrtc.cast.policies import HumanTurn, addressed, after, answering
 from openrtc.cast.seat import Seat
 from openrtc.cast.turn import ASKED, HANDED_OVER, ITSELF, MEMBER, OPENING, PERSON, SENT, Turn
 from openrtc.errors import OpenRTCError, one_line
@@ -56,6 +56,7 @@ class Talk:
         self._front = cast.lead
         self._last_speaker = cast.lead
         self._last: Line | None = None
+        self._answered = False
         self._turns = 0
         self._over = False
 
@@ -241,7 +242,10 @@ class Talk:
         endless = self._cast.ends == "never" and self._empty()
         if self._turns >= self._cast.turn_budget and not endless:
             return
-        role = next_speaker(self._last_speaker, line.text, self.names)
+        others = {role: name for role, name in self.names.items() if role != self._last_speaker}
+        called = addressed(line.text, others)
+        # A person who was answered is waited for, unless the answer turns to another member.
+        role = called if self._answered else called or after(self._last_speaker, tuple(self.names))
         if role is not None:
             self.call(self.seat(role), Turn(MEMBER), first=True)
 
@@ -265,6 +269,7 @@ class Talk:
             self._turns += 1
             self._last_speaker = seat.role
             self._last = None if turn.interrupted else Line(seat.name, said)
+            self._answered = turn.cause == PERSON
 
     def _failed_turn(self, seat: Seat, turn: Turn, why: str) -> None:
         if self._over or not seat.alive:

@@ -99,7 +99,8 @@ class Catalog:
         if cast is None:
             return None
         parts = tuple(part_of(member, self.agents) for member in cast.members)
-        return Company(name="+".join(names), cast=cast, parts=parts)
+        said = [*(spec.examples if spec else ()), *(one for part in parts for one in part.spec.examples)]
+        return Company(name="+".join(names), cast=cast, parts=parts, examples=tuple(dict.fromkeys(said)))
 
     def counted(self, names: Sequence[str]) -> frozenset[str]:
         """Return every agent of the catalogue that takes part in a call of these: themselves, and members by name."""
