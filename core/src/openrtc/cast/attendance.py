@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from livekit import rtc
 
-from openrtc.cast.joining import is_person
+from openrtc.cast.rooms import is_person
 from openrtc.cast.seat import Seat
 
 HUNG_UP = (
@@ -55,6 +55,13 @@ class Attendance:
     def listen(self, ear: Seat) -> None:
         """Let the ear hear another person when the one it hears has left."""
         self._ear = ear
+
+    async def forget_members(self) -> None:
+        """Let the ear listen to no member: where the call needs no people, livekit-agents may have chosen one."""
+        if self._endless and self._ear is not None:
+            await self._ear.session.room_io.wait_for_ready()
+            if self.empty:
+                self._ear.session.room_io.unset_participant()
 
     def stop(self) -> None:
         """Watch no more."""

@@ -52,6 +52,14 @@ class Company:
     examples: tuple[str, ...] = ()
 
     @property
+    def why_no_text(self) -> OpenRTCError:
+        """Why it cannot be talked to without a room."""
+        roles = ", ".join(part.role for part in self.parts)
+        single = next((part.spec.name for part in self.parts if part.from_catalog), "NAME")
+        fix = f"openrtc dev --with-server; or talk to one agent alone: openrtc console {single}"
+        return OpenRTCError(f"{self.name!r} is a cast of {roles}, which needs a room", fix=fix)
+
+    @property
     def ear(self) -> Part:
         """The member that listens to people."""
         return next(part for part in self.parts if part.role == self.cast.ear)

@@ -181,6 +181,8 @@ class Floor:
 
     def _give(self, seat: Seat, begin: Begin | None) -> None:
         self._holder = seat
+        for other in self._seats:
+            other.listen_to(seat)
         seat.release()
         self._start_clock()
         if begin is not None:

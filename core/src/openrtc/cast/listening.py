@@ -49,7 +49,7 @@ class Listening:
 
     def start(self, agent: Agent) -> None:
         """Let the cast decide who answers what the ear's agent hears."""
-        _before_the_answer(agent, self._turn_completed)
+        before_the_answer(agent, self._turn_completed)
 
     def stop(self) -> None:
         """Listen no more."""
@@ -75,7 +75,7 @@ class Listening:
 
     def _take_turns(self) -> None:
         # An agent that has handed over to another one is not asked any more.
-        _before_the_answer(self._ear.session.current_agent, self._turn_completed)
+        before_the_answer(self._ear.session.current_agent, self._turn_completed)
 
     def _state_changed(self, event: UserStateChangedEvent) -> None:
         if event.new_state == "speaking":
@@ -179,7 +179,7 @@ def _turn_of(message: ChatMessage) -> Turn:
     )
 
 
-def _before_the_answer(agent: Agent, decide: Any) -> None:
+def before_the_answer(agent: Agent, decide: Any) -> None:
     """Let ``decide`` run after the agent's own ``on_user_turn_completed``."""
     own = agent.on_user_turn_completed
     if getattr(own, "_openrtc_decides", None) is not None:

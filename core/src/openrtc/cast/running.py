@@ -18,8 +18,10 @@ from openrtc.cast.attendance import Attendance
 from openrtc.cast.cast_member import CastMember
 from openrtc.cast.company import Company, Part, part_of
 from openrtc.cast.declaration import Member
-from openrtc.cast.joining import build_seat, connect_ear, connect_member, room_options
+from openrtc.cast.joining import build_seat
 from openrtc.cast.listening import Listening
+from openrtc.cast.overhearing import Overhearing
+from openrtc.cast.rooms import connect_ear, connect_member, room_options
 from openrtc.cast.seat import Seat
 from openrtc.cast.talk import Talk
 from openrtc.errors import OpenRTCError, one_line
@@ -40,7 +42,12 @@ async def run_cast(context: JobContext, company: Company, call: Call, runtime: R
         company: The cast.
         call: The call.
         runtime: What the calls of this process share.
+
+    Raises:
+        OpenRTCError: There is no room.
     """
+    if context.is_fake_job():
+        raise company.why_no_text
     await RunningCast(context, company, call, runtime).start()
 
 
@@ -83,6 +90,7 @@ class RunningCast:
 
     async def _open(self) -> None:
         await self._attendance.somebody()
+        await self._attendance.forget_members()
         await self._talk.open()
 
     async def _seat_ear(self) -> None:
@@ -93,7 +101,7 @@ class RunningCast:
         seat, agent = await self._build(part, member)
         self._listening = Listening(seat, self._talk)
         self._listening.start(agent)
-        await connect_ear(seat, self._context)
+        await connect_ear(seat, self._company, self._context)
         await self._take_seat(seat, agent)
         self._attendance.listen(seat)
 
@@ -106,8 +114,10 @@ class RunningCast:
 
     async def _take_other(self, part: Part, member: CastMember) -> None:
         seat, agent = await self._build(part, member)
+        if seat.hears_members:
+            Overhearing(seat, self._talk).start(agent)
         try:
-            await connect_member(seat, self._context, self._runtime)
+            await connect_member(seat, self._company, self._context, self._runtime)
             assert seat.room is not None
             seat.room.on("disconnected", partial(self._disconnected, seat))
             await self._take_seat(seat, agent)
@@ -116,7 +126,7 @@ class RunningCast:
             raise
 
     async def _build(self, part: Part, member: CastMember) -> tuple[Seat, Agent]:
-        seat, agent = await build_seat(part, member, self._company, self._call, self._runtime, text_only=False)
+        seat, agent = await build_seat(part, member, self._company, self._call, self._runtime)
         watch_on_enter(agent, partial(self._failed_to_enter, seat), seat.entered.set)
         seat.session.on("error", lambda event: tell_model_error(event, self._live))
         seat.session.on("close", lambda event: self._closed(seat, event))
@@ -125,7 +135,7 @@ class RunningCast:
     async def _take_seat(self, seat: Seat, agent: Agent) -> None:
         assert seat.room is not None
         self._talk.join(seat, self._place_of(seat))
-        options = room_options(seat, self._typed)
+        options = room_options(seat, self._company, self._call.job_id, self._typed)
         recording: dict[str, Any] = {} if seat.is_ear else {"record": False}
         await seat.session.start(agent, room=seat.room, room_options=options, **recording)
         if self._over:

@@ -40,6 +40,7 @@ class Seat:
         session: Its session.
         room: Its connection to the room; the job's own for the ear. None for a conversation in text, without a room.
         is_ear: Whether it listens to people.
+        hears_members: Whether it hears the other members' voices; otherwise it is told their words.
         realtime: Whether a realtime model speaks.
         context: The context in which its code runs.
         alive: Whether it takes part.
@@ -49,6 +50,7 @@ class Seat:
         quiet: Set while it is not heard.
         greeting: What it says when it opens the conversation, if it has fixed words for that.
         began: Whether it has ever begun to speak.
+        heard: Set when it has recognised what another member said.
         entered: Set when its agent's ``on_enter`` has ended.
     """
 
@@ -58,6 +60,7 @@ class Seat:
     is_ear: bool
     realtime: bool
     context: Context
+    hears_members: bool = False
     alive: bool = True
     turn: Turn | None = None
     speeches: set[SpeechHandle] = field(default_factory=set)
@@ -65,6 +68,7 @@ class Seat:
     greeting: str = ""
     began: bool = False
     quiet: asyncio.Event = field(default_factory=asyncio.Event)
+    heard: asyncio.Event = field(default_factory=asyncio.Event)
     entered: asyncio.Event = field(default_factory=asyncio.Event)
     _unread: list[Line] = field(default_factory=list)
     _paused: bool = False
@@ -101,6 +105,13 @@ class Seat:
     def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function so that what it starts counts as this member's code."""
         return self.context.copy().run(function, *args, **kwargs)
+
+    def listen_to(self, speaker: Seat) -> None:
+        """Turn to the member that is about to speak, if it hears members at all."""
+        if self.hears_members and self.alive and speaker is not self and speaker.identity:
+            with contextlib.suppress(RuntimeError):  # its session may not have started
+                self.session.room_io.set_participant(speaker.identity)
+            self.heard.clear()
 
     def hear(self, line: Line) -> None:
         """Note what somebody has said; the language model gets it with `read`."""

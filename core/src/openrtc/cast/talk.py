@@ -31,6 +31,8 @@ OPEN = "Open the conversation."
 FAILED_TURNS = 3
 """After so many failed turns in a row a member counts as failed."""
 POLICY_SECONDS = 2.0
+HEAR_SECONDS = 4.0
+"""How long a member that hears voices has to recognise what was said."""
 
 
 class Talk:
@@ -57,6 +59,7 @@ class Talk:
         self._last_speaker = cast.lead
         self._last: Line | None = None
         self._answered = False
+        self._spoken: Line | None = None
         self._turns = 0
         self._over = False
 
@@ -205,12 +208,22 @@ class Talk:
 
     async def _begin(self, seat: Seat, turn: Turn) -> None:
         seat.turn, turn.began = turn, time.monotonic()
+        if turn.cause == MEMBER and seat.hears_members:
+            await self._wait_until_heard(seat)
         if turn.cause != OPENING:
             await seat.reply()
         elif seat.greeting:
             seat.greet()
         else:
             await seat.reply(OPEN)
+
+    async def _wait_until_heard(self, seat: Seat) -> None:
+        try:
+            await asyncio.wait_for(seat.heard.wait(), HEAR_SECONDS)
+        except TimeoutError:
+            logger.warning("member %r has not recognised what was said: it is told the words", seat.role)
+            if self._spoken:
+                seat.hear(self._spoken)
 
     def spoke(self, seat: Seat, speech: SpeechHandle) -> None:
         """Take what a member has said."""
@@ -219,9 +232,15 @@ class Talk:
         turn.interrupted = turn.interrupted or speech.interrupted
         if text:
             turn.said.append(text)
-            self._tell(Line(seat.name, text), but=[seat, *(s for s in self.seats if s.role == turn.asker)])
+            self._tell_what_was_heard(seat, turn, text)
         if not seat.speeches:
             self._turn_over(seat, turn, speech)
+
+    def _tell_what_was_heard(self, seat: Seat, turn: Turn, text: str) -> None:
+        for other in self.seats:
+            # The member that has asked is told by its tool; one that hears voices hears it.
+            if other is not seat and other.role != turn.asker and not other.hears_members:
+                other.hear(Line(seat.name, text))
 
     def too_slow(self, seat: Seat) -> None:
         """Note that a member had the floor and was not heard."""
@@ -270,6 +289,7 @@ class Talk:
             self._last_speaker = seat.role
             self._last = None if turn.interrupted else Line(seat.name, said)
             self._answered = turn.cause == PERSON
+            self._spoken = Line(seat.name, said)
 
     def _failed_turn(self, seat: Seat, turn: Turn, why: str) -> None:
         if self._over or not seat.alive:

@@ -82,6 +82,8 @@ async def _chat(
 ) -> int:
     job = make_job(ROOM)
     decision = await decide(runtime, job, agent)
+    if company := runtime.catalog.company(decision.agents):
+        raise company.why_no_text
     name = decision.agents[0]
     screen = ChatScreen(name, lines, console)
     frontend = TextChat(lines, screen, failures, assumed_offline=assumed_offline)

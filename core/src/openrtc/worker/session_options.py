@@ -21,12 +21,12 @@ from openrtc.worker.runtime import HOOK_LIMIT, Runtime
 logger = logging.getLogger("openrtc.worker")
 
 
-Hearing = Literal["alone", "ear", "nobody"]
-"""Whom a session listens to: its caller; people, for a whole cast; or nobody, as the other members of a cast."""
+Hearing = Literal["caller", "people", "members", "nobody"]
+"""Whom a session listens to: the caller of a single agent; in a cast people, the other members, or nobody."""
 
 
 async def build_session(
-    spec: AgentSpec, agent: Agent, call: Call, runtime: Runtime, *, text_only: bool, hearing: Hearing = "alone"
+    spec: AgentSpec, agent: Agent, call: Call, runtime: Runtime, *, text_only: bool, hearing: Hearing = "caller"
 ) -> tuple[AgentSession[Any], Call]:
     """Build the session of a call from what the agent, the settings and the plugins say, in falling order of weight.
 
@@ -68,7 +68,7 @@ async def build_session(
     else:
         realtime = is_realtime(agent.llm if is_given(agent.llm) else models.get("llm"))
         _use_detectors(options, spec, runtime, realtime=realtime)
-        if hearing == "ear":
+        if hearing != "caller":
             _leave_turns_to_the_cast(options, realtime=realtime)
     return AgentSession(**options), call
 
