@@ -24,6 +24,8 @@ ROOT = Path(__file__).parent
 SERVER = "./plugins/openrtc-livekit-server"
 OFFLINE = "./plugins/openrtc-offline"
 SPEECH = {OFFLINE: "[espeak]"}  # the GPL voice is an extra, which only the demo and the tests install
+REALTIME = "livekit-plugins-openai"
+"""Only the tests talk to it, with a stand-in for the paid API behind it."""
 
 PINS = "constraints.txt"
 LOWEST_PINS = "constraints-minimums.txt"
@@ -41,7 +43,7 @@ OPERATIONS = "tests/operations"
 NO_VERSION = Version("0.dev0")
 BUILD_TOOLS = ["hatchling>=1.27", "editables"]
 TEST_TOOLS = ["hatchling", "jsonschema", "pip", "psutil", "pytest", "pytest-asyncio"]
-TEST_TOOLS += ["pytest-rerunfailures", "pytest-timeout", "pytest-xdist"]
+TEST_TOOLS += ["pytest-rerunfailures", "pytest-timeout", "pytest-xdist", REALTIME]
 LINT_TOOLS = ["mypy", "ruff", "nox", "types-jsonschema", "types-psutil", "types-protobuf"]
 
 SECONDS_FOR_ONE_TEST = 180

@@ -10,6 +10,7 @@ from e2e.cast_models import TalkLLM, ToneSTT, ToneTTS
 from e2e.packages import Package
 from openrtc import AgentSpec, Cast, HumanTurn, Member, RouteRequest, current_member, hookimpl
 
+ROLES = {"Tim": "dispatcher", "Chris": "driver", "Pat": "porter"}
 TONES = {"Tim": 440.0, "Chris": 700.0, "Pat": 1100.0}
 
 TURNS = {
@@ -85,6 +86,22 @@ class Faulty(Talker):
         raise KeyError("no truck")
 
 
+class Monologue(Agent):
+    """Talks without a break, as long as both members of a cast together."""
+
+    def __init__(self) -> None:
+        super().__init__(instructions="You talk.")
+
+    async def on_enter(self) -> None:
+        """Begin."""
+        self.talking = asyncio.create_task(self._talk())
+
+    async def _talk(self) -> None:
+        while True:
+            await self.session.generate_reply(user_input="go on")
+            await asyncio.sleep(0.25)
+
+
 def spec(name: str, agent: type[Agent] = Talker, greeting: str = "") -> AgentSpec:
     """Return a member that speaks in its tone."""
     return AgentSpec(
@@ -92,7 +109,7 @@ def spec(name: str, agent: type[Agent] = Talker, greeting: str = "") -> AgentSpe
         display_name=name,
         agent=agent,
         stt=ToneSTT,
-        llm=lambda: TalkLLM(name),
+        llm=lambda: TalkLLM(name, ROLES[name]),
         tts=lambda: ToneTTS(TONES[name]),
         greeting=greeting,
         session_options=TURNS,
@@ -120,9 +137,12 @@ trio = Cast(members=[DISPATCHER, DRIVER, PORTER], turn_budget=3, answers=pat_ans
 strict = Cast(members=[DISPATCHER, DRIVER], turn_budget=1, on_crash="end", answers="addressed")
 slow = Cast(members=[DISPATCHER, DRIVER], turn_budget=1, answers="addressed", turn_seconds=1.0)
 faulty = Cast(members=[DISPATCHER, Member(role="driver", agent=spec("Chris", Faulty)), PORTER], turn_budget=2)
+voices = Cast(members=[DISPATCHER, DRIVER], hears="audio", turn_budget=2)
+never = Cast(members=[DISPATCHER, DRIVER], ends="never", turn_budget=1)
 apart = AgentSpec(cast=pair, isolation="process")
 
-lively = Cast(members=[DISPATCHER, DRIVER], turn_budget=50)
+lively = Cast(members=[DISPATCHER, DRIVER], turn_budget=1000)
+alone = spec("Tim", Monologue)
 
 
 @hookimpl
@@ -135,7 +155,7 @@ CAST_AGENTS = Package(
     name="cast-agents",
     agents={
         name: f"e2e.cast_agents:{name}"
-        for name in ("pair", "lively", "quiet", "trio", "strict", "slow", "faulty", "apart")
+        for name in ("pair", "lively", "alone", "quiet", "trio", "strict", "slow", "faulty", "voices", "never", "apart")
     }
     | {"tim": "e2e.cast_agents:TIM", "chris": "e2e.cast_agents:CHRIS"},
     plugins={"both": "e2e.cast_agents"},

@@ -20,9 +20,12 @@ SECONDS_A_WORD = 0.1
 QUIET_SECONDS = 0.3
 PEOPLE = {"hello there": 1500.0, "driver where are you": 2000.0, "porter please": 2600.0}
 """What a person says with each tone."""
+VOICES = {"the voice of Tim": 440.0, "the voice of Chris": 700.0, "the voice of Pat": 1100.0}
+"""What is recognised of each member, where members hear each other by ear."""
+KNOWN = PEOPLE | VOICES
 
-CALLS = ((re.compile(r"\b(\w+)\(([^)]*)\)"), ","), (re.compile(r"\b(\w+)\[([^\]]*)\]"), ";"))
-"""How a tool is called in words, and what stands between its arguments; the second form fits into the first."""
+TO_ONE, TO_ALL = r"\b{name}\W+(\w+)\(([^)]*)\)", r"\b(\w+)\[([^\]]*)\]"
+"""How a tool is called in words: by name, as in ``Tim wait(3)``, or within such a call, as in ``wait[3]``."""
 
 
 class ToneTTS(tts.TTS[str]):
@@ -80,7 +83,7 @@ class _ToneListener(stt.RecognizeStream):
                 if not words:
                     self._tell(stt.SpeechEventType.START_OF_SPEECH)
                     words = "?"
-                if words == "?" and (said := whose_tone(sound, PEOPLE)) in PEOPLE:
+                if words == "?" and (said := whose_tone(sound, KNOWN)) in KNOWN:
                     words = str(said)
                     self._tell(stt.SpeechEventType.INTERIM_TRANSCRIPT, words)
             elif words:
@@ -101,11 +104,13 @@ class TalkLLM(llm.LLM[str]):
 
     Args:
         name: What it calls itself.
+        role: What others may call it, too.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, role: str) -> None:
         super().__init__()
         self._name = name
+        self._called = f"(?:{name}|{role})"
         self._lines = 0
 
     def chat(self, *, chat_ctx: llm.ChatContext, tools: Any = None, **options: Any) -> llm.LLMStream:
@@ -118,18 +123,20 @@ class TalkLLM(llm.LLM[str]):
             step: str | tuple[str, list[str]] = f"{self._name} was told {last.output}"
         elif f"{self._name} break down" in text:
             raise LookupError(f"{self._name} is broken")
-        elif call := _call_in(text):
+        elif call := _call_in(text, self._called):
             step = call
         else:
             self._lines += 1
             speaker = re.match(r"\[(\w+)\]", text)
-            step = f"{self._name} speaks line {self._lines} and answers {speaker[1] if speaker else 'you'}"
+            # A whole name would address its bearer.
+            heard = " by ear" if "the voice of" in text else ""
+            step = f"{self._name} speaks line {self._lines} and answers {speaker[1][:2] if speaker else 'you'}{heard}"
         return _TalkStream(self, step, chat_ctx=chat_ctx, tools=tools or [], conn_options=conn_options)
 
 
-def _call_in(text: str) -> tuple[str, list[str]] | None:
-    for pattern, between in CALLS:
-        if found := pattern.search(text):
+def _call_in(text: str, name: str) -> tuple[str, list[str]] | None:
+    for pattern, between in ((TO_ONE.format(name=name), ","), (TO_ALL, ";")):
+        if found := re.search(pattern, text):
             return found[1], [argument.strip() for argument in found[2].split(between) if argument.strip()]
     return None
 

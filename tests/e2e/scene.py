@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from e2e.callers import Answer, Caller, CallersProcess
@@ -13,7 +13,8 @@ from e2e.pcm import RATE, tone
 from e2e.server_api import ServerApi
 from e2e.tones import tones_heard
 
-ROLES = {"Tim": "dispatcher", "Chris": "driver", "Pat": "porter"}
+HITCH_SECONDS = 0.15
+"""A shorter silence within what one member says is the machine's, not the member's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Scene:
             for recording in self.person.recordings()
             for heard in tones_heard(recording.sound, TONES)
         ]
-        return sorted(found, key=lambda speech: speech.began)
+        return _without_hitches(sorted(found, key=lambda speech: speech.began))
 
     def spoken(self, since: float = 0.0) -> list[str]:
         """Return who has spoken after a time, in their order."""
@@ -86,7 +87,7 @@ class Scene:
         until = time.time() + timeout
         while not done():
             assert time.time() < until, said()
-            time.sleep(0.1)
+            time.sleep(0.3)
 
     def type(self, text: str) -> float:
         """Type something; return when."""
@@ -116,6 +117,16 @@ class Scene:
     def close(self) -> None:
         """Let the person leave."""
         self.person.leave()
+
+
+def _without_hitches(speeches: list[Speech]) -> list[Speech]:
+    whole: list[Speech] = []
+    for speech in speeches:
+        if whole and whole[-1].who == speech.who and speech.began - whole[-1].ended < HITCH_SECONDS:
+            whole[-1] = replace(whole[-1], ended=speech.ended)
+        else:
+            whole.append(speech)
+    return whole
 
 
 def overlap(speeches: list[Speech]) -> float:

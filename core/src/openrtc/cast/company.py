@@ -52,12 +52,11 @@ class Company:
     examples: tuple[str, ...] = ()
 
     @property
-    def why_no_text(self) -> OpenRTCError:
+    def why_no_room(self) -> OpenRTCError:
         """Why it cannot be talked to without a room."""
         roles = ", ".join(part.role for part in self.parts)
-        single = next((part.spec.name for part in self.parts if part.from_catalog), "NAME")
-        fix = f"openrtc dev --with-server; or talk to one agent alone: openrtc console {single}"
-        return OpenRTCError(f"{self.name!r} is a cast of {roles}, which needs a room", fix=fix)
+        fix = f"in text: openrtc console {self.name}; in a room: openrtc dev --with-server"
+        return OpenRTCError(f"{self.name!r} is a cast of {roles}, which needs a room to be heard in", fix=fix)
 
     @property
     def ear(self) -> Part:

@@ -67,6 +67,11 @@ class Floor:
         """Who has the floor."""
         return self._holder
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether nobody speaks or is about to."""
+        return self._holder is None and not self._waiting and self._gap is None
+
     def open(self) -> None:
         """Let members speak."""
         self._closed = False

@@ -30,7 +30,7 @@ HOUSE_RULES = (
 
 
 async def build_seat(
-    part: Part, member: CastMember, company: Company, call: Call, runtime: Runtime
+    part: Part, member: CastMember, company: Company, call: Call, runtime: Runtime, *, text_only: bool
 ) -> tuple[Seat, Agent]:
     """Build a member's agent and session; call it in a task of the member's own.
 
@@ -40,6 +40,7 @@ async def build_seat(
         company: The cast.
         call: The call.
         runtime: What the calls share.
+        text_only: Whether the conversation is held in text.
     """
     current.set(member)
     call = replace(call, agent_name=part.spec.name, cast_member=member)
@@ -50,13 +51,13 @@ async def build_seat(
     hearing = hearing_of(part, company)
     # People may say to the ear whatever is meant for another member.
     spec = replace(part.spec, examples=company.examples) if hearing == "people" else part.spec
-    session, _ = await build_session(spec, agent, call, runtime, text_only=False, hearing=hearing)
+    session, _ = await build_session(spec, agent, call, runtime, text_only=text_only, hearing=hearing)
     seat = Seat(
         part=part,
         session=session,
         room=None,
         is_ear=hearing == "people",
-        hears_members=hearing == "members",
+        hears_members=hearing == "members" and not text_only,
         realtime=is_realtime(agent.llm if is_given(agent.llm) else session.llm),
         context=contextvars.copy_context(),
         greeting=greeting_of(part.spec, agent, runtime),

@@ -22,6 +22,7 @@ logger = logging.getLogger("openrtc.cast")
 
 TRANSCRIPTION_TOPIC = "lk.transcription"
 SESSION_TOPIC = "lk.agent.session"
+CHAT_TOPIC = "lk.chat"
 KINDS = rtc.ParticipantKind
 ANYBODY = [
     KINDS.PARTICIPANT_KIND_STANDARD,
@@ -46,6 +47,7 @@ async def connect_member(seat: Seat, company: Company, context: JobContext, runt
     job = context.job
     seat.room = rtc.Room()
     seat.room.register_byte_stream_handler(SESSION_TOPIC, _nothing)
+    seat.room.register_text_stream_handler(CHAT_TOPIC, _nothing)
     shield_connect(seat.room, job.room.sid, lambda other: logger.debug("member %r made its room anew", seat.role))
     _listen_to(seat.room, wanted_by(seat, company, job.id))
     participant = member_of(seat.role, seat.part.spec.name, seat.name, job.id)

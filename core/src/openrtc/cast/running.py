@@ -28,14 +28,14 @@ from openrtc.errors import OpenRTCError, one_line
 from openrtc.observe.events import MemberJoined, MemberLeft
 from openrtc.worker.failure import place_of
 from openrtc.worker.live_call import LiveCall
-from openrtc.worker.runtime import HOOK_LIMIT, Runtime
+from openrtc.worker.runtime import HOOK_LIMIT, CastFrontend, Runtime
 from openrtc.worker.session import end_with_hooks, tell_model_error, watch_on_enter
 
 logger = logging.getLogger("openrtc.cast")
 
 
 async def run_cast(context: JobContext, company: Company, call: Call, runtime: Runtime) -> None:
-    """Bring every member of a cast into the job's room, and let them talk until the call ends.
+    """Bring every member of a cast into the job's room, and let them talk until the call ends; or let them write.
 
     Args:
         context: LiveKit's context of the job.
@@ -44,11 +44,14 @@ async def run_cast(context: JobContext, company: Company, call: Call, runtime: R
         runtime: What the calls of this process share.
 
     Raises:
-        OpenRTCError: There is no room.
+        OpenRTCError: There is no room, and whoever talks to the cast cannot do so without one.
     """
-    if context.is_fake_job():
-        raise company.why_no_text
-    await RunningCast(context, company, call, runtime).start()
+    if not context.is_fake_job():
+        await RunningCast(context, company, call, runtime).start()
+    elif isinstance(runtime.frontend, CastFrontend) and runtime.frontend.text_only:
+        await RunningCast(context, company, call, runtime).write(runtime.frontend)
+    else:
+        raise company.why_no_room
 
 
 class RunningCast:
@@ -88,6 +91,37 @@ class RunningCast:
         self._spawn(self._open())
         await self._runtime.hooks.collect("openrtc_session_started", limit=HOOK_LIMIT, call=self._call)
 
+    async def write(self, frontend: CastFrontend) -> None:
+        """Hold the conversation in text, without a room."""
+        self._context.add_shutdown_callback(self._aclose)
+        end_with_hooks(self._context, self._call, self._runtime)
+        self._runtime.served += 1
+        for part in self._company.parts:
+            await self._as_member(part, partial(self._take_place_at_the_table, frontend))
+        self._live.started()
+        await self._runtime.hooks.collect("openrtc_session_started", limit=HOOK_LIMIT, call=self._call)
+        await self._talk.open()
+        await frontend.with_cast(self._say, self._quiet)
+        self._end("the conversation is over")
+
+    async def _take_place_at_the_table(self, frontend: CastFrontend, part: Part, member: CastMember) -> None:
+        seat, agent = await self._build(part, member, text_only=True)
+        if seat.is_ear:
+            self._listening = Listening(seat, self._talk)
+        self._talk.join(seat, len(self._talk.everybody))
+        await frontend.before_member(self._call, seat.session, seat.name, is_ear=seat.is_ear)
+        await seat.session.start(agent)
+
+    async def _say(self, text: str) -> None:
+        assert self._listening is not None
+        await self._listening.said(text)
+
+    async def _quiet(self) -> None:
+        resting = 0
+        while resting < 3 and not self._over:
+            resting = resting + 1 if self._talk.floor.at_rest else 0
+            await asyncio.sleep(0.05)
+
     async def _open(self) -> None:
         await self._attendance.somebody()
         await self._attendance.forget_members()
@@ -125,8 +159,9 @@ class RunningCast:
             await seat.leave()
             raise
 
-    async def _build(self, part: Part, member: CastMember) -> tuple[Seat, Agent]:
-        seat, agent = await build_seat(part, member, self._company, self._call, self._runtime)
+    async def _build(self, part: Part, member: CastMember, *, text_only: bool = False) -> tuple[Seat, Agent]:
+        company = self._company
+        seat, agent = await build_seat(part, member, company, self._call, self._runtime, text_only=text_only)
         watch_on_enter(agent, partial(self._failed_to_enter, seat), seat.entered.set)
         seat.session.on("error", lambda event: tell_model_error(event, self._live))
         seat.session.on("close", lambda event: self._closed(seat, event))

@@ -72,6 +72,7 @@ class Seat:
     entered: asyncio.Event = field(default_factory=asyncio.Event)
     _unread: list[Line] = field(default_factory=list)
     _paused: bool = False
+    _leaving: asyncio.Task[None] | None = None
 
     @property
     def role(self) -> str:
@@ -126,7 +127,7 @@ class Seat:
         Returns:
             What is still to be given with the next reply: a realtime model is told that way.
         """
-        unread, self._unread = self._unread, []
+        unread, self._unread = sorted(self._unread, key=lambda line: line.at), []
         if self.realtime:
             return "\n".join(line.tagged for line in unread)
         if messages := [as_message(line) for line in unread]:
@@ -198,6 +199,11 @@ class Seat:
     async def leave(self) -> None:
         """Close its session and, but for the ear, its connection to the room."""
         self.alive = False
+        if self._leaving is None:
+            self._leaving = asyncio.create_task(self._leave())
+        await asyncio.shield(self._leaving)
+
+    async def _leave(self) -> None:
         for closing in (self.session.aclose(), self._disconnect()):
             try:
                 await closing

@@ -232,15 +232,15 @@ class Talk:
         turn.interrupted = turn.interrupted or speech.interrupted
         if text:
             turn.said.append(text)
-            self._tell_what_was_heard(seat, turn, text)
+            self._tell_what_was_heard(seat, turn, Line(seat.name, text, _time_of(speech)))
         if not seat.speeches:
             self._turn_over(seat, turn, speech)
 
-    def _tell_what_was_heard(self, seat: Seat, turn: Turn, text: str) -> None:
+    def _tell_what_was_heard(self, seat: Seat, turn: Turn, line: Line) -> None:
         for other in self.seats:
             # The member that has asked is told by its tool; one that hears voices hears it.
             if other is not seat and other.role != turn.asker and not other.hears_members:
-                other.hear(Line(seat.name, text))
+                other.hear(line)
 
     def too_slow(self, seat: Seat) -> None:
         """Note that a member had the floor and was not heard."""
@@ -370,6 +370,12 @@ class Talk:
 def _words_of(speech: SpeechHandle) -> list[str]:
     messages = (item for item in speech.chat_items if isinstance(item, ChatMessage) and item.role == "assistant")
     return [text for message in messages if (text := message.text_content)]
+
+
+def _time_of(speech: SpeechHandle) -> float:
+    # When it began: a person who has cut it short has spoken later, although this is told later.
+    began = [item.created_at for item in speech.chat_items if isinstance(item, ChatMessage)]
+    return min(began, default=time.time())
 
 
 def _is_silent(speech: SpeechHandle) -> bool:

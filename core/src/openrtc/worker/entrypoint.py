@@ -99,7 +99,9 @@ def _begin(context: JobContext, loaded: LoadedAgent, runtime: Runtime) -> LiveCa
 
 
 def _package_of(loaded: LoadedAgent) -> str:
-    made_by = loaded.spec and (loaded.spec.agent or loaded.spec.entrypoint)
+    spec = loaded.spec
+    members = [member.spec for member in spec.cast.members if member.spec] if spec and spec.cast else []
+    made_by = spec and (spec.agent or spec.entrypoint or (members and members[0].agent))
     return str(getattr(made_by, "__module__", "")).partition(".")[0]
 
 

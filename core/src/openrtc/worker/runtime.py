@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from openrtc.call import Call, WorkerInfo
 from openrtc.catalog.catalog import Catalog
@@ -45,6 +45,22 @@ class LocalFrontend(Protocol):
 
     async def after_start(self, call: Call, session: Any) -> None:
         """Hold the conversation; the call ends when this returns."""
+
+
+@runtime_checkable
+class CastFrontend(LocalFrontend, Protocol):
+    """A `LocalFrontend` that talks to casts, too."""
+
+    async def before_member(self, call: Call, session: Any, name: str, *, is_ear: bool) -> None:
+        """Attach outputs to the ``AgentSession`` of one member that is about to start."""
+
+    async def with_cast(self, say: Callable[[str], Awaitable[None]], quiet: Callable[[], Awaitable[None]]) -> None:
+        """Hold the conversation; the call ends when this returns.
+
+        Args:
+            say: Says something to the cast.
+            quiet: Waits until nobody of the cast speaks or is about to.
+        """
 
 
 @dataclass(kw_only=True)

@@ -51,11 +51,11 @@ async def build_session(
         chosen.pop("stt", None)
         deafen(agent)
     call = replace(call, models=label_models(chosen, agent))
-    if not text_only:
-        needed = [kind for kind in MODEL_KINDS if kind != "stt" or hearing != "nobody"]
-        _warn_of_missing_models(call, agent, chosen, needed)
     context = ProviderContext(agent_name=call.agent_name, agent=agent, examples=spec.examples)
     models = build_models(chosen, runtime.providers, context)
+    realtime = is_realtime(agent.llm if is_given(agent.llm) else models.get("llm"))
+    if not text_only and not realtime:
+        _warn_of_missing_models(call, [kind for kind in MODEL_KINDS if kind != "stt" or hearing != "nobody"])
     contributed = await _contributed_options(call, runtime)
     own = {key: value for key, value in spec.session_options.items() if key not in MODEL_KINDS}
     options: dict[str, Any] = {**contributed, **own, **models}
@@ -66,7 +66,6 @@ async def build_session(
         options["vad"] = None
         options["turn_handling"] = {**turn, "turn_detection": "manual"}
     else:
-        realtime = is_realtime(agent.llm if is_given(agent.llm) else models.get("llm"))
         _use_detectors(options, spec, runtime, realtime=realtime)
         if hearing != "caller":
             _leave_turns_to_the_cast(options, realtime=realtime)
@@ -131,9 +130,7 @@ def _fresh(value: Any) -> Any:
     return value() if callable(value) else value
 
 
-def _warn_of_missing_models(call: Call, agent: Agent, chosen: Mapping[Any, Any], needed: list[ModelKind]) -> None:
-    if is_realtime(chosen.get("llm") or agent.llm):
-        return
+def _warn_of_missing_models(call: Call, needed: list[ModelKind]) -> None:
     missing = [kind for kind in needed if not call.models[kind]]
     if missing:
         logger.warning(

@@ -17,10 +17,7 @@ def realtime_model(voice: str, temperature: float) -> Callable[[], Any] | None:
     """
     if not os.environ.get("OPENAI_API_KEY") or importlib.util.find_spec("livekit.plugins.openai") is None:
         return None
+    # Now, and not in the first call: importing it takes a second, for which all calls would be silent.
+    from livekit.plugins.openai import realtime
 
-    def make() -> Any:
-        from livekit.plugins.openai import realtime
-
-        return realtime.RealtimeModel(voice=voice, temperature=temperature)
-
-    return make
+    return lambda: realtime.RealtimeModel(voice=voice, temperature=temperature)
