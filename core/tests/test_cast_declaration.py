@@ -53,7 +53,7 @@ def test_a_member_is_a_class_a_factory_a_spec_or_a_name() -> None:
         (lambda: Cast(members=members("a"), turn_seconds=0), "turn_seconds=0"),
         (lambda: Member(role="a b", agent=Tim), '"a b" cannot be a name'),
         (lambda: Member(role="", agent=Tim), "the name is empty"),
-        (lambda: Member(role="a", agent=Tim()), "is an Agent instance: all calls would share it"),
+        (lambda: Member(role="a", agent=Tim()), "is an Agent instance: all calls would share it"),  # type: ignore[arg-type]
         (lambda: Member(role="a", agent=int), "the class builtins:int is no Agent"),
         (lambda: Member(role="a", agent=AgentSpec(entrypoint=entrypoint)), "is a LiveKit entrypoint"),
         (lambda: Member(role="a", agent=AgentSpec(cast=Cast(members=members("b")))), "member 'a' is a cast itself"),

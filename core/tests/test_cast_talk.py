@@ -145,7 +145,7 @@ async def company(
             greeting=greeting if place == 0 else "",
         )
         seat.entered.set()
-        talk.join(seat, place)
+        talk.join(seat)
         await session.start(Agent(instructions="x"))
     try:
         yield Company(talk, page, events, lost)

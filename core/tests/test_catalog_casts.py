@@ -23,7 +23,7 @@ def cast_of(*names: str) -> AgentSpec:
 
 def catalog(*specs: AgentSpec) -> Catalog:
     agents = [
-        AgentSpec(name="sales", agent=make, display_name="Sam", max_sessions=2, resources=["crm"], isolation="thread"),
+        AgentSpec(name="sales", agent=make, display_name="Sam", max_sessions=2, resources=("crm",), isolation="thread"),
         AgentSpec(name="support", agent=make),
         AgentSpec(name="raw", entrypoint=entrypoint),
     ]

@@ -138,8 +138,8 @@ class RealtimeSession:
         self.audio_bytes += len(base64.b64decode(event["audio"]))
 
     async def _on_input_audio_buffer_commit(self, event: dict[str, Any]) -> None:
-        item = {"id": self._new("item"), "type": "message", "role": "user", "status": "completed", "object": "item"}
-        item["content"] = [{"type": "input_audio", "transcript": None}]  # type: ignore[assignment]
+        content = [{"type": "input_audio", "transcript": None}]
+        item = {"id": self._new("item"), "type": "message", "role": "user", "status": "completed", "content": content}
         await self._added(item, self._last_item)
         text = self._server.next_transcript()
         self.heard.append(text)
@@ -155,11 +155,16 @@ class RealtimeSession:
             self._response.cancel()
 
     async def _respond(self, wish: dict[str, Any]) -> None:
-        response = {"id": self._new("resp"), "object": "realtime.response", "status": "in_progress", "output": []}
+        response: dict[str, Any] = {
+            "id": self._new("resp"),
+            "object": "realtime.response",
+            "status": "in_progress",
+            "output": [],
+        }
         response |= {"metadata": wish.get("metadata"), "usage": None, "status_details": None}
         await self._tell("response.created", response=response)
-        item = {"id": self._new("item"), "type": "message", "role": "assistant", "object": "realtime.item"}
-        item |= {"status": "in_progress", "content": []}  # type: ignore[dict-item]
+        item: dict[str, Any] = {"id": self._new("item"), "type": "message", "role": "assistant"}
+        item |= {"status": "in_progress", "content": []}
         place = {"response_id": response["id"], "output_index": 0}
         part = {**place, "item_id": item["id"], "content_index": 0}
         status = "completed"

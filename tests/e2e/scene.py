@@ -106,6 +106,10 @@ class Scene:
         """Return all that the members have said, as it was written."""
         return [event["text"] for event in self.person.events("transcription") if event["identity"] != "ann"]
 
+    def wait_for_words(self, said: str) -> None:
+        """Wait until a member has said something that contains these words."""
+        self.wait_until(lambda: any(said in words for words in self.words()), said=lambda: str(self.words()))
+
     def members(self) -> dict[str, str]:
         """Return identity and name of the agents that are in the room."""
         return {one.identity: one.name for one in self.api.participants(self.room) if one.identity != "ann"}

@@ -135,7 +135,7 @@ def test_what_cannot_be_answered_is_one_clear_line_for_the_model(scene: NewScene
         ("dispatcher remove(dispatcher)", "'dispatcher' is the ear"),
     ):
         room.type(typed)
-        room.wait_until(lambda said=said: any(said in words for words in room.words()), said=lambda: str(room.words()))
+        room.wait_for_words(said)
 
 
 def test_what_a_member_sends_is_answered_and_what_it_broadcasts_is_known(scene: NewScene) -> None:

@@ -25,12 +25,21 @@ class Attendance:
     Args:
         room: The job's room.
         nobody_left: Called when the last person has hung up.
+        somebody_left: Called when a person has left and others may be there.
         endless: Whether the call goes on without people.
     """
 
-    def __init__(self, room: rtc.Room, nobody_left: Callable[[str], None], *, endless: bool) -> None:
+    def __init__(
+        self,
+        room: rtc.Room,
+        nobody_left: Callable[[str], None],
+        somebody_left: Callable[[], None],
+        *,
+        endless: bool,
+    ) -> None:
         self._room = room
         self._nobody_left = nobody_left
+        self._somebody_left = somebody_left
         self._endless = endless
         self._somebody = asyncio.Event()
         self._ear: Seat | None = None
@@ -76,6 +85,7 @@ class Attendance:
     def _left(self, participant: rtc.RemoteParticipant) -> None:
         if not is_person(participant):
             return
+        self._somebody_left()
         if self.people:
             self._hear_somebody()
         elif not self._endless and participant.disconnect_reason in HUNG_UP:

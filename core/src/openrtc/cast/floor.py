@@ -68,6 +68,11 @@ class Floor:
         return self._holder
 
     @property
+    def closed(self) -> bool:
+        """Whether nobody may begin to speak."""
+        return self._closed
+
+    @property
     def at_rest(self) -> bool:
         """Whether nobody speaks or is about to."""
         return self._holder is None and not self._waiting and self._gap is None
@@ -128,9 +133,8 @@ class Floor:
         """Take the floor from a member that is gone or too slow."""
         self._waiting = deque(entry for entry in self._waiting if entry[0] is not seat)
         self._lenders = [lender for lender in self._lenders if lender is not seat]
-        speeches, seat.speeches, seat.turn = seat.speeches, set(), None
-        for speech in speeches:
-            speech.interrupt(force=True)
+        seat.cut()
+        seat.speeches, seat.turn = set(), None
         if self._holder is seat:
             self._release()
 
@@ -150,11 +154,13 @@ class Floor:
         if speech not in seat.speeches:
             return  # it was dropped
         seat.speeches.discard(speech)
-        self._events.spoke(seat, speech)
-        if not seat.speeches:
-            seat.turn = None
-        if self._holder is seat and not seat.speeches:
-            self._release()
+        try:
+            self._events.spoke(seat, speech)
+        finally:
+            if not seat.speeches:
+                seat.turn = None
+                if self._holder is seat:
+                    self._release()
 
     def _release(self) -> None:
         self._stop_clock()

@@ -51,6 +51,11 @@ class Listening:
         """Let the cast decide who answers what the ear's agent hears."""
         before_the_answer(agent, self._turn_completed)
 
+    def person_left(self) -> None:
+        """A person has left, perhaps in the middle of a word, whose end nobody will ever hear."""
+        if self._talk.floor.closed:
+            self._wait_for_turn()
+
     def stop(self) -> None:
         """Listen no more."""
         self._stop_alarm()

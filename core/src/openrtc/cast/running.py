@@ -1,4 +1,4 @@
-"""`RunningCast`: one call of a cast from its first member's arrival to the last one's leaving."""
+"""`RunningCast`: the members of one call: how they are built, what their code asks for, and how they are lost."""
 
 from __future__ import annotations
 
@@ -7,55 +7,33 @@ import logging
 from collections.abc import Coroutine
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
-from livekit import rtc
 from livekit.agents import Agent, CloseEvent, JobContext
-from livekit.agents.voice.room_io import TextInputEvent
 
 from openrtc.call import Call
-from openrtc.cast.attendance import Attendance
 from openrtc.cast.cast_member import CastMember
 from openrtc.cast.company import Company, Part, part_of
 from openrtc.cast.declaration import Member
 from openrtc.cast.joining import build_seat
+from openrtc.cast.line import Line
 from openrtc.cast.listening import Listening
-from openrtc.cast.overhearing import Overhearing
-from openrtc.cast.rooms import connect_ear, connect_member, room_options
 from openrtc.cast.seat import Seat
 from openrtc.cast.talk import Talk
 from openrtc.errors import OpenRTCError, one_line
-from openrtc.observe.events import MemberJoined, MemberLeft
+from openrtc.observe.events import MemberLeft
 from openrtc.worker.failure import place_of
 from openrtc.worker.live_call import LiveCall
-from openrtc.worker.runtime import HOOK_LIMIT, CastFrontend, Runtime
+from openrtc.worker.runtime import HOOK_LIMIT, Runtime
 from openrtc.worker.session import end_with_hooks, tell_model_error, watch_on_enter
 
 logger = logging.getLogger("openrtc.cast")
 
-
-async def run_cast(context: JobContext, company: Company, call: Call, runtime: Runtime) -> None:
-    """Bring every member of a cast into the job's room, and let them talk until the call ends; or let them write.
-
-    Args:
-        context: LiveKit's context of the job.
-        company: The cast.
-        call: The call.
-        runtime: What the calls of this process share.
-
-    Raises:
-        OpenRTCError: There is no room, and whoever talks to the cast cannot do so without one.
-    """
-    if not context.is_fake_job():
-        await RunningCast(context, company, call, runtime).start()
-    elif isinstance(runtime.frontend, CastFrontend) and runtime.frontend.text_only:
-        await RunningCast(context, company, call, runtime).write(runtime.frontend)
-    else:
-        raise company.why_no_room
+T = TypeVar("T")
 
 
 class RunningCast:
-    """One call of a cast.
+    """The members of one call; what all of them need, wherever they talk.
 
     Args:
         context: LiveKit's context of the job.
@@ -64,173 +42,143 @@ class RunningCast:
         runtime: What the calls of this process share.
     """
 
+    text_only = False
+
     def __init__(self, context: JobContext, company: Company, call: Call, runtime: Runtime) -> None:
-        self._context = context
-        self._company = company
-        self._call = call
-        self._runtime = runtime
-        self._live: LiveCall = runtime.live[call.job_id]
-        self._attendance = Attendance(context.room, self._end, endless=company.cast.ends == "never")
-        self._talk = Talk(company.cast, self._live, self._fail, lambda: self._attendance.empty)
+        self.context = context
+        self.company = company
+        self.call = call
+        self.runtime = runtime
+        self.live: LiveCall = runtime.live[call.job_id]
+        self.talk = Talk(company.cast, self.live, self.fail, self.is_empty)
+        self.over = False
+        self._agents: dict[str, Agent] = {}
         self._listening: Listening | None = None
-        self._over = False
         self._leaving: list[asyncio.Task[None]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def start(self) -> None:
-        """Bring everybody into the room, then let the lead open."""
-        self._context.add_shutdown_callback(self._aclose)
-        end_with_hooks(self._context, self._call, self._runtime)
-        self._runtime.served += 1
-        await self._seat_ear()
-        others = [part for part in self._company.parts if part.role != self._company.cast.ear]
-        await asyncio.gather(*(self._seat_other(part) for part in others))
-        if self._over:
-            return
-        self._live.started()
-        self._spawn(self._open())
-        await self._runtime.hooks.collect("openrtc_session_started", limit=HOOK_LIMIT, call=self._call)
+    # What the places where casts talk differ in.
 
-    async def write(self, frontend: CastFrontend) -> None:
-        """Hold the conversation in text, without a room."""
-        self._context.add_shutdown_callback(self._aclose)
-        end_with_hooks(self._context, self._call, self._runtime)
-        self._runtime.served += 1
-        for part in self._company.parts:
-            await self._as_member(part, partial(self._take_place_at_the_table, frontend))
-        self._live.started()
-        await self._runtime.hooks.collect("openrtc_session_started", limit=HOOK_LIMIT, call=self._call)
-        await self._talk.open()
-        await frontend.with_cast(self._say, self._quiet)
-        self._end("the conversation is over")
+    def is_empty(self) -> bool:
+        """Whether no person is there."""
+        return False
 
-    async def _take_place_at_the_table(self, frontend: CastFrontend, part: Part, member: CastMember) -> None:
-        seat, agent = await self._build(part, member, text_only=True)
-        if seat.is_ear:
-            self._listening = Listening(seat, self._talk)
-        self._talk.join(seat, len(self._talk.everybody))
-        await frontend.before_member(self._call, seat.session, seat.name, is_ear=seat.is_ear)
-        await seat.session.start(agent)
+    async def start_seat(self, seat: Seat, agent: Agent) -> None:
+        """Bring a member in, and start its session."""
+        raise NotImplementedError
 
-    async def _say(self, text: str) -> None:
-        assert self._listening is not None
-        await self._listening.said(text)
+    def stopped(self) -> None:
+        """Stop what else goes on: the call is over."""
 
-    async def _quiet(self) -> None:
-        resting = 0
-        while resting < 3 and not self._over:
-            resting = resting + 1 if self._talk.floor.at_rest else 0
-            await asyncio.sleep(0.05)
+    # How it begins.
 
-    async def _open(self) -> None:
-        await self._attendance.somebody()
-        await self._attendance.forget_members()
-        await self._talk.open()
+    @property
+    def listening(self) -> Listening:
+        """What the ear hears."""
+        assert self._listening is not None, "the ear is built first"
+        return self._listening
 
-    async def _seat_ear(self) -> None:
-        part = self._company.ear
-        await self._as_member(part, self._take_ear)
+    async def gather_members(self) -> None:
+        """Build everybody, then bring everybody in, the ear first; whoever fails is left out or ends the call."""
+        self.context.add_shutdown_callback(self._aclose)
+        end_with_hooks(self.context, self.call, self.runtime)
+        self.runtime.served += 1
+        built = await asyncio.gather(*(self._built(part) for part in self.company.parts))
+        seats = [seat for seat in built if seat is not None]
+        for seat in seats:
+            self.talk.join(seat)
+        (ear,) = (seat for seat in seats if seat.is_ear)
+        self._listening = Listening(ear, self.talk)
+        self._listening.start(self._agents[ear.role])
+        await self._in_context_of(ear, self.start_seat(ear, self._agents[ear.role]))
+        await asyncio.gather(*(self._started(seat) for seat in seats if not seat.is_ear))
 
-    async def _take_ear(self, part: Part, member: CastMember) -> None:
-        seat, agent = await self._build(part, member)
-        self._listening = Listening(seat, self._talk)
-        self._listening.start(agent)
-        await connect_ear(seat, self._company, self._context)
-        await self._take_seat(seat, agent)
-        self._attendance.listen(seat)
+    async def tell_started(self) -> None:
+        """Tell that the call has begun."""
+        self.live.started()
+        await self.runtime.hooks.collect("openrtc_session_started", limit=HOOK_LIMIT, call=self.call)
 
-    async def _seat_other(self, part: Part) -> None:
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Run something until the call is over."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _built(self, part: Part) -> Seat | None:
         try:
-            await self._as_member(part, self._take_other)
+            return await self._build(part)
         except (Exception, SystemExit) as error:
-            if not self._over:
-                self._could_not_join(part, error)
+            if part.role == self.company.cast.ear:
+                raise
+            self._could_not_join(part, error)
+            return None
 
-    async def _take_other(self, part: Part, member: CastMember) -> None:
-        seat, agent = await self._build(part, member)
-        if seat.hears_members:
-            Overhearing(seat, self._talk).start(agent)
-        try:
-            await connect_member(seat, self._company, self._context, self._runtime)
-            assert seat.room is not None
-            seat.room.on("disconnected", partial(self._disconnected, seat))
-            await self._take_seat(seat, agent)
-        except BaseException:
-            await seat.leave()
-            raise
-
-    async def _build(self, part: Part, member: CastMember, *, text_only: bool = False) -> tuple[Seat, Agent]:
-        company = self._company
-        seat, agent = await build_seat(part, member, company, self._call, self._runtime, text_only=text_only)
-        watch_on_enter(agent, partial(self._failed_to_enter, seat), seat.entered.set)
-        seat.session.on("error", lambda event: tell_model_error(event, self._live))
-        seat.session.on("close", lambda event: self._closed(seat, event))
-        return seat, agent
-
-    async def _take_seat(self, seat: Seat, agent: Agent) -> None:
-        assert seat.room is not None
-        self._talk.join(seat, self._place_of(seat))
-        options = room_options(seat, self._company, self._call.job_id, self._typed)
-        recording: dict[str, Any] = {} if seat.is_ear else {"record": False}
-        await seat.session.start(agent, room=seat.room, room_options=options, **recording)
-        if self._over:
-            await seat.leave()
-            return
-        self._live.events.emit(MemberJoined(**self._live.fields, member=seat.role, identity=seat.identity))
-
-    def _place_of(self, seat: Seat) -> int:
-        order = [part.role for part in self._company.parts]
-        return sum(order.index(other.role) < order.index(seat.role) for other in self._talk.everybody)
-
-    async def _as_member(self, part: Part, work: Any) -> None:
+    async def _build(self, part: Part) -> Seat:
         # A task has a context of its own: what is made in it counts as this member's code.
-        task = asyncio.create_task(work(part, CastMember(part.role, self)), name=f"member-{part.role}")
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            raise
+        member = CastMember(part.role, self)
+        building = build_seat(part, member, self.company, self.call, self.runtime, text_only=self.text_only)
+        seat, agent = await asyncio.create_task(building, name=f"build-{part.role}")
+        watch_on_enter(agent, partial(self._failed_to_enter, seat), seat.entered.set)
+        seat.session.on("error", lambda event: tell_model_error(event, self.live))
+        seat.session.on("close", lambda event: self._closed(seat, event))
+        self._agents[part.role] = agent
+        return seat
 
-    async def _typed(self, session: Any, event: TextInputEvent) -> None:
-        if self._listening:
-            await self._listening.typed(session, event)
+    async def _started(self, seat: Seat) -> None:
+        try:
+            await self._in_context_of(seat, self.start_seat(seat, self._agents[seat.role]))
+        except (Exception, SystemExit) as error:
+            if not self.over and seat.alive:
+                self.talk.leave(seat, "it could not join")
+                self._could_not_join(seat.part, error)
+        if self.over or not seat.alive:
+            await seat.leave()
+
+    async def _in_context_of(self, seat: Seat, work: Coroutine[Any, Any, T]) -> T:
+        return await asyncio.create_task(work, name=f"start-{seat.role}", context=seat.context.copy())
 
     # What the members' code asks for: the interface `Stage`.
 
     @property
     def roles(self) -> tuple[str, ...]:
         """The roles of the members that take part."""
-        return tuple(seat.role for seat in self._talk.seats)
+        return tuple(seat.role for seat in self.talk.seats)
 
     def send(self, sender: str, role: str, text: str) -> None:
         """Tell a member something."""
-        self._talk.send(self._talk.seat(sender), role, text)
+        self.talk.send(self._own(sender), role, text)
 
     async def ask(self, asker: str, role: str, text: str, seconds: float) -> str:
         """Return what a member answers."""
-        return await self._talk.ask(self._talk.seat(asker), role, text, seconds)
+        return await self.talk.ask(self._own(asker), role, text, seconds)
 
     def broadcast(self, sender: str, text: str) -> None:
         """Tell all members something."""
-        self._talk.broadcast(self._talk.seat(sender), text)
+        self.talk.tell(Line(self._own(sender).name, text), but=[self._own(sender)])
 
     def hand_over(self, role: str) -> None:
         """Let a member answer people."""
-        self._talk.hand_over(role)
+        self.talk.hand_over(role)
 
     async def add(self, member: Member) -> None:
         """Let another member join.
 
         Raises:
-            OpenRTCError: Its role is taken, or it cannot be built.
+            OpenRTCError: Its role is taken, or it cannot be built. What its own code raises passes.
         """
         if member.role in self.roles:
             raise OpenRTCError(f"the role {member.role!r} is taken", origin="add()", fix="choose another role")
-        part = part_of(member, self._runtime.catalog.agents)
-        parts = [one for one in self._company.parts if one.role != member.role]
-        self._company = replace(self._company, parts=(*parts, part))
-        await self._as_member(part, self._take_other)
+        part = part_of(member, self.runtime.catalog.agents)
+        others = [one for one in self.company.parts if one.role != member.role]
+        self.company = replace(self.company, parts=(*others, part))
+        seat = await self._build(part)
+        self.talk.join(seat)
+        try:
+            await self._in_context_of(seat, self.start_seat(seat, self._agents[seat.role]))
+        except BaseException:
+            await seat.leave()
+            raise
+        self.talk.tell(Line("", f"{seat.name}, the {seat.role}, has joined the call"), but=[seat])
 
     async def remove(self, role: str) -> None:
         """Let a member leave.
@@ -238,75 +186,78 @@ class RunningCast:
         Raises:
             OpenRTCError: No such member takes part, or it is the ear.
         """
-        seat = self._talk.seat(role)
+        seat = self.talk.seat(role)
         if seat.is_ear:
             fix = "remove another member, or end the call"
             raise OpenRTCError(f"{role!r} is the ear: the call hears through it", origin="remove()", fix=fix)
-        self._leave(seat, "it was removed", failed=False)
+        self.lose(seat, "it was removed", failed=False)
+
+    def _own(self, role: str) -> Seat:
+        if role not in self.roles:
+            raise OpenRTCError(f"{role!r} does not take part yet, or any more", fix="wait for on_enter")
+        return self.talk.seat(role)
 
     # How members are lost, and how the call ends.
 
-    def _failed_to_enter(self, seat: Seat, error: BaseException) -> None:
-        said, place = one_line(f"{type(error).__name__}: {error}"), place_of(error)
-        self._live.error("agent", error, place, member=seat.role, fatal=seat.is_ear)
-        self._fail(seat, f"failed in on_enter: {said} at {place}")
+    def fail(self, seat: Seat, why: str) -> None:
+        """Take note that a member has failed."""
+        if seat.alive and not self.over:
+            self.lose(seat, why, failed=True)
 
-    def _could_not_join(self, part: Part, error: BaseException) -> None:
-        said = str(error) if isinstance(error, OpenRTCError) else one_line(f"{type(error).__name__}: {error}")
-        ends = self._company.cast.on_crash == "end"
-        self._live.error("agent", error, "", member=part.role, fatal=ends)
-        self._log(logging.ERROR, part.role, f"could not join: {said}", ends)
-        self._live.events.emit(MemberLeft(**self._live.fields, member=part.role, reason=said, failed=True))
+    def lose(self, seat: Seat, why: str, *, failed: bool) -> None:
+        """Let a member leave; the call goes on without it, unless it is the ear, or the cast wants it otherwise."""
+        ends = self._tell_loss(seat.role, why, failed=failed)
+        self.talk.leave(seat, why)
         if ends:
-            self._end(f"member {part.role!r} could not join")
-
-    def _disconnected(self, seat: Seat, reason: Any) -> None:
-        if seat.alive and not self._over:
-            name = rtc.DisconnectReason.Name(reason)
-            self._fail(seat, f"its participant is out of the room: {name}")
-
-    def _closed(self, seat: Seat, event: CloseEvent) -> None:
-        if self._over or not seat.alive:
-            return
-        if event.error is not None:
-            self._fail(seat, f"its session ended: {one_line(str(event.error))}")
-        else:
-            self._leave(seat, f"its session ended: {event.reason.value}", failed=False)
-
-    def _fail(self, seat: Seat, why: str) -> None:
-        if seat.alive and not self._over:
-            self._leave(seat, why, failed=True)
-
-    def _leave(self, seat: Seat, why: str, *, failed: bool) -> None:
-        ends = seat.is_ear or (failed and self._company.cast.on_crash == "end")
-        self._log(logging.ERROR if failed else logging.INFO, seat.role, why, ends)
-        self._live.events.emit(MemberLeft(**self._live.fields, member=seat.role, reason=why, failed=failed))
-        self._live.failed = self._live.failed or (failed and ends)
-        self._talk.leave(seat, why)
-        if ends:
-            self._end(f"member {seat.role!r}: {why}")
+            self.end(f"member {seat.role!r}: {why}")
         if not seat.is_ear:
             self._leaving.append(asyncio.create_task(seat.leave()))
 
-    def _log(self, level: int, role: str, why: str, ends: bool) -> None:
-        goes_on = "this call is ended, the others go on" if ends else "the other members go on"
-        fields = {**self._live.fields, "role": role}
-        logger.log(level, "agent %r: member %r: %s; %s", self._live.agent, role, why, goes_on, extra=fields)
-
-    def _end(self, reason: str) -> None:
-        if not self._over:
+    def end(self, reason: str) -> None:
+        """End the call."""
+        if not self.over:
             self._stop()
-            self._context.shutdown(reason)
+            self.context.shutdown(reason)
+
+    def _failed_to_enter(self, seat: Seat, error: BaseException) -> None:
+        said, place = one_line(f"{type(error).__name__}: {error}"), place_of(error)
+        self.live.error("agent", error, place, member=seat.role, fatal=seat.is_ear)
+        self.fail(seat, f"failed in on_enter: {said} at {place}")
+
+    def _could_not_join(self, part: Part, error: BaseException) -> None:
+        said = str(error) if isinstance(error, OpenRTCError) else one_line(f"{type(error).__name__}: {error}")
+        self.live.error("agent", error, "" if isinstance(error, OpenRTCError) else place_of(error), member=part.role)
+        if self._tell_loss(part.role, f"could not join: {said}", failed=True):
+            self.end(f"member {part.role!r} could not join")
+
+    def _closed(self, seat: Seat, event: CloseEvent) -> None:
+        if self.over or not seat.alive:
+            return
+        if event.error is not None:
+            self.fail(seat, f"its session ended: {one_line(str(event.error))}")
+        else:
+            self.lose(seat, f"its session ended: {event.reason.value}", failed=False)
+
+    def _tell_loss(self, role: str, why: str, *, failed: bool) -> bool:
+        """Tell that a member is lost; returns whether that ends the call."""
+        cast = self.company.cast
+        ends = role == cast.ear or (failed and cast.on_crash == "end")
+        goes_on = "this call is ended, the others go on" if ends else "the other members go on"
+        level, fields = logging.ERROR if failed else logging.INFO, {**self.live.fields, "role": role}
+        logger.log(level, "agent %r: member %r: %s; %s", self.live.agent, role, why, goes_on, extra=fields)
+        self.live.events.emit(MemberLeft(**self.live.fields, member=role, reason=why, failed=failed))
+        self.live.failed = self.live.failed or (failed and ends)
+        return ends
 
     def _stop(self) -> None:
-        if self._over:
+        if self.over:
             return
-        self._over = True
-        self._talk.stop()
-        self._attendance.stop()
+        self.over = True
+        self.talk.stop()
+        self.stopped()
         if self._listening:
             self._listening.stop()
-        for seat in self._talk.seats:
+        for seat in self.talk.seats:
             if not seat.is_ear:  # whose session livekit-agents closes with the job
                 self._leaving.append(asyncio.create_task(seat.leave()))
 
@@ -315,8 +266,3 @@ class RunningCast:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, *self._leaving, return_exceptions=True)
-
-    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)

@@ -190,6 +190,9 @@ class Seat:
 
     def cut(self) -> None:
         """End what it says and is about to say."""
+        if self.speeches:
+            with contextlib.suppress(RuntimeError):  # the session is closing
+                self.session.interrupt(force=True)
         for speech in self.speeches:
             speech.interrupt(force=True)
         if self._paused:

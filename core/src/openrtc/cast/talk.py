@@ -8,9 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
-from livekit.agents.llm import ChatMessage
 from livekit.agents.voice import SpeechHandle
 
 from openrtc.cast.asks import Asks
@@ -19,9 +17,9 @@ from openrtc.cast.floor import Floor
 from openrtc.cast.line import Line
 from openrtc.cast.policies import HumanTurn, addressed, after, answering
 from openrtc.cast.seat import Seat
+from openrtc.cast.telling import is_silent, tell_answer, tell_failed_turn, tell_turn, time_of, words_of
 from openrtc.cast.turn import ASKED, HANDED_OVER, ITSELF, MEMBER, OPENING, PERSON, SENT, Turn
 from openrtc.errors import OpenRTCError, one_line
-from openrtc.observe.events import MemberSpoke, TurnCompleted
 from openrtc.suggest import did_you_mean
 from openrtc.worker.live_call import LiveCall
 
@@ -94,14 +92,9 @@ class Talk:
             raise OpenRTCError(f"no member {role!r} takes part in this cast", fix=fix)
         return found
 
-    def join(self, seat: Seat, place: int) -> None:
-        """Let a member take part.
-
-        Args:
-            seat: The member.
-            place: Its place in the order.
-        """
-        self._seats.insert(place, seat)
+    def join(self, seat: Seat) -> None:
+        """Let a member take part, the last in the order."""
+        self._seats.append(seat)
         self.floor.watch(seat)
 
     def leave(self, seat: Seat, why: str) -> None:
@@ -109,7 +102,7 @@ class Talk:
         seat.alive = False
         self._asks.fail(seat.role, f"{seat.role!r} has left: {why}")
         self.floor.drop(seat)
-        self._tell(Line("", f"{seat.name} has left the call"))
+        self.tell(Line("", f"{seat.name} has left the call"))
 
     def stop(self) -> None:
         """End everything: the call is over."""
@@ -168,9 +161,16 @@ class Talk:
         seat.hear(Line(sender.name, text))
         self.call(seat, Turn(SENT))
 
-    def broadcast(self, sender: Seat, text: str) -> None:
-        """Tell all other members something; nobody replies to it at once."""
-        self._tell(Line(sender.name, text), but=[sender])
+    def tell(self, line: Line, but: Sequence[Seat] = ()) -> None:
+        """Tell the members something; nobody replies to it at once.
+
+        Args:
+            line: What to tell them.
+            but: Who need not be told.
+        """
+        for seat in self.seats:
+            if seat not in but:
+                seat.hear(line)
 
     def hand_over(self, role: str) -> None:
         """Let a member answer people from now on, and speak next."""
@@ -228,11 +228,11 @@ class Talk:
     def spoke(self, seat: Seat, speech: SpeechHandle) -> None:
         """Take what a member has said."""
         turn = seat.turn or Turn(ITSELF)
-        text = " ".join(_words_of(speech)).strip()
+        text = " ".join(words_of(speech)).strip()
         turn.interrupted = turn.interrupted or speech.interrupted
         if text:
             turn.said.append(text)
-            self._tell_what_was_heard(seat, turn, Line(seat.name, text, _time_of(speech)))
+            self._tell_what_was_heard(seat, turn, Line(seat.name, text, time_of(speech)))
         if not seat.speeches:
             self._turn_over(seat, turn, speech)
 
@@ -270,13 +270,13 @@ class Talk:
 
     def _turn_over(self, seat: Seat, turn: Turn, speech: SpeechHandle) -> None:
         error = speech.exception()
-        if not turn.said and not turn.interrupted and (error or (turn.cause != ITSELF and _is_silent(speech))):
+        if not turn.said and not turn.interrupted and (error or (turn.cause != ITSELF and is_silent(speech))):
             why = one_line(f"{type(error).__name__}: {error}") if error else "nothing was said"
             self._failed_turn(seat, turn, why)
             return
-        self._tell_turn(seat, turn)
+        tell_turn(self._live, seat.role, turn)
         if turn.cause == PERSON:
-            self._tell_answer(seat, turn, speech)
+            tell_answer(self._live, seat.role, turn, speech)
         seat.failed_turns = 0
         said = " ".join(turn.said)
         if turn.answer and not turn.answer.done():
@@ -295,10 +295,7 @@ class Talk:
         if self._over or not seat.alive:
             return
         seat.failed_turns += 1
-        error = OpenRTCError(f"its turn failed: {why}")
-        self._live.error("turn", error, "", member=seat.role)
-        fields = {**self._live.fields, "role": seat.role}
-        logger.error("agent %r: a turn of its member %r failed: %s", self._live.agent, seat.role, why, extra=fields)
+        tell_failed_turn(self._live, seat.role, why)
         if turn.answer and not turn.answer.done():
             turn.answer.set_exception(OpenRTCError(f"{seat.role!r} could not answer: {why}", origin="ask()"))
         if turn.cause == PERSON:
@@ -333,50 +330,3 @@ class Talk:
 
     def _by_role(self, role: str) -> Seat | None:
         return next((seat for seat in self.seats if seat.role == role), None)
-
-    def _tell(self, line: Line, but: Sequence[Seat] = ()) -> None:
-        for seat in self.seats:
-            if seat not in but:
-                seat.hear(line)
-
-    def _tell_turn(self, seat: Seat, turn: Turn) -> None:
-        if turn.said:
-            self._live.events.emit(
-                MemberSpoke(
-                    **self._live.fields,
-                    member=seat.role,
-                    cause=turn.cause,
-                    said=" ".join(turn.said),
-                    interrupted=turn.interrupted,
-                    seconds=round(time.monotonic() - turn.began, 3),
-                )
-            )
-
-    def _tell_answer(self, seat: Seat, turn: Turn, speech: SpeechHandle) -> None:
-        measured: Any = next((item.metrics for item in speech.chat_items if isinstance(item, ChatMessage)), {})
-        self._live.events.emit(
-            TurnCompleted(
-                **self._live.fields,
-                heard=turn.heard,
-                end_of_turn_seconds=turn.end_of_turn,
-                llm_ttft_seconds=measured.get("llm_node_ttft"),
-                tts_ttfb_seconds=measured.get("tts_node_ttfb"),
-                latency_seconds=turn.latency,
-                member=seat.role,
-            )
-        )
-
-
-def _words_of(speech: SpeechHandle) -> list[str]:
-    messages = (item for item in speech.chat_items if isinstance(item, ChatMessage) and item.role == "assistant")
-    return [text for message in messages if (text := message.text_content)]
-
-
-def _time_of(speech: SpeechHandle) -> float:
-    # When it began: a person who has cut it short has spoken later, although this is told later.
-    began = [item.created_at for item in speech.chat_items if isinstance(item, ChatMessage)]
-    return min(began, default=time.time())
-
-
-def _is_silent(speech: SpeechHandle) -> bool:
-    return not any(getattr(item, "role", "") != "user" for item in speech.chat_items)

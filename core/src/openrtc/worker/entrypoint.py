@@ -10,7 +10,7 @@ from typing import Any
 from livekit.agents import JobContext, JobProcess, get_job_context
 
 from openrtc.call import Call
-from openrtc.cast.running import run_cast
+from openrtc.cast.run import run_cast
 from openrtc.config import Config
 from openrtc.errors import OpenRTCError
 from openrtc.observe.forwarding import EventSender

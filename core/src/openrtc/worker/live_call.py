@@ -72,14 +72,14 @@ class LiveCall:
             CallError(**self.fields, where=where, error=said, place=place, fatal=fatal, member=member or current_role())
         )
 
-    def answered(self, heard: str, **latencies: Any) -> None:
+    def answered(self, heard: str, **values: Any) -> None:
         """Tell that the agent has answered a turn of the caller.
 
         Args:
             heard: The caller's words.
-            **latencies: The latencies of `TurnCompleted`, in seconds.
+            **values: The latencies of `TurnCompleted`, in seconds, and perhaps its ``member``.
         """
-        self.events.emit(TurnCompleted(**self.fields, heard=heard, **latencies))
+        self.events.emit(TurnCompleted(**self.fields, heard=heard, **values))
 
     def ended(self, reason: str) -> None:
         """Tell that the call is over."""
