@@ -9,6 +9,7 @@ from typing import Any
 from livekit.agents import Agent, AgentSession, JobContext, llm
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS
 from livekit.agents.voice.agent_activity import AgentActivity
+from livekit.agents.voice.room_io import RoomIO
 
 from openrtc.worker.upstream import url_of
 from openrtc.worker.upstream_speech import hold_speech, release_speech
@@ -53,6 +54,13 @@ def test_every_reply_waits_for_the_authorisation() -> None:
         if inspect.isfunction(member) and "self._authorization_allowed.wait()" in inspect.getsource(member)
     ]
     assert len(waiting) >= 4, "say, reply, realtime reply and realtime generation"
+
+
+def test_what_a_session_recognises_goes_to_the_room_by_one_handler() -> None:
+    source = inspect.getsource(RoomIO)
+    assert 'on("user_input_transcribed", self._on_user_input_transcribed)' in source
+    assert "self._user_transcript_ch.send_nowait(ev)" in inspect.getsource(RoomIO._on_user_input_transcribed)
+    assert "RoomIO" in inspect.getsource(AgentSession.room_io.fget)  # type: ignore[attr-defined]
 
 
 def test_a_job_knows_the_address_of_its_server() -> None:

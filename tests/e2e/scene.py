@@ -13,8 +13,8 @@ from e2e.pcm import RATE, tone
 from e2e.server_api import ServerApi
 from e2e.tones import tones_heard
 
-HITCH_SECONDS = 0.15
-"""A shorter silence within what one member says is the machine's, not the member's."""
+HITCH_SECONDS = 0.8
+"""A shorter silence within what one member says is the machine's: members that take turns alternate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,7 @@ class Scene:
             )
             for recording in self.person.recordings()
             for heard in tones_heard(recording.sound, TONES)
+            if heard.who in TONES  # what is sent in the place of a lost packet has no tone
         ]
         return _without_hitches(sorted(found, key=lambda speech: speech.began))
 

@@ -136,6 +136,7 @@ def test_what_cannot_be_answered_is_one_clear_line_for_the_model(scene: NewScene
     ):
         room.type(typed)
         room.wait_for_words(said)
+        time.sleep(1.0)  # a person who goes on at once would interrupt
 
 
 def test_what_a_member_sends_is_answered_and_what_it_broadcasts_is_known(scene: NewScene) -> None:
@@ -242,10 +243,9 @@ def test_members_may_hear_each_other_by_ear(scene: NewScene) -> None:
     room = scene("voices")
     speeches = room.wait_for("Tim", "Chris")
     assert overlap(speeches) <= 0.2
-    assert room.words()[-1] == "Chris speaks line 1 and answers Ti by ear"
+    assert room.words() == ["this is Tim at the dispatch desk", "Chris speaks line 1 and answers Ti by ear"]
     said = room.say(HELLO)
     room.wait_for("Tim", since=said.ended)
-    assert room.words()[-1] == "Tim speaks line 1 and answers you"
 
 
 def test_without_people_members_talk_on_until_somebody_closes_the_room(api: ServerApi, worker: WorkerProcess) -> None:

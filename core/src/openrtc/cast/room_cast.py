@@ -18,6 +18,7 @@ from openrtc.cast.running import RunningCast
 from openrtc.cast.seat import Seat
 from openrtc.observe.events import MemberJoined
 from openrtc.worker.runtime import Runtime
+from openrtc.worker.upstream_speech import keep_transcripts
 
 
 class RoomCast(RunningCast):
@@ -62,6 +63,8 @@ class RoomCast(RunningCast):
         await seat.session.start(agent, room=seat.room, room_options=options, **recording)
         if seat.is_ear:
             self._attendance.listen(seat)
+        if seat.hears_members:  # each member writes its own words itself
+            keep_transcripts(seat.session)
         if seat.alive and not self.over:
             self.live.events.emit(MemberJoined(**self.live.fields, member=seat.role, identity=seat.identity))
 

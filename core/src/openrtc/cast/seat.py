@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
@@ -130,9 +130,10 @@ class Seat:
         unread, self._unread = sorted(self._unread, key=lambda line: line.at), []
         if self.realtime:
             return "\n".join(line.tagged for line in unread)
-        if messages := [as_message(line) for line in unread]:
+        if unread:
             agent = self.session.current_agent
             chat = agent.chat_ctx.copy()
+            messages = as_messages(unread, after=max((item.created_at for item in chat.items), default=0.0))
             for one in (chat, besides):
                 if one is not None:
                     one.insert(list(messages))
@@ -219,6 +220,14 @@ class Seat:
                 await asyncio.wait_for(self.room.disconnect(), 5.0)
 
 
-def as_message(line: Line) -> ChatMessage:
-    """Return a line as the language model reads it."""
-    return ChatMessage(role="user", content=[line.tagged], created_at=line.at)
+def as_messages(lines: Sequence[Line], after: float) -> list[ChatMessage]:
+    """Return lines as the language model reads them.
+
+    Args:
+        lines: The lines, in their order.
+        after: When the last thing was that it knows already; what a tool returned meanwhile must not come last.
+    """
+    times = [max(line.at, after + (number + 1) * 1e-6) for number, line in enumerate(lines)]
+    return [
+        ChatMessage(role="user", content=[line.tagged], created_at=at) for line, at in zip(lines, times, strict=True)
+    ]

@@ -20,6 +20,11 @@ def release_speech(session: AgentSession[Any]) -> None:
         activity._resume_authorization()
 
 
+def keep_transcripts(session: AgentSession[Any]) -> None:
+    """Let a session that has started tell nobody in the room what it recognises."""
+    session.off("user_input_transcribed", session.room_io._on_user_input_transcribed)
+
+
 def _activities(session: AgentSession[Any]) -> Iterator[Any]:
     # While an agent hands over to another one, both may speak.
     yield from (one for one in (session._activity, session._next_activity) if one is not None)
