@@ -18,7 +18,7 @@ from packaging.version import Version
 
 nox.needs_version = ">=2024.4.15"
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.sessions = ["lint", "tests", "operations", "minimums"]
+nox.options.sessions = ["lint", "tests", "faults", "minimums"]
 
 ROOT = Path(__file__).parent
 SERVER = "./plugins/openrtc-livekit-server"
@@ -38,8 +38,12 @@ EXPLAINED = {
 OLDEST_PYTHON = "3.11"
 END_TO_END = "tests"
 FAULTS = "tests/faults"
-OPERATIONS = "tests/operations"
-"""Tests in sessions of their own."""
+"""Tests in a session of their own."""
+SIDE_BY_SIDE = ["--numprocesses=3", "--dist=loadfile"]
+PAIRWISE = ["--numprocesses=2", "--dist=loadfile"]
+"""For tests that time matters to: each mostly waits, and has a core."""
+SPREAD = ["--numprocesses=3", "--dist=worksteal"]
+"""For faults, which are many in few files, and mostly wait."""
 NO_VERSION = Version("0.dev0")
 BUILD_TOOLS = ["hatchling>=1.27", "editables"]
 TEST_TOOLS = ["hatchling", "jsonschema", "pip", "psutil", "pytest", "pytest-asyncio"]
@@ -72,21 +76,14 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
-def operations(session: nox.Session) -> None:
-    """Run workers as an operator does: limits, isolation of single agents, several processes, everything to be seen."""
-    need_go(session)
-    install(session, distributions(), tools=TEST_TOOLS)
-    session.run("pytest", f"--timeout={SECONDS_FOR_ONE_TEST}", *(session.posargs or [OPERATIONS]))
-
-
-@nox.session
 def faults(session: nox.Session) -> None:
-    """Inject every fault into workers on the real LiveKit server, 5 to 6 minutes; prints what a bystander heard."""
+    """Inject every fault into workers on the real LiveKit server, 3 to 4 minutes; prints what a bystander heard."""
     need_go(session)
     session.log("installing all packages and building the LiveKit server: 2 to 4 minutes the first time")
     install(session, distributions(), tools=TEST_TOOLS)
     named = any(word.startswith(FAULTS) for word in session.posargs)
-    session.run("pytest", f"--timeout={SECONDS_FOR_ONE_TEST}", *([] if named else [FAULTS]), *session.posargs)
+    command = ["pytest", f"--timeout={SECONDS_FOR_ONE_TEST}", *([] if named else [FAULTS, *SPREAD])]
+    session.run(*command, *session.posargs)
 
 
 @nox.session
@@ -176,10 +173,10 @@ def run_pytest(session: nox.Session, folders: list[str]) -> None:
         named = any("tests" in Path(word.partition("::")[0]).parts for word in session.posargs)
         session.run(*command, *([] if named else folders), *session.posargs)
         return
-    command += [f"--ignore={FAULTS}", f"--ignore={OPERATIONS}"]
-    session.run(*command, *folders, "-m", "not alone", "--numprocesses=2", "--dist=loadfile")
+    command += [f"--ignore={FAULTS}"]
+    session.run(*command, *folders, "-m", "not alone", *SIDE_BY_SIDE)
     if END_TO_END in folders:
-        session.run(*command, END_TO_END, "-m", "alone")
+        session.run(*command, END_TO_END, "-m", "alone", *PAIRWISE)
 
 
 def typed_groups() -> Iterator[list[str]]:

@@ -151,7 +151,7 @@ def test_a_health_server_with_routes_of_the_same_paths_gets_none(monkeypatch: py
         self._http_server.app.add_routes(["/ready"])
 
     monkeypatch.setattr(AgentServer, "run", run)
-    assert upstream.why_no_routes() == "AgentServer.run has its own /ready"
+    assert upstream.why_no_routes.__wrapped__() == "AgentServer.run has its own /ready"
 
 
 async def test_routes_are_added_when_the_health_server_is_made() -> None:
@@ -206,3 +206,28 @@ async def test_the_functions_of_tools_can_be_replaced_once_and_keep_their_signat
         assert await tools["shared"]("hello") == "hello"
         with pytest.raises(AgentExit, match="was raised in a tool"):
             await tools["leave"](3)
+
+
+PANIC = """
+import os, signal, ctypes
+from livekit.rtc import _ffi_client
+from livekit.rtc._proto import ffi_pb2
+from openrtc.worker.upstream import on_native_panic
+
+told = []
+on_native_panic(told.append)
+event = ffi_pb2.FfiEvent()
+event.panic.message = "the receiver is gone"
+data = event.SerializeToString()
+buffer = (ctypes.c_uint8 * len(data)).from_buffer_copy(data)
+_ffi_client.ffi_event_callback(ctypes.cast(buffer, ctypes.POINTER(ctypes.c_uint8)), len(data))
+assert told == ["the receiver is gone"], told
+assert _ffi_client.os.getpid() == os.getpid()
+"""
+
+
+def test_a_panic_of_the_native_library_is_told_and_sends_no_signal() -> None:
+    assert upstream.why_panics_are_signals() is None
+    done = subprocess.run([sys.executable, "-c", PANIC], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Panic" not in done.stderr

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import functools
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from e2e.callers import CallersProcess
+from e2e.packages import Package
 from e2e.reporting import show_log_on_failure
 from e2e.server_api import ServerApi
 from e2e.tone_agents import TONE_AGENTS
 from e2e.worker import WorkerProcess, openrtc_worker
 from faults.failing_agents import BYSTANDER
+from faults.line import Line
 from faults.rows import Row, Story, as_text, write
 from faults.stage import Fault, Stage
 from openrtc.server import LocalServer
@@ -24,8 +27,9 @@ from openrtc.server.settings import free_port
 StartWorker = Callable[..., WorkerProcess]
 Inject = Callable[..., AbstractContextManager[Fault]]
 
-_ROWS = pytest.StashKey[list[Row]]()
 TABLE_OPTION = "--fault-table"
+ROW = "fault row"
+"""Property of a test's report that brings its row of the table, also from another process."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,16 +44,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("faults")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the table, and write it where that was asked for."""
-    rows = config.stash.get(_ROWS, [])
-    if not rows:
-        return
-    terminalreporter.section("faults, and what a bystander in the same worker heard of them")
-    for line in as_text(rows):
-        terminalreporter.line(line)
-    if path := config.getoption(TABLE_OPTION, default=None):
-        write(rows, Path(path))
+def pytest_configure(config: pytest.Config) -> None:
+    """Collect the rows of the table, wherever the tests run."""
+    config.pluginmanager.register(FaultTable(), "fault-table")
+
+
+class FaultTable:
+    """The rows of the tests' reports, in the order of the tests' files."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, str], Row] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take the rows of a test; those of its first try are replaced."""
+        if report.when == "teardown":
+            rows = [Row(**values) for name, values in report.user_properties if name == ROW]  # type: ignore[arg-type]
+            self._rows |= {(report.nodeid.partition("::")[0], row.fault): row for row in rows}
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+        """Print the table, and write it where that was asked for."""
+        rows = [self._rows[key] for key in sorted(self._rows, key=lambda key: key[0])]
+        if not rows:
+            return
+        terminalreporter.section("faults, and what a bystander in the same worker heard of them")
+        for line in as_text(rows):
+            terminalreporter.line(line)
+        if path := config.getoption(TABLE_OPTION, default=None):
+            write(rows, Path(path))
 
 
 class Stages:
@@ -75,6 +96,12 @@ class Stages:
             self._stage = Stage(self._api, self._folder / str(self._count), control=control)
         return self._stage
 
+    def check(self) -> None:
+        """Check that after all faults nothing is left behind in the stage, and that its bystander hears its agent."""
+        if self._stage:
+            assert not (why := self._stage.why_more_than_at_first()), why
+            assert self._stage.bystander_sounds()
+
     def close(self) -> None:
         """End the stage."""
         if self._stage:
@@ -91,7 +118,10 @@ def stages(api: ServerApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """The stages of this run."""
     made = Stages(api, tmp_path_factory.mktemp("stages"))
     yield made
-    made.close()
+    try:
+        made.check()
+    finally:
+        made.close()
 
 
 @pytest.fixture
@@ -103,14 +133,9 @@ def stage(stages: Stages, request: pytest.FixtureRequest) -> Stage:
 
 
 @pytest.fixture
-def report(request: pytest.FixtureRequest) -> Callable[[Row], None]:
-    """Add a row to the table; that of an earlier try of the same fault is replaced."""
-    rows = request.config.stash.setdefault(_ROWS, [])
-
-    def add(row: Row) -> None:
-        rows[:] = [*(earlier for earlier in rows if earlier.fault != row.fault), row]
-
-    return add
+def report(record_property: Callable[[str, object], None]) -> Callable[[Row], None]:
+    """Add a row to the table."""
+    return lambda row: record_property(ROW, asdict(row))
 
 
 @pytest.fixture
@@ -140,15 +165,16 @@ def mortal_api(mortal: LocalServer) -> ServerApi:
 
 @pytest.fixture
 def start(mortal_api: ServerApi, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[StartWorker]:
-    """Start a worker, with options, at that server; the test decides how it ends."""
+    """Start a worker, with options and further packages, at that server; the test decides how it ends."""
     started: list[WorkerProcess] = []
     folder = tmp_path / "packages"
-    for package in (TONE_AGENTS, BYSTANDER):
-        package.install_into(folder)
 
-    def one(*options: str) -> WorkerProcess:
+    def one(*options: str, packages: Sequence[Package] = ()) -> WorkerProcess:
+        installed = (TONE_AGENTS, BYSTANDER, *packages)
+        for package in installed:
+            package.install_into(folder)
         log = tmp_path / f"worker-{len(started)}.log"
-        allowed = ("--allow", f"{TONE_AGENTS.name},{BYSTANDER.name}")
+        allowed = ("--allow", ",".join(package.name for package in installed))
         started.append(openrtc_worker(mortal_api, log, *allowed, *options, folders=[folder]))
         show_log_on_failure(request.node, started[-1])
         return started[-1].wait_until_ready()
@@ -163,6 +189,12 @@ def people(mortal: LocalServer, tmp_path: Path) -> Iterator[CallersProcess]:
     """A process for callers at that server."""
     with CallersProcess(mortal.url, tmp_path / "people") as process:
         yield process
+
+
+@pytest.fixture
+def line(mortal_api: ServerApi, people: CallersProcess) -> Line:
+    """Callers at that server who know which worker answered them."""
+    return Line(mortal_api, people)
 
 
 @pytest.fixture

@@ -123,15 +123,17 @@ class LeaksThousand(Plain):
         self.tasks = [asyncio.create_task(leaked()) for _ in range(1000)]
 
 
-def blocking(seconds):
+def blocking(seconds, after=0.0):
     class Blocks(Plain):
         async def on_enter(self):
+            await asyncio.sleep(after)
             time.sleep(seconds)
 
     return Blocks
 
 
-blocks_short, blocks_second, blocks_long = blocking(0.1), blocking(1.0), blocking(20.0)
+blocks_short, blocks_second, blocks_joining = blocking(0.1), blocking(1.0), blocking(20.0)
+blocks_long = blocking(20.0, after=2.0)  # its own room is connected by then
 """
 
 LEFT_BEHIND = {"leaks-task": "LeaksTask", "leaks-thousand": "LeaksThousand"}
@@ -143,6 +145,7 @@ OTHERS = {
     "blocks-short": "blocks_short",
     "blocks-second": "blocks_second",
     "blocks-long": "blocks_long",
+    "blocks-joining": "blocks_joining",
     **LEFT_BEHIND,
 }
 

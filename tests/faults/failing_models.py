@@ -197,10 +197,11 @@ class Talker(Agent):
 
 
 def with_faulty(kind, what):
-    def make():
-        models = {"llm": FaultyLLM, "stt": FaultySTT, "tts": TonesTTS}
-        return Talker(**{name: model(what if name == kind else "") for name, model in models.items()})
-    return make
+    class Faulty(Talker):
+        def __init__(self):
+            models = {"llm": FaultyLLM, "stt": FaultySTT, "tts": TonesTTS}
+            super().__init__(**{name: model(what if name == kind else "") for name, model in models.items()})
+    return Faulty
 
 
 def __getattr__(name):

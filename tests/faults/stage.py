@@ -181,7 +181,7 @@ class Stage:
             package.install_into(folder / "packages")
         allowed = ",".join(package.name for package in packages)
         options = ("--allow", allowed, "--port", str(port), "--max-sessions", "200")
-        self._health = f"http://127.0.0.1:{port}/worker"
+        self._health = f"http://127.0.0.1:{port}"
         self.worker = openrtc_worker(server, folder / "worker.log", *options, folders=[folder / "packages"])
         self.callers = CallersProcess(server.url, folder / "callers")
         try:
@@ -211,8 +211,8 @@ class Stage:
 
     @property
     def stands(self) -> bool:
-        """Whether the worker runs and the bystander's agent is in its room."""
-        return self.worker.running and bool(self.api.agents_in([self.room])[self.room])
+        """Whether the worker takes calls and the bystander's agent is in its room."""
+        return self.worker.running and self._is_ready() and bool(self.api.agents_in([self.room])[self.room])
 
     @property
     def allowed(self) -> float:
@@ -221,8 +221,15 @@ class Stage:
 
     def live_calls(self) -> int:
         """Return how many jobs the worker runs."""
-        with urllib.request.urlopen(self._health, timeout=10) as answer:
+        with urllib.request.urlopen(f"{self._health}/worker", timeout=10) as answer:
             return int(json.load(answer).get("active_jobs", 0))
+
+    def _is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self._health}/ready", timeout=10):
+                return True
+        except OSError:
+            return False
 
     def hole(self, start: float, end: float) -> float:
         """Return the bystander's longest silence between two times."""

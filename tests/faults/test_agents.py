@@ -38,6 +38,15 @@ def test_an_agent_fails(inject: Inject, place: str, how: str) -> None:
         fault.saw(SEEN[place].format(how=how))
 
 
+def test_five_calls_fail_one_after_the_other(inject: Inject) -> None:
+    with inject("five failed calls, one after the other", lost="those calls") as fault:
+        for _ in range(5):
+            fault.call("init-raises")
+        fault.saw("agent 'init-raises' failed")
+        fault.ended_by_itself()
+        assert len([text for _, text in fault.messages() if "agent 'init-raises' failed" in text]) == 5
+
+
 def test_a_factory_returns_something_else(inject: Inject) -> None:
     with inject("factory returns a string", lost="that call") as fault:
         fault.call("factory-lies")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from e2e.server_api import Dispatch
 from faults.conftest import Inject
@@ -11,6 +12,7 @@ from faults.stage import Stage, tolerate_missing
 NATIVE_PANIC_SECONDS = 17.0
 """A cancelled connect would end the process 15 seconds later."""
 DISPATCHES = 10
+BURST = 12
 
 
 def test_rooms_are_deleted_while_the_agent_joins_and_callers_leave_at_once(inject: Inject, stage: Stage) -> None:
@@ -27,6 +29,17 @@ def test_rooms_are_deleted_while_the_agent_joins_and_callers_leave_at_once(injec
                 stage.api.delete_room(room)
         time.sleep(NATIVE_PANIC_SECONDS)
         fault.ended_by_itself(40.0)
+
+
+def test_many_rooms_are_dispatched_to_at_once(inject: Inject, stage: Stage) -> None:
+    with inject(f"{BURST} simultaneous dispatches", lost=f"nothing: {BURST} of {BURST} are taken") as fault:
+        rooms = [fault.room("alpha-burst") for _ in range(BURST)]
+        with ThreadPoolExecutor(BURST) as pool:
+            list(pool.map(stage.api.create_room, rooms))  # each new room gets its agent by automatic dispatch
+        until = time.monotonic() + 20.0
+        while not all((found := stage.api.agents_in(rooms)).values()) and time.monotonic() < until:
+            time.sleep(0.2)
+        assert all(found.values())
 
 
 def test_a_room_is_dispatched_to_ten_times(inject: Inject, stage: Stage) -> None:

@@ -2,50 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 
-import pytest
-
-from e2e.callers import Caller, CallersProcess
 from e2e.server_api import ServerApi
-from e2e.worker import TRACEBACK, WorkerProcess
+from e2e.worker import TRACEBACK
 from faults.conftest import StartWorker
+from faults.line import ALLOWED, Line, hole_since
 from faults.rows import Story
-from faults.silence import silence_between
 from openrtc.worker.exit_codes import STOPPED_AT_ONCE
 
 NEW_CALLS = 3
 SERVER_NOTICES_WITHIN = 40.0
-ALLOWED = 2.0
-"""Seconds of silence that a machine which starts further workers may cause."""
-
-
-class Line:
-    """Callers of one server, who know which worker answered them."""
-
-    def __init__(self, server: ServerApi, people: CallersProcess) -> None:
-        self._server = server
-        self._people = people
-        self._numbers = itertools.count(1)
-
-    def call(self, *workers: WorkerProcess) -> tuple[Caller, str, WorkerProcess]:
-        """Call and wait for the agent's voice; return the caller, the room, and the worker that answered."""
-        room = f"bystander-{next(self._numbers)}"
-        caller = self._people.join(room, self._server.token(room, "ann"), speaks=False)
-        caller.wait_for("track_subscribed", 20.0)
-        answered = [worker for worker in workers if worker.records(f"^room '{room}': bystander")]
-        assert answered, "somebody answered"
-        return caller, room, answered[-1]
-
-
-@pytest.fixture
-def line(mortal_api: ServerApi, people: CallersProcess) -> Line:
-    return Line(mortal_api, people)
-
-
-def hole_since(caller: Caller, start: float) -> float:
-    return silence_between(caller.recordings(), start, time.time() - 0.3)
 
 
 def test_one_of_two_workers_is_killed(mortal_api: ServerApi, start: StartWorker, line: Line, story: Story) -> None:

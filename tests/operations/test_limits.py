@@ -9,27 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from e2e.child import environment
-from e2e.packages import Package
 from e2e.server_api import Dispatch, ServerApi
 from e2e.tone_agents import TONE_AGENTS
 from e2e.worker import WorkerProcess
 
 StartWorker = Callable[..., WorkerProcess]
-
-HUNGRY = Package(
-    name="hungry-agents",
-    modules={
-        "hungry_agents.py": """
-            from livekit.agents import Agent
-
-            class Hungry(Agent):
-                def __init__(self):
-                    super().__init__(instructions="x")
-                    self.eaten = b"x" * 500_000_000
-        """
-    },
-    agents={"hungry": "hungry_agents:Hungry"},
-)
 
 
 def agents_after(api: ServerApi, seconds: float, rooms: list[str]) -> dict[str, int]:
@@ -52,21 +36,24 @@ def test_one_agent_takes_no_more_sessions_than_its_limit_while_others_go_on(
         api.delete_room(room)
 
 
-def test_a_worker_over_its_memory_limit_finishes_its_calls_and_asks_to_be_replaced(
+def test_a_burst_takes_every_free_slot_of_two_workers_and_no_more(
     start_worker: StartWorker, api: ServerApi, tmp_path: Path
 ) -> None:
-    packages = HUNGRY.install_into(tmp_path / "packages")
-    worker = start_worker(
-        "--allow", "hungry-agents", "--agent-name", "eat", "--memory-limit", "600", folders=[packages]
-    )
-    api.dispatch("hungry-1", "eat")
-    worker.wait_for_log("over the limit of 600 MB", timeout=25.0)
-    assert agents_after(api, 1.0, ["hungry-1"]) == {"hungry-1": 1}, "the live call goes on"
-    api.dispatch("hungry-2", "eat")
-    assert agents_after(api, 2.0, ["hungry-2"]) == {"hungry-2": 0}, "no further call is taken"
-    assert worker.running
-    api.delete_room("hungry-1")
-    assert worker.wait(timeout=20.0) == 75
+    folders = [TONE_AGENTS.install_into(tmp_path / "packages")]
+    options = ("--allow", "tone-agents", "--agent-name", "spread", "--max-sessions", "4")
+    workers = [start_worker(*options, folders=folders) for _ in range(2)]
+    rooms = [f"alpha-spread-{number}" for number in range(8)]
+    api.dispatch_all([Dispatch(room=room, agent_name="spread") for room in rooms])
+    until = time.monotonic() + 20.0
+    while sum(map(len, api.agents_in(rooms).values())) < 8 and time.monotonic() < until:
+        time.sleep(0.2)
+    assert {room: len(agents) for room, agents in api.agents_in(rooms).items()} == dict.fromkeys(rooms, 1)
+    taken = [len(worker.records("^room 'alpha-spread-.*': alpha by")) for worker in workers]
+    assert taken == [4, 4], "what one of them had no slot for went to the other"
+    api.dispatch("alpha-spread-late", "spread")
+    assert agents_after(api, 2.0, ["alpha-spread-late"]) == {"alpha-spread-late": 0}
+    for room in rooms:
+        api.delete_room(room)
 
 
 def test_a_worker_that_cannot_reach_the_server_says_so_and_exits_with_a_code_of_its_own(tmp_path: Path) -> None:

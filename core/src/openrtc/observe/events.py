@@ -100,7 +100,7 @@ class WorkerDraining(Event):
     """The worker takes no more calls and waits for the live ones.
 
     Args:
-        reason: Why: a signal, or its memory.
+        reason: Why: ``signal``, ``memory``, or ``panic``: LiveKit's native library has failed.
         live: How many calls are live.
     """
 

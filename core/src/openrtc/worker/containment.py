@@ -68,7 +68,7 @@ def run_contained(main: Coroutine[Any, Any, T]) -> T:
             except (SystemExit, KeyboardInterrupt) as error:
                 if task.done():
                     raise
-                logger.error("a callback raised %r; the worker goes on", error)
+                logger.error("a callback raised %r at %s; the worker goes on", error, place_of(error))
     finally:
         _finish(loop)
 

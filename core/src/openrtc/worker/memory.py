@@ -24,7 +24,7 @@ class MemoryWatermark:
     """
 
     def __init__(self, limit_mb: int, measure: Callable[[], float] = resident_mb) -> None:
-        self._limit_mb = limit_mb
+        self.limit_mb = limit_mb
         self._measure = measure
         self.used_mb = 0.0
         self.exceeded = asyncio.Event()
@@ -32,11 +32,11 @@ class MemoryWatermark:
     @property
     def share(self) -> float:
         """How much of the limit was used at the last look; 0 without a limit."""
-        return self.used_mb / self._limit_mb if self._limit_mb else 0.0
+        return self.used_mb / self.limit_mb if self.limit_mb else 0.0
 
     async def watch(self) -> None:
         """Look every `CHECK_SECONDS` until the limit is exceeded; without a limit, not at all."""
-        while self._limit_mb and not self.exceeded.is_set():
+        while self.limit_mb and not self.exceeded.is_set():
             self.used_mb = self._measure()
             if self.share >= 1.0:
                 self.exceeded.set()

@@ -22,6 +22,7 @@ from openrtc.worker.runtime import Runtime, build_runtime
 from openrtc.worker.server import WorkerServer
 from openrtc.worker.upstream import gave_up, preload
 from openrtc.worker.watchdog import Watchdog
+from openrtc.worker.worn_out import WornOut, until_worn_out
 
 logger = logging.getLogger("openrtc.worker")
 
@@ -53,23 +54,25 @@ async def _serve(runtime: Runtime, server: WorkerServer, stop: StopSignals) -> i
     watchdog.start()
     running = asyncio.create_task(server.agent_server.run(), name="worker")
     watching = [asyncio.create_task(watch(), name="watch") for watch in (server.load.watch, server.memory.watch)]
-    exceeded = asyncio.create_task(server.memory.exceeded.wait(), name="memory")
+    wearing = asyncio.create_task(until_worn_out(server.memory), name="worn-out")
     try:
-        ends: set[asyncio.Future[Any]] = {running, stop.first, exceeded}
+        ends: set[asyncio.Future[Any]] = {running, stop.first, wearing}
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             return _told_failure(running, server)
-        if exceeded.done():
-            _tell_memory(runtime, server)
+        reason = "signal"
+        if wearing.done():
+            reason = wearing.result().reason
+            _tell_worn_out(wearing.result())
             ask_to_be_replaced()
-        runtime.events.emit(WorkerDraining(reason="memory" if exceeded.done() else "signal", live=server.active))
+        runtime.events.emit(WorkerDraining(reason=reason, live=server.active))
         await _drain(server, stop)
-        return STOPPED_AT_ONCE if stop.second.done() else REPLACE_ME if exceeded.done() else 0
+        return STOPPED_AT_ONCE if stop.second.done() else 0 if reason == "signal" else REPLACE_ME
     finally:
         await close(runtime, server)
-        for task in (exceeded, *watching):
+        for task in (wearing, *watching):
             task.cancel()
-        await asyncio.gather(running, exceeded, *watching, return_exceptions=True)
+        await asyncio.gather(running, wearing, *watching, return_exceptions=True)
         watchdog.stop()
         runtime.events.emit(WorkerStopped(served=runtime.served))
         logger.info("worker stopped")
@@ -147,13 +150,10 @@ def _tell_start(runtime: Runtime, server: WorkerServer) -> None:
     )
 
 
-def _tell_memory(runtime: Runtime, server: WorkerServer) -> None:
-    used, limit = server.memory.used_mb, runtime.config.worker.memory_limit
+def _tell_worn_out(worn_out: WornOut) -> None:
     logger.error(
-        "memory: %.0f MB, over the limit of %d MB: this worker takes no more calls and exits with code %d when the "
-        "live ones are over, to be replaced",
-        used,
-        limit,
+        "%s: this worker takes no more calls and exits with code %d when the live ones are over, to be replaced",
+        worn_out.said,
         REPLACE_ME,
     )
 

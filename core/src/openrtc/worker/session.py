@@ -21,6 +21,7 @@ from openrtc.worker.live_call import LiveCall
 from openrtc.worker.runtime import HOOK_LIMIT, Runtime
 from openrtc.worker.session_events import watch_turns
 from openrtc.worker.session_options import build_session
+from openrtc.worker.slow_answer import SlowAnswers
 from openrtc.worker.upstream import replace_tool_functions
 
 logger = logging.getLogger("openrtc.worker")
@@ -43,6 +44,7 @@ async def run_session(context: JobContext, spec: AgentSpec, call: Call, runtime:
     text_only = context.is_fake_job() and runtime.frontend is not None and runtime.frontend.text_only
     session, call = await build_session(spec, agent, call, runtime, text_only=text_only)
     watch_turns(session, agent, live)
+    SlowAnswers(session, live)
     session.on("error", lambda event: tell_model_error(event, live))
     session.on("close", lambda event: _end_job(event, context, live))
     end_with_hooks(context, call, runtime)

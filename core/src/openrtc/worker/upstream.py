@@ -23,6 +23,7 @@ from livekit.agents.ipc.job_executor import JobExecutor, JobStatus
 from livekit.agents.ipc.job_proc_lazy_main import _JobProc
 from livekit.agents.ipc.proc_pool import ProcPool
 from livekit.agents.job import RunningJobInfo
+from livekit.rtc import _ffi_client
 
 from openrtc.worker.shielded_connect import shield_connect
 
@@ -38,6 +39,7 @@ __all__ = [
     "cancel_and_wait",
     "is_connecting",
     "launch",
+    "on_native_panic",
     "preload",
     "preloading",
     "replace_tool_functions",
@@ -75,7 +77,11 @@ _POOL_ATTRIBUTES = {
 }
 """Where livekit-agents' pool keeps each argument of its constructor."""
 
+_PANIC_PRINTED = 'print("FFI Panic: ", event.panic.message, file=sys.stderr, flush=True)'
+_PANIC_SIGNAL = "os.kill(os.getpid(), signal.SIGTERM)"
 
+
+@functools.cache
 def why_unsupported() -> str | None:
     """Return None when this livekit-agents has what coroutine mode needs, else what is different."""
     found = tuple(inspect.signature(_JobProc.__init__).parameters)
@@ -91,6 +97,7 @@ def why_unsupported() -> str | None:
     return None
 
 
+@functools.cache
 def why_no_routes() -> str | None:
     """Return None when this livekit-agents has a health server that takes further routes, else what is different."""
     run = inspect.getsource(AgentServer.run)
@@ -189,6 +196,39 @@ def gave_up(server: AgentServer) -> bool:
     return server._connection_failed
 
 
+@functools.cache
+def why_panics_are_signals() -> str | None:
+    """Return None when this livekit tells a panic of its native library as OpenRTC knows it, else what is different."""
+    source = inspect.getsource(_ffi_client)
+    for line in (_PANIC_PRINTED, _PANIC_SIGNAL):
+        if line not in source:
+            return f"livekit.rtc has no line {line!r}"
+    return None
+
+
+def on_native_panic(tell: Callable[[str], None]) -> None:
+    """Let livekit tell a panic of its native library, instead of sending this process SIGTERM as an operator would.
+
+    Args:
+        tell: Called with the panic's message, in one of the library's threads. When livekit has changed, never.
+    """
+    if why_panics_are_signals() is not None:
+        return
+    module: Any = _ffi_client
+    module.print = lambda *words, **_: tell(" ".join(str(word).strip() for word in words[1:]))
+    module.os = _OsWithoutKill()
+
+
+class _OsWithoutKill:
+    """The module ``os`` as livekit's callback sees it: without the signal."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+    def kill(self, pid: int, number: int) -> None:
+        """Send nothing: the panic has been told."""
+
+
 def another_pool(pool: ProcPool, kind: str, idle: int) -> ProcPool:
     """Return a pool like livekit-agents' own ``pool``, not started, for another kind of jobs.
 
@@ -228,8 +268,12 @@ def preload(*, end_of_turn: bool) -> None:
     """
     import livekit.local_inference as local_inference
 
+    for look in (why_unsupported, why_no_routes, why_panics_are_signals):
+        look()  # to look into source touches every module: a process that is forked later has that behind it
     if not end_of_turn:
         os.environ.setdefault("LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE", "0")
+    from multiprocessing import forkserver, spawn  # noqa: F401 - AgentServer.run imports them
+
     from livekit.agents.tokenize.basic import hyphenate_word
     from livekit.agents.utils import http_context
 

@@ -108,15 +108,17 @@ class Watchdog:
             logger.warning("the process stood still for %.1f s: %s", seconds, why)
 
     def _follow(self, beat: float) -> None:
-        block = self._look()
+        seen = [self._look()]
         times = _times_to_tell()
         due = next(times)
         while self._beat == beat and not self._stopped.wait(TICK / 5):
             lasted = time.monotonic() - beat
             if lasted >= due:
-                block, due = self._look(), next(times)
-                self._tell(block, lasted, ongoing=True)
-        self._tell(block, self._beat - beat - TICK, ongoing=False)
+                seen.append(self._look())
+                due = next(times)
+                self._tell(seen[-1], lasted, ongoing=True)
+        # The last look may have seen what came after the block, before the loop could note the time.
+        self._tell(_most_common(seen), self._beat - beat - TICK, ongoing=False)
 
     def _look(self) -> Block:
         job = job_of(asyncio.current_task(self._loop))
@@ -163,11 +165,14 @@ def block_at(frame: FrameType | None, call: LiveCall | None) -> Block:
         return Block("an unknown place", "unknown code", call)
     package = call.package if call else ""
     own = (f for f in frames if package and _top_level(f) == package)
-    foreign = (
-        f for f in frames if not is_framework(f.f_code.co_filename) and _top_level(f) not in sys.stdlib_module_names
-    )
+    foreign = (f for f in frames if not _is_plumbing(f))
     chosen = next(own, None) or next(foreign, None) or frames[0]
     return Block(f"{chosen.f_code.co_filename}:{chosen.f_lineno}", f"{chosen.f_code.co_name}()", call)
+
+
+def _most_common(blocks: list[Block]) -> Block:
+    functions = [(block.function, block.place.rpartition(":")[0]) for block in blocks]
+    return blocks[functions.index(max(functions, key=functions.count))]
 
 
 def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
