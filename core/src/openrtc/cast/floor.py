@@ -194,6 +194,7 @@ class Floor:
         self._holder = seat
         for other in self._seats:
             other.listen_to(seat)
+        seat.resume()
         seat.release()
         self._start_clock()
         if begin is not None:

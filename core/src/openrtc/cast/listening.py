@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 from livekit.agents import Agent, AgentSession, StopResponse, UserInputTranscribedEvent, UserStateChangedEvent
@@ -49,7 +50,7 @@ class Listening:
 
     def start(self, agent: Agent) -> None:
         """Let the cast decide who answers what the ear's agent hears."""
-        before_the_answer(agent, self._turn_completed)
+        before_the_answer(agent, self._turn_completed, self._go_on)
 
     def person_left(self) -> None:
         """A person has left, perhaps in the middle of a word, whose end nobody will ever hear."""
@@ -80,7 +81,7 @@ class Listening:
 
     def _take_turns(self) -> None:
         # An agent that has handed over to another one is not asked any more.
-        before_the_answer(self._ear.session.current_agent, self._turn_completed)
+        self.start(self._ear.session.current_agent)
 
     def _state_changed(self, event: UserStateChangedEvent) -> None:
         if event.new_state == "speaking":
@@ -111,8 +112,8 @@ class Listening:
 
     def _go_on(self) -> None:
         self._stop_alarm()
-        if holder := self._talk.floor.holder:
-            holder.resume()
+        for seat in self._talk.seats:
+            seat.resume()
         self._talk.floor.open()
 
     def _stop_alarm(self) -> None:
@@ -152,19 +153,18 @@ class Listening:
         task.add_done_callback(self._answering.discard)
 
     async def _answer_when_transcribed(self, turn: Turn, transcript: asyncio.Future[str]) -> None:
-        if self._talk.ear_answers_whatever_is_said:
-            seat = await self._talk.person_said("", self._name_of(None), turn)
-            self._call(seat, turn)
+        speaker = self._name_of(None)
+        if at_once := self._talk.ear_answers_whatever_is_said:
+            self._call(await self._talk.person_said("", speaker, turn), turn)
         try:
             text = await asyncio.wait_for(transcript, TRANSCRIPT_SECONDS)
         except TimeoutError:
             text = ""
-        turn.heard = text
-        if self._talk.ear_answers_whatever_is_said:
-            self._talk.tell_what_was_said(text, self._name_of(None))
-            return
-        seat = await self._talk.person_said(text, self._name_of(None), turn)
-        self._call(seat, turn)
+        if at_once:
+            turn.heard = text
+            self._talk.tell_what_was_said(text, speaker)
+        else:
+            self._call(await self._talk.person_said(text, speaker, turn), turn)
 
     def _name_of(self, participant: Any) -> str:
         if participant is None:
@@ -184,14 +184,18 @@ def _turn_of(message: ChatMessage) -> Turn:
     )
 
 
-def before_the_answer(agent: Agent, decide: Any) -> None:
-    """Let ``decide`` run after the agent's own ``on_user_turn_completed``."""
+def before_the_answer(agent: Agent, decide: Any, left_alone: Callable[[], None]) -> None:
+    """Let ``decide`` run after the agent's own ``on_user_turn_completed``; ``left_alone`` when that wants no answer."""
     own = agent.on_user_turn_completed
     if getattr(own, "_openrtc_decides", None) is not None:
         return
 
     async def on_user_turn_completed(turn_ctx: ChatContext, new_message: ChatMessage) -> None:
-        await own(turn_ctx, new_message=new_message)
+        try:
+            await own(turn_ctx, new_message=new_message)
+        except StopResponse:
+            left_alone()
+            raise
         await decide(turn_ctx, new_message)
 
     on_user_turn_completed._openrtc_decides = decide  # type: ignore[attr-defined]

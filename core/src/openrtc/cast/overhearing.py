@@ -26,7 +26,7 @@ class Overhearing:
 
     def start(self, agent: Agent) -> None:
         """Let the floor decide when the member's agent answers."""
-        before_the_answer(agent, self._turn_completed)
+        before_the_answer(agent, self._turn_completed, self._seat.heard.set)
 
     async def _turn_completed(self, chat: ChatContext, message: ChatMessage) -> None:
         # A realtime model has heard the turn itself.
