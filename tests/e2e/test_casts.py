@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import psutil
 import pytest
 
 from e2e.callers import CallersProcess
@@ -262,10 +263,21 @@ def test_without_people_members_talk_on_until_somebody_closes_the_room(api: Serv
         time.sleep(0.2)
 
 
-def test_ten_rooms_at_once_do_not_mix(scene: NewScene) -> None:
+def test_ten_rooms_at_once_do_not_mix_and_leave_nothing_open(
+    scene: NewScene, worker: WorkerProcess, api: ServerApi
+) -> None:
+    process = psutil.Process(worker.pid)
+    files, threads = process.num_fds(), process.num_threads()
     with ThreadPoolExecutor(10) as threads:
         rooms = list(threads.map(lambda number: scene(f"pair-{number}"), range(10)))
     for room in rooms:
         speeches = room.wait_for("Tim", "Chris", "Tim", "Chris", timeout=30.0)
         assert overlap(speeches) <= 0.2
         assert {speech.identity.rpartition("-")[0] for speech in speeches} == {"dispatcher", "driver"}
+    for room in rooms:
+        room.close()
+    until = time.time() + 20
+    while any(api.agents_in([room.room for room in rooms]).values()) or process.num_fds() > files + 10:
+        assert time.time() < until, (files, process.num_fds())
+        time.sleep(0.2)
+    assert process.num_threads() <= threads + 10
