@@ -268,8 +268,8 @@ def test_ten_rooms_at_once_do_not_mix_and_leave_nothing_open(
 ) -> None:
     process = psutil.Process(worker.pid)
     files, threads = process.num_fds(), process.num_threads()
-    with ThreadPoolExecutor(10) as threads:
-        rooms = list(threads.map(lambda number: scene(f"pair-{number}"), range(10)))
+    with ThreadPoolExecutor(10) as helpers:
+        rooms = list(helpers.map(lambda number: scene(f"pair-{number}"), range(10)))
     for room in rooms:
         speeches = room.wait_for("Tim", "Chris", "Tim", "Chris", timeout=30.0)
         assert overlap(speeches) <= 0.2

@@ -58,7 +58,8 @@ def openrtc_route(
 ) -> str | Sequence[str] | Decision | None | Awaitable[str | Sequence[str] | Decision | None]:
     """Choose an agent for a call, or return None to leave it to the next router. Sync or async.
 
-    ``agents`` are the names that can be chosen; a list of several is a cast, in one room, that the first one leads. A sync router runs in a thread; either kind has two seconds.
+    ``agents`` are the names that can be chosen; a list of several is a cast, in one room, that the first one leads.
+    A sync router runs in a thread; either kind has two seconds.
 
     Example::
 
