@@ -168,7 +168,7 @@ def test_an_agent_class_that_takes_the_call_is_an_agent(site: Site) -> None:
         (
             "from openrtc import AgentSpec\nSupport = AgentSpec()",
             "pkg_a:Support",
-            "TypeError: AgentSpec needs either",
+            "TypeError: AgentSpec needs one of",
             "pkg-a",
             "pkg_a.py:2",
         ),
