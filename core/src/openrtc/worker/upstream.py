@@ -43,6 +43,7 @@ __all__ = [
     "preload",
     "preloading",
     "replace_tool_functions",
+    "url_of",
     "why_no_routes",
     "why_unsupported",
 ]
@@ -370,6 +371,11 @@ class _SharedInference:
 
     def close(self) -> None:
         """The executor belongs to the server and outlives the job."""
+
+
+def url_of(context: JobContext) -> str:
+    """Return the address of the LiveKit server that a job's room is on."""
+    return context._info.url
 
 
 async def cancel_and_wait(task: asyncio.Task[Any]) -> None:
