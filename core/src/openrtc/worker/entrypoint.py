@@ -27,6 +27,7 @@ from openrtc.worker.runtime import Runtime, build_runtime
 from openrtc.worker.session import run_session
 from openrtc.worker.shielded_connect import RoomGone
 from openrtc.worker.spans import mark_job_span
+from openrtc.worker.speed.speedups import use_speedups
 
 logger = logging.getLogger("openrtc.worker")
 
@@ -147,5 +148,6 @@ class ChildSetup:
             runtime.events.subscribe(EventSender(self._events))
             asyncio.run(runtime.start())
             use_runtime(runtime)
+            use_speedups(self._config.worker.speedups)
         assert _runtime is not None
         process.userdata.update(_runtime.resources)
