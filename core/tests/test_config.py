@@ -85,6 +85,8 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
             "OPENRTC_DENY": "d",
             "OPENRTC_PREFER": "support=My_Agent, vad=openrtc-silero",
             "OPENRTC_DEFAULT_AGENT": "support",
+            "OPENRTC_PREFIX_AGENTS": "support, sales",
+            "OPENRTC_ROOM_METADATA_AGENTS": "sales",
             "OPENRTC_STT": "offline:",
             "OPENRTC_LLM": "offline:",
             "OPENRTC_TTS": "offline:",
@@ -109,6 +111,8 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
     assert config.policy.allow == ("a-b", "c")
     assert config.policy.prefer == {"support": "my-agent", "vad": "openrtc-silero"}
     assert config.routing.default == "support"
+    assert config.routing.prefix_agents == ("support", "sales")
+    assert config.routing.room_metadata_agents == ("sales",)
     assert config.defaults.offline is True
     assert (config.worker.api_key, config.worker.api_secret) == ("key", "secret")
     assert config.limits == {"support": 2, "sales": 1}

@@ -8,8 +8,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+from livekit.agents.llm import ToolError
 
-from openrtc.worker.containment import AgentExit, run_contained
+from openrtc.errors import OpenRTCError
+from openrtc.worker.containment import AgentExit, contained_tool, run_contained
 from openrtc.worker.speed.event_loop import new_event_loop
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -35,6 +37,14 @@ def test_exit_in_a_task_is_an_error_of_that_task_and_the_loop_goes_on(run: Run) 
         return "still here"
 
     assert run(main()) == "still here"
+
+
+async def test_the_model_is_told_why_a_tool_could_not_do_something() -> None:
+    async def tool() -> str:
+        raise OpenRTCError("'driver' has left", origin="ask()")
+
+    with pytest.raises(ToolError, match=r"ask\(\): 'driver' has left"):
+        await contained_tool(tool)()
 
 
 def test_exit_in_a_task_nobody_awaits_leaves_other_tasks_alone(run: Run) -> None:

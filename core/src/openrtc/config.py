@@ -38,10 +38,14 @@ class RoutingSettings:
     Args:
         default: The agent that answers when no rule decides; None means the first one that is ready.
         order: Names of rules and router plugins in the order to ask them; None means the built-in order.
+        prefix_agents: The agents that a room's name may choose; None means all.
+        room_metadata_agents: The agents that room metadata may choose; None means all.
     """
 
     default: str | None = None
     order: tuple[str, ...] | None = None
+    prefix_agents: tuple[str, ...] | None = None
+    room_metadata_agents: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +79,7 @@ class WorkerSettings:
         url: Address of the LiveKit server (``ws://`` or ``wss://``).
         api_key: API key of the LiveKit server.
         api_secret: API secret of the LiveKit server.
-        agent_name: Name for explicit dispatch; empty for automatic dispatch.
+        agent_name: Name for explicit dispatch; empty for automatic dispatch; ``per-agent`` for a name for each agent.
         max_sessions: How many sessions the worker takes at once.
         memory_limit: Memory in MB (resident set size) at which the worker takes no more calls, drains and exits with
             code 75 to be replaced; 0 means no limit.

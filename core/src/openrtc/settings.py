@@ -53,6 +53,8 @@ SETTINGS = (
     Setting("plugins", "prefer", PreferTable(), "OPENRTC_PREFER"),
     Setting("routing", "default", Text(), "OPENRTC_DEFAULT_AGENT", "default-agent"),
     Setting("routing", "order", Names(), "OPENRTC_ROUTING_ORDER", "routing-order"),
+    Setting("routing", "prefix_agents", Names(), "OPENRTC_PREFIX_AGENTS", "prefix-agents"),
+    Setting("routing", "room_metadata_agents", Names(), "OPENRTC_ROOM_METADATA_AGENTS", "room-metadata-agents"),
     Setting("defaults", "stt", Text(), "OPENRTC_STT"),
     Setting("defaults", "llm", Text(), "OPENRTC_LLM"),
     Setting("defaults", "tts", Text(), "OPENRTC_TTS"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import re
 import sys
 import time
 import warnings
@@ -13,10 +14,11 @@ from typing import Any
 
 from openrtc.errors import one_line
 
-CALL_FIELDS = ("job_id", "room", "agent", "distribution")
+CALL_FIELDS = ("job_id", "room", "agent", "role", "distribution")
 """What every log line of a call carries, where it is known."""
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_SECRET = re.compile(r"(token|password|secret)$", re.IGNORECASE)
 _QUIET = ("asyncio", "aiohttp.access", "httpx", "httpcore", "urllib3", "opentelemetry", "watchfiles", "numba")
 
 
@@ -66,17 +68,25 @@ class CallFields(logging.Filter):
     Args:
         current_job: Returns the id of the job whose code runs now, or None.
         fields_of: Returns room, agent and distribution of a job, as far as they are known.
+        current_role: Returns the role of the member of a cast whose code runs now; empty for none.
     """
 
-    def __init__(self, current_job: Callable[[], str | None], fields_of: Callable[[str], Mapping[str, str]]) -> None:
+    def __init__(
+        self,
+        current_job: Callable[[], str | None],
+        fields_of: Callable[[str], Mapping[str, str]],
+        current_role: Callable[[], str] = str,
+    ) -> None:
         super().__init__()
+        self._current_role = current_role
         self._current_job = current_job
         self._fields_of = fields_of
 
     def filter(self, record: logging.LogRecord) -> bool:
         job_id = getattr(record, "job_id", None) or self._current_job()
         if job_id:
-            for key, value in {"job_id": job_id, **self._fields_of(job_id)}.items():
+            known = {"job_id": job_id, "role": self._current_role(), **self._fields_of(job_id)}
+            for key, value in known.items():
                 if not getattr(record, key, None):
                     setattr(record, key, value)
         return True
@@ -124,5 +134,14 @@ class JsonLines(logging.Formatter):
 
 def extra_fields(record: logging.LogRecord) -> dict[str, Any]:
     """Return what a record carries beyond the standard fields, the call's own first."""
-    extra = {key: value for key, value in vars(record).items() if key not in _STANDARD and value not in ("", None)}
+    kept = {key: value for key, value in vars(record).items() if key not in _STANDARD and value not in ("", None)}
+    extra: dict[str, Any] = without_secrets(kept)
     return {key: extra.pop(key) for key in CALL_FIELDS if key in extra} | extra
+
+
+def without_secrets(value: Any) -> Any:
+    """Return fields with the texts hidden whose names say that they are secret: livekit-agents logs whole jobs."""
+    if isinstance(value, dict):
+        hidden = {key for key, text in value.items() if isinstance(text, str) and _SECRET.search(str(key))}
+        return {key: "(hidden)" if key in hidden else without_secrets(one) for key, one in value.items()}
+    return [without_secrets(one) for one in value] if isinstance(value, list) else value

@@ -29,7 +29,7 @@ class Router:
         catalog: The agents.
         hooks: The plugins, of which those with ``openrtc_route`` are asked.
         settings: Default agent and order.
-        worker_agent_name: The one name that the worker is registered under, if any.
+        worker_agent_name: The setting ``agent_name``: under which names the worker is registered.
 
     Raises:
         OpenRTCError: The settings name a rule, router or default agent that does not exist.
@@ -46,7 +46,9 @@ class Router:
         settings = settings or RoutingSettings()
         self._catalog = catalog
         self._hooks = hooks
-        self._context = RuleContext(catalog, settings.default, worker_agent_name)
+        self._context = RuleContext(
+            catalog, settings.default, worker_agent_name, settings.prefix_agents, settings.room_metadata_agents
+        )
         self._steps = _ordered(hooks.implementations("openrtc_route"), settings.order)
         if settings.default and settings.default not in catalog.names:
             raise OpenRTCError(
@@ -96,12 +98,13 @@ class Router:
         return self._judge_names(decision)
 
     def _judge_names(self, decision: Decision) -> Answer:
-        if len(decision.agents) != 1:
-            return Answer(None, f"{IGNORED}named {len(decision.agents)} agents {decision.agents!r:.80}; one is needed")
-        problem = self._catalog.why_not_ready(decision.agents[0])
+        names = decision.agents
+        if not names:
+            return Answer(None, f"{IGNORED}named no agent")
+        problem = self._catalog.why_not_ready(names[0]) if len(names) == 1 else self._catalog.why_no_cast(names)
         if problem:
-            return Answer(None, f"{IGNORED}named {decision.agents[0]!r:.80}: {problem}")
-        return Answer(decision, decision.reason or f"the router chose {decision.agents[0]!r}")
+            return Answer(None, f"{IGNORED}named {decision.name!r:.80}: {problem}")
+        return Answer(decision, decision.reason or f"the router chose {decision.name!r:.80}")
 
 
 def _as_decision(value: object) -> Decision | None:

@@ -15,8 +15,9 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from livekit.agents import JobContext, get_job_context
+from livekit.agents.llm import ToolError
 
-from openrtc.errors import one_line
+from openrtc.errors import OpenRTCError, one_line
 from openrtc.worker.cpu_meter import CpuMeter, current_meter
 from openrtc.worker.failure import place_of
 
@@ -37,7 +38,10 @@ def contain_exits(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def contained_tool(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that does what a tool's ``function`` does, but turns `SystemExit` into an error of the tool."""
+    """Return a function that does what a tool's ``function`` does, but turns `SystemExit` into an error of the tool.
+
+    The language model is told an `OpenRTCError`: that a member of a cast does not answer, for example.
+    """
 
     async def contained(*args: Any, **kwargs: Any) -> Any:
         try:
@@ -45,6 +49,8 @@ def contained_tool(function: Callable[..., Any]) -> Callable[..., Any]:
             return await result if inspect.isawaitable(result) else result
         except (SystemExit, KeyboardInterrupt) as error:
             raise AgentExit(f"{error!r} was raised in a tool") from error
+        except OpenRTCError as error:
+            raise ToolError(str(error)) from error
 
     return contained
 

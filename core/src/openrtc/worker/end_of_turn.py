@@ -20,8 +20,16 @@ def needs_end_of_turn(runtime: Runtime, resources: Collection[str]) -> bool:
     if defaults.offline:
         return False
     elsewhere = "turn_detection" in resources or defaults.turn_detection is not None
-    specs = [runtime.catalog.get(name).spec for name in runtime.catalog.ready]
+    specs = [_who_listens(runtime, name) for name in runtime.catalog.ready]
     return any(_uses_model(spec, elsewhere=elsewhere) for spec in specs if spec is not None)
+
+
+def _who_listens(runtime: Runtime, name: str) -> AgentSpec | None:
+    spec = runtime.catalog.get(name).spec
+    if spec is None or spec.cast is None:
+        return spec
+    ear = next(member for member in spec.cast.members if member.role == spec.cast.ear)
+    return ear.spec or runtime.catalog.get(str(ear.agent)).spec
 
 
 def _uses_model(spec: AgentSpec, *, elsewhere: bool) -> bool:

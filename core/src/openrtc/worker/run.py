@@ -23,7 +23,7 @@ from openrtc.worker.runtime import Runtime, build_runtime
 from openrtc.worker.server import WorkerServer
 from openrtc.worker.speed.event_loop import new_event_loop
 from openrtc.worker.speed.speedups import use_speedups
-from openrtc.worker.upstream import gave_up, preload
+from openrtc.worker.upstream import preload
 from openrtc.worker.watchdog import Watchdog
 from openrtc.worker.worn_out import WornOut, until_worn_out
 
@@ -43,7 +43,7 @@ async def serve(runtime: Runtime, server: WorkerServer) -> int:
     stop = StopSignals()
     if leash := on_leash():
         stop.obey(leash)
-        server.agent_server.on("worker_registered", lambda *_: leash.say(REGISTERED))
+        server.registrations.when_complete(lambda: leash.say(REGISTERED))
     async with server.sight.open():
         return await _serve(runtime, server, stop)
 
@@ -55,7 +55,7 @@ async def _serve(runtime: Runtime, server: WorkerServer, stop: StopSignals) -> i
     _tell_start(runtime, server)
     watchdog = Watchdog(asyncio.get_running_loop(), runtime.events, runtime.live.get)
     watchdog.start()
-    running = asyncio.create_task(server.agent_server.run(), name="worker")
+    running = asyncio.create_task(server.registrations.run(), name="worker")
     watching = [asyncio.create_task(watch(), name="watch") for watch in (server.load.watch, server.memory.watch)]
     wearing = asyncio.create_task(until_worn_out(server.memory), name="worn-out")
     try:
@@ -96,7 +96,7 @@ async def prepare(runtime: Runtime, server: WorkerServer) -> None:
 
 async def close(runtime: Runtime, server: WorkerServer) -> None:
     """Close the server with its jobs, then the plugins and resources."""
-    await server.agent_server.aclose()
+    await server.registrations.aclose()
     await runtime.aclose(
         WorkerInfo(
             worker_id=server.agent_server.id,
@@ -161,7 +161,7 @@ def _told_failure(running: asyncio.Task[Any], server: WorkerServer) -> int:
     error = running.exception()
     if error is None:
         return 0
-    if gave_up(server.agent_server):
+    if server.registrations.gave_up:
         logger.error("the LiveKit server cannot be reached: %s; giving up", one_line(str(error)))
         return SERVER_LOST
     if isinstance(error, OSError):
@@ -171,7 +171,7 @@ def _told_failure(running: asyncio.Task[Any], server: WorkerServer) -> int:
 
 async def _drain(server: WorkerServer, stop: StopSignals) -> None:
     logger.info("draining: %d live calls may finish; a second signal stops at once", server.active)
-    draining = asyncio.create_task(server.agent_server.drain(), name="drain")
+    draining = asyncio.create_task(server.registrations.drain(), name="drain")
     await asyncio.wait({draining, stop.second}, return_when=asyncio.FIRST_COMPLETED)
     if not draining.done():
         logger.warning("second signal: ending %d live calls", server.active)
