@@ -18,7 +18,7 @@ import livekit.rtc
 import pytest
 from livekit.rtc import audio_source, audio_stream, data_stream, data_track, participant, room, track, video_stream
 from livekit.rtc._ffi_client import FfiQueue
-from livekit.rtc._proto.ffi_pb2 import FfiEvent
+from livekit.rtc._proto.ffi_pb2 import FfiEvent, FfiResponse
 from livekit.rtc._utils import Queue
 
 import openrtc.worker.upstream_rtc as upstream_rtc
@@ -436,3 +436,66 @@ route_events()
 asyncio.run(play())
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+async def published_in(
+    events: FfiQueue[FfiEvent], listen: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch, *, cancelled: bool
+) -> list[str]:
+    """Publish a track in a room that listens to ``events``; returns what the room tells of it."""
+    answer = FfiResponse()
+    answer.publish_track.async_id = 5
+    client = SimpleNamespace(instance=SimpleNamespace(request=lambda request: answer, queue=events))
+    monkeypatch.setattr(participant, "FfiClient", client)
+    connection: Any = livekit.rtc.Room()
+    connection._ffi_queue = events.subscribe(filter_fn=lambda e: True)
+    connection._ffi_handle = SimpleNamespace(handle=3)
+    me: Any = participant.LocalParticipant.__new__(participant.LocalParticipant)
+    me._ffi_handle, me._room_queue = SimpleNamespace(handle=4), connection._room_queue
+    me._track_publications, me._open_stream_writers = {}, {}
+    connection._local_participant = me
+    published: list[str] = []
+    connection.on("local_track_published", lambda publication, _: published.append(publication.sid))
+    listening = asyncio.create_task(listen(connection))
+    track: Any = SimpleNamespace(_ffi_handle=SimpleNamespace(handle=1), _info=SimpleNamespace(), _set_room=print)
+    publishing = asyncio.create_task(me.publish_track(track))
+    await asyncio.sleep(0)
+    if cancelled:
+        publishing.cancel()
+        await asyncio.sleep(0)
+    for one in _events_of_publishing():
+        events.put(one)
+    await asyncio.wait_for(listening, 5)
+    await asyncio.gather(publishing, return_exceptions=True)
+    connection._ffi_handle = None
+    events.unsubscribe(connection._ffi_queue)
+    return published
+
+
+def _events_of_publishing() -> list[FfiEvent]:
+    done, told, over = event("publish_track", number=5), FfiEvent(), FfiEvent()
+    done.publish_track.publication.info.sid = "TR_1"
+    for one in (told, over):
+        one.room_event.room_handle = 3
+    told.room_event.local_track_published.track_sid = "TR_1"
+    over.room_event.eos.SetInParent()
+    return [done, told, over]
+
+
+async def test_a_track_is_known_before_the_room_hears_that_it_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = RoutedQueue[FfiEvent]()
+    assert await published_in(events, upstream_rtc._listen_with_address, monkeypatch, cancelled=False) == ["TR_1"]
+    assert is_empty(events)
+
+
+async def test_who_gives_up_publishing_sees_what_livekit_shows_then(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    logs = []
+    for events, listen in (
+        (RoutedQueue[FfiEvent](), upstream_rtc._listen_with_address),
+        (FfiQueue[FfiEvent](), upstream_rtc._listen_in_upstream),
+    ):
+        caplog.clear()
+        assert await published_in(events, listen, monkeypatch, cancelled=True) == []
+        logs.append([record.getMessage().splitlines()[0] for record in caplog.records])
+    assert logs[0] == logs[1] and "local_track_published" in logs[0][0]
