@@ -36,6 +36,27 @@ def test_every_python_block_of_the_readme_compiles(block: str) -> None:
     compile(block, "README.md", "exec")
 
 
+@pytest.mark.parametrize(
+    "block", re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "casts.md").read_text(encoding="utf-8"), re.DOTALL)
+)
+def test_every_python_block_about_casts_compiles(block: str) -> None:
+    compile(block, "casts.md", "exec")
+
+
+def test_every_option_and_every_deed_of_a_cast_is_explained() -> None:
+    from dataclasses import fields
+
+    from openrtc import Cast, CastMember
+
+    page = (ROOT / "docs" / "casts.md").read_text(encoding="utf-8")
+    for option in fields(Cast):
+        assert f"\n| `{option.name}` |" in page, option.name
+        if option.name not in ("members", "lead", "ear"):
+            assert str(option.default).removesuffix(".0") in page
+    for name in (name for name in vars(CastMember) if not name.startswith("_")):
+        assert re.search(rf"`(await )?{name}\(|`{name}`", page), name
+
+
 def test_every_command_of_the_readme_is_a_command() -> None:
     from openrtc.cli.main import COMMANDS
 

@@ -68,6 +68,29 @@ def test_a_spec_keeps_its_settings_and_takes_the_entry_points_name(site: Site) -
     assert found.spec.summary == "Answers questions about orders."
 
 
+CAST = """
+from openrtc import AgentSpec, Cast, Member
+
+def build(): ...
+
+desk = Cast(members=[Member(role="a", agent=build), Member(role="b", agent="support")])
+named = AgentSpec(cast=desk, summary="Both.")
+"""
+
+
+@pytest.mark.parametrize(("target", "summary"), [("desk", "A cast of a, b."), ("named", "Both.")])
+def test_a_cast_is_an_agent_too(site: Site, target: str, summary: str) -> None:
+    found = site.agent(CAST, value=f"pkg_a:{target}")
+    assert found.spec and found.spec.cast
+    assert (found.name, found.state, found.shape, found.members) == ("helpdesk", State.READY, "cast", ("support",))
+    assert found.spec.summary == summary
+
+
+def test_a_cast_that_cannot_be_is_one_line(site: Site, check_broken: CheckBroken) -> None:
+    source = CAST.replace('role="b"', 'role="a"')
+    check_broken(site.agent(source, value="pkg_a:desk"), "the role 'a' is given twice", "rename one of them")
+
+
 def test_a_spec_with_a_plain_entrypoint_is_an_agent(site: Site) -> None:
     source = (
         "from openrtc import AgentSpec\nasync def run(ctx): ...\nspec = AgentSpec(entrypoint=run, summary='Plain')\n"
@@ -145,7 +168,7 @@ def test_an_agent_class_that_takes_the_call_is_an_agent(site: Site) -> None:
         (
             "from openrtc import AgentSpec\nSupport = AgentSpec()",
             "pkg_a:Support",
-            "TypeError: AgentSpec needs either",
+            "TypeError: AgentSpec needs one of",
             "pkg-a",
             "pkg_a.py:2",
         ),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import textwrap
 import time
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,20 @@ def test_an_agent_that_works_is_ready_with_its_own_milliseconds(site: Site, agen
     assert 50 <= found.load_ms < whole / 2
     assert found.entry
     assert found.entry.summary == "Answers questions about orders."
+
+
+def test_of_a_cast_it_is_known_whom_it_needs(site: Site) -> None:
+    source = """
+    from openrtc import AgentSpec, Cast, Member, hookimpl
+
+    def build(): ...
+
+    @hookimpl
+    def openrtc_agents():
+        return [AgentSpec(name="desk", cast=Cast(members=[Member(role="a", agent=build), Member(role="b", agent="x")]))]
+    """
+    (found,) = probed(site, textwrap.dedent(source))
+    assert (found.state, found.shape, found.members) == (State.READY, "cast", ("x",))
 
 
 def test_a_hook_module_is_all_its_agents(site: Site) -> None:

@@ -163,6 +163,15 @@ def test_an_async_router_and_one_with_a_reason_are_understood() -> None:
     assert decision.reason == "gold customer"
 
 
+def test_a_router_may_name_several_agents_for_one_room() -> None:
+    decision = decide(plugin("two", lambda request: ["support", "sales"]))
+    assert (decision.agents, decision.name) == (("support", "sales"), "support+sales")
+    assert decision.trace[-1].answer == ("support", "sales")
+    assert Decision.from_json(json.dumps(decision.to_json())).agents == decision.agents
+    chosen = decide(plugin("two", lambda request: Decision.to_cast("sales", "support", reason="both")))
+    assert (chosen.agents, chosen.reason) == (("sales", "support"), "both")
+
+
 def _raises(request: RouteRequest) -> str:
     raise ValueError("router bug\nsecond line")
 
@@ -173,8 +182,10 @@ def _raises(request: RouteRequest) -> str:
         (lambda request: "nobody", "nobody"),
         (lambda request: "broken", "cannot be imported"),
         (lambda request: 42, "not an agent name"),
-        (lambda request: ["support", "sales"], "named 2 agents"),
-        (lambda request: [], "named 0 agents"),
+        (lambda request: ["support", "broken"], "cannot be imported"),
+        (lambda request: ["support", "nobody"], "nobody"),
+        (lambda request: ["support", "support"], "named twice"),
+        (lambda request: [], "named no agent"),
         (lambda request: {"agent": "support"}, "not an agent name"),
         (_raises, "ValueError: router bug second line"),
     ],

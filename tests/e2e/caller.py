@@ -194,8 +194,9 @@ class Caller:
         self._spawn(self._read_transcription(reader, identity))
 
     async def _read_transcription(self, reader: rtc.TextStreamReader, identity: str) -> None:
-        final = (reader.info.attributes or {}).get("lk.transcription_final") == "true"
-        self._tell("transcription", identity=identity, text=await reader.read_all(), final=final)
+        attributes = reader.info.attributes or {}
+        final, track = attributes.get("lk.transcription_final") == "true", attributes.get("lk.transcribed_track_id")
+        self._tell("transcription", identity=identity, text=await reader.read_all(), final=final, track=track)
 
     async def _listen(self, remote: rtc.RemoteAudioTrack, track: Track) -> None:
         self.tracks.append(track)

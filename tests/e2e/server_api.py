@@ -100,6 +100,14 @@ class ServerApi:
 
         self._run(delete)
 
+    def remove_participant(self, room: str, identity: str) -> None:
+        """Take somebody out of a room."""
+
+        async def remove(lk: api.LiveKitAPI) -> None:
+            await lk.room.remove_participant(api.RoomParticipantIdentity(room=room, identity=identity))
+
+        self._run(remove)
+
     def participants(self, room: str) -> list[api.ParticipantInfo]:
         """Return who is in a room."""
 

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from openrtc.call import Call, WorkerInfo
+    from openrtc.cast.cast_member import CastMember
+    from openrtc.cast.current import current_member
+    from openrtc.cast.declaration import Cast, Member
+    from openrtc.cast.policies import HumanTurn
     from openrtc.catalog.spec import AgentSpec
     from openrtc.dispatch.connection import LiveKitConnection
     from openrtc.dispatch.dispatches import (
@@ -38,11 +42,15 @@ __all__ = [
     "AgentSpec",
     "AgentWish",
     "Call",
+    "Cast",
+    "CastMember",
     "Decision",
     "Dispatch",
     "DispatchJob",
     "DispatchLost",
+    "HumanTurn",
     "LiveKitConnection",
+    "Member",
     "OpenRTCError",
     "Provider",
     "ProviderContext",
@@ -56,6 +64,7 @@ __all__ = [
     "create_dispatch",
     "create_sip_rule",
     "create_token",
+    "current_member",
     "delete_dispatch",
     "delete_sip_rule",
     "get_dispatch",
@@ -72,11 +81,15 @@ _HOMES = {
     "AgentSpec": "catalog.spec",
     "AgentWish": "dispatch.wish",
     "Call": "call",
+    "Cast": "cast.declaration",
+    "CastMember": "cast.cast_member",
     "Decision": "routing.decision",
     "Dispatch": "dispatch.dispatches",
     "DispatchJob": "dispatch.dispatches",
     "DispatchLost": "dispatch.waiting",
+    "HumanTurn": "cast.policies",
     "LiveKitConnection": "dispatch.connection",
+    "Member": "cast.declaration",
     "OpenRTCError": "errors",
     "Provider": "providers.provider",
     "ProviderContext": "providers.provider",
@@ -89,6 +102,7 @@ _HOMES = {
     "create_dispatch": "dispatch.dispatches",
     "create_sip_rule": "dispatch.sip_rules",
     "create_token": "dispatch.tokens",
+    "current_member": "cast.current",
     "delete_dispatch": "dispatch.dispatches",
     "delete_sip_rule": "dispatch.sip_rules",
     "get_dispatch": "dispatch.dispatches",

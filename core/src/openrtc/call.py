@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from openrtc.cast.cast_member import CastMember
+from openrtc.cast.current import NO_CAST
+from openrtc.errors import OpenRTCError
 from openrtc.routing.decision import Decision
 from openrtc.routing.request import RouteRequest
 
@@ -20,6 +23,7 @@ class Call:
         request: What was known when the agent was chosen.
         decision: Why this agent was chosen.
         resources: The worker's shared resources by key; asking for one that failed raises `KeyError` with the reason.
+        cast_member: What the agent's code can do as the member of a cast; None for a single agent.
         models: The session's models as ``{"stt": …, "llm": …, "tts": …}``, each a model string such as ``offline:``,
             a label such as ``instance of LLM``, or an empty string where the agent or session has none.
     """
@@ -29,7 +33,19 @@ class Call:
     request: RouteRequest
     decision: Decision
     resources: Mapping[str, Any] = field(default_factory=dict)
+    cast_member: CastMember | None = None
     models: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def member(self) -> CastMember:
+        """What the agent's code can do as the member of a cast.
+
+        Raises:
+            OpenRTCError: The call has one agent only.
+        """
+        if self.cast_member is None:
+            raise OpenRTCError(NO_CAST.message, origin="call.member", fix=NO_CAST.fix)
+        return self.cast_member
 
     @property
     def room_name(self) -> str:

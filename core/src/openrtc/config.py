@@ -7,6 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+PROFILES = ("standard", "lean")
+"""What a call costs and has: as livekit-agents has it by default, or less of both."""
+
+SPEEDUPS = ("vad", "events", "signatures", "schemas", "uvloop")
+"""What makes calls cheaper and changes nothing else: voice activity detection in the loop, events of the native library
+only to whom they are for, signatures of callbacks and arguments of tools looked at once, and the event loop uvloop
+where it is installed."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
@@ -78,6 +86,8 @@ class WorkerSettings:
         max_retry: How often to try to reach the LiveKit server before the worker gives up.
         isolation: ``coroutine`` (all calls in one loop), ``thread`` or ``process`` (one for each call).
         processes: How many workers ``start`` runs under a supervisor; 0 for one without.
+        profile: ``standard``, or ``lean`` for calls that cost less and do without some things.
+        speedups: Which of `SPEEDUPS` are used.
         host: Address that the health server binds.
         port: Port of the health server; 0 picks a free one. Further workers of a supervisor have the ports after it.
         drain_timeout: Seconds that live calls have to finish after SIGTERM.
@@ -95,6 +105,8 @@ class WorkerSettings:
     max_retry: int = 16
     isolation: str = "coroutine"
     processes: int = 0
+    profile: str = "standard"
+    speedups: tuple[str, ...] = SPEEDUPS
     host: str = "127.0.0.1"
     port: int = 8081
     drain_timeout: int = 3600

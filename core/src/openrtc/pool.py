@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from openrtc.cast.declaration import Cast
 from openrtc.catalog.build import check_builder
 from openrtc.catalog.isolation import checked_isolation
 from openrtc.catalog.spec import AgentSpec
@@ -75,12 +76,12 @@ class AgentPool:
             "greeting": greeting,
         }
 
-    def add(self, name: str, agent: Callable[..., Any] | AgentSpec, **options: Any) -> AgentPool:
+    def add(self, name: str, agent: Callable[..., Any] | AgentSpec | Cast, **options: Any) -> AgentPool:
         """Register an agent.
 
         Args:
             name: Its name, by which calls are routed to it.
-            agent: An ``Agent`` subclass, a factory, or an `AgentSpec`.
+            agent: An ``Agent`` subclass, a factory, an `AgentSpec` or a `Cast`.
             **options: Fields of `AgentSpec`, such as ``greeting`` or ``llm``.
 
         Returns:
@@ -166,8 +167,10 @@ class AgentPool:
         return {"specs": tuple(self._specs.values()), "discovered": self._discovered, "router": self._router}
 
 
-def _spec(name: str, agent: Callable[..., Any] | AgentSpec, options: dict[str, Any]) -> AgentSpec:
+def _spec(name: str, agent: Callable[..., Any] | AgentSpec | Cast, options: dict[str, Any]) -> AgentSpec:
     try:
+        if isinstance(agent, Cast):
+            return AgentSpec(name=name, cast=agent, **options)
         if isinstance(agent, AgentSpec):
             return replace(agent, name=name, **options)
         check_builder(agent)

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from livekit.agents.llm import FunctionTool
 from livekit.agents.llm.utils import build_strict_openai_schema
+from livekit.plugins.openai.realtime import RealtimeModel
 
 import dispatch_desk
 from dispatch_desk.agents import Dispatcher, Driver
 from dispatch_desk.fleet import FLEET_KEY, Fleet, Truck, load_fleet
+from dispatch_desk.voices import realtime_model
 from openrtc import Call, Decision, RouteRequest
 
 
@@ -37,11 +39,34 @@ def test_importing_the_module_and_calling_its_hooks_imports_no_livekit() -> None
     assert done.stdout.strip() == "[]"
 
 
-def test_it_brings_tim_and_chris_who_both_need_the_fleet() -> None:
-    specs = dispatch_desk.openrtc_agents()
+def test_it_brings_tim_and_chris_who_both_need_the_fleet_and_a_cast_of_them() -> None:
+    *specs, together = dispatch_desk.openrtc_agents()
     assert [(spec.name, spec.display_name, spec.resources) for spec in specs] == [
         ("dispatcher", "Tim", ("dispatch.fleet",)),
         ("driver", "Chris", ("dispatch.fleet",)),
+    ]
+    assert together.name == "dispatch" and together.cast is not None
+    assert (together.cast.roles, together.cast.lead, together.cast.ear) == (
+        ("dispatcher", "driver"),
+        "dispatcher",
+        "dispatcher",
+    )
+    members = [member.spec for member in together.cast.members]
+    assert [(one.display_name, one.resources) for one in members if one] == [
+        ("Tim", ("dispatch.fleet",)),
+        ("Chris", ("dispatch.fleet",)),
+    ]
+
+
+def test_with_a_key_both_speak_with_realtime_models_in_voices_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert realtime_model(voice="alloy", temperature=0.8) is None
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    tim, chris = (member.spec for member in dispatch_desk.both_together().members)
+    assert tim and chris
+    models = [tim.llm(), chris.llm()]
+    assert [(type(model), model._opts.voice) for model in models] == [
+        (RealtimeModel, "alloy"),
+        (RealtimeModel, "echo"),
     ]
 
 

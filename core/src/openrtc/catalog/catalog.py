@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from openrtc.cast.company import Company, improvised, part_of
+from openrtc.catalog.casts import by_name, settle_casts, why_no_member
 from openrtc.catalog.clashes import settle
-from openrtc.catalog.isolation import isolation_for
+from openrtc.catalog.isolation import KINDS, isolation_for
 from openrtc.catalog.spec import AgentSpec
 from openrtc.config import Config
 from openrtc.discovery.entries import State
@@ -36,16 +38,12 @@ class Catalog:
         """
         loaded = loaded or Loaded()
         code = [LoadedAgent(name=spec.name, spec=spec) for spec in specs]
-        return cls(settle([*code, *loaded.agents], loaded.prefer))
+        return cls(settle_casts(settle([*code, *loaded.agents], loaded.prefer)))
 
     @cached_property
     def agents(self) -> Mapping[str, LoadedAgent]:
         """The agent of each name: the usable one, else the first of that name."""
-        found: dict[str, LoadedAgent] = {}
-        for row in self.rows:
-            if row.name not in found or (row.usable and not found[row.name].usable):
-                found[row.name] = row
-        return found
+        return by_name(self.rows)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -81,6 +79,34 @@ class Catalog:
             return None
         return str(OpenRTCError(f'agent "{name}" is {agent.state}: {agent.reason}', fix=agent.fix))
 
+    def why_no_cast(self, names: Sequence[str]) -> str | None:
+        """Return why these agents cannot be a cast, in one line, or None when they can."""
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            return f'agent "{twice}" is named twice'
+        for name in names:
+            if problem := self.why_not_ready(name) or why_no_member(name, self.agents):
+                return problem
+        return None
+
+    def company(self, names: Sequence[str]) -> Company | None:
+        """Return the cast that these agents are: one of them that is a cast, or several; None for a single agent.
+
+        Raises:
+            OpenRTCError: One of them cannot be a member.
+        """
+        spec = self.get(names[0]).spec
+        cast = improvised(names) if len(names) > 1 else spec.cast if spec else None
+        if cast is None:
+            return None
+        parts = tuple(part_of(member, self.agents) for member in cast.members)
+        said = [*(spec.examples if spec else ()), *(one for part in parts for one in part.spec.examples)]
+        return Company(name="+".join(names), cast=cast, parts=parts, examples=tuple(dict.fromkeys(said)))
+
+    def counted(self, names: Sequence[str]) -> frozenset[str]:
+        """Return every agent of the catalogue that takes part in a call of these: themselves, and members by name."""
+        members = [member for name in names if name in self.agents for member in self.agents[name].members]
+        return frozenset([*names, *members])
+
     def display_name(self, name: str) -> str:
         """Return the name that other participants see."""
         agent = self.agents.get(name)
@@ -89,12 +115,17 @@ class Catalog:
     def isolation(self, name: str, config: Config) -> str:
         """Return where the calls of the agent ``name`` run: ``coroutine``, ``thread`` or ``process``.
 
+        A cast runs where the member runs that is the most apart, unless the operator says otherwise.
+
         Args:
             name: The agent.
             config: The settings.
         """
         agent = self.agents.get(name)
-        return isolation_for(name, agent.wish if agent else "", config.isolation, config.worker.isolation)
+        own = isolation_for(name, agent.wish if agent else "", config.isolation, config.worker.isolation)
+        if name in config.isolation or agent is None:
+            return own
+        return max([own, *(self.isolation(member, config) for member in agent.members)], key=KINDS.index)
 
     def with_state(self, name: str, state: State, reason: str, fix: str | None = None) -> Catalog:
         """Return a catalogue in which the agent ``name`` stands otherwise.

@@ -48,4 +48,4 @@ def _without_twins(agents: Iterable[LoadedAgent]) -> list[LoadedAgent]:
 def _are_twins(one: LoadedAgent, other: LoadedAgent) -> bool:
     if one.name != other.name or one.distribution != other.distribution or not one.spec or not other.spec:
         return False
-    return one.spec.agent is other.spec.agent and one.spec.entrypoint is other.spec.entrypoint
+    return all(getattr(one.spec, made) is getattr(other.spec, made) for made in ("agent", "entrypoint", "cast"))

@@ -11,6 +11,11 @@ from openrtc.catalog.isolation import ATTRIBUTE, checked_isolation
 if TYPE_CHECKING:
     from livekit.agents import JobContext
 
+    from openrtc.cast.declaration import Cast
+
+_OF_MEMBERS = ("stt", "llm", "tts", "vad", "turn_detection", "greeting", "session_options", "room_options")
+"""What a cast's members have, each for itself."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class AgentSpec:
@@ -25,6 +30,7 @@ class AgentSpec:
             ``Agent``. Built anew for every session.
         name: The agent's name. An entry point's own name replaces it.
         entrypoint: Instead of ``agent``, a plain LiveKit entrypoint; it starts its own session.
+        cast: Instead of ``agent``, several agents in one room; their models and greetings stand in their own specs.
         display_name: The name that other participants see; the agent's name when empty.
         summary: One line for lists.
         stt: Speech-to-text model.
@@ -45,6 +51,7 @@ class AgentSpec:
     agent: Callable[..., Any] | None = None
     name: str = ""
     entrypoint: Callable[[JobContext], Awaitable[None]] | None = None
+    cast: Cast | None = None
     display_name: str = ""
     summary: str = ""
     stt: Any = None
@@ -61,8 +68,10 @@ class AgentSpec:
     isolation: str = ""
 
     def __post_init__(self) -> None:
-        if (self.agent is None) == (self.entrypoint is None):
-            raise TypeError("AgentSpec needs either agent= or entrypoint=, and not both")
+        if sum(given is not None for given in (self.agent, self.entrypoint, self.cast)) != 1:
+            raise TypeError("AgentSpec needs one of agent=, entrypoint= and cast=")
+        if self.cast is not None:
+            self._check_cast()
         if self.max_sessions is not None and self.max_sessions < 1:
             raise ValueError(f"AgentSpec max_sessions= takes a number from 1, not {self.max_sessions}")
         for name in ("resources", "examples"):
@@ -70,5 +79,18 @@ class AgentSpec:
             if isinstance(value, str):
                 raise TypeError(f"AgentSpec {name}= takes a list of strings, not one string")
             object.__setattr__(self, name, tuple(value))
-        wish = self.isolation or getattr(self.agent, ATTRIBUTE, "")
+        wish = self.isolation or getattr(self.agent, ATTRIBUTE, "") or getattr(self.cast, "isolation", "")
         object.__setattr__(self, "isolation", checked_isolation(wish, f"AgentSpec {self.name!r}"))
+
+    @property
+    def shape(self) -> str:
+        """What it builds: an ``agent``, a ``cast``, or nothing but a LiveKit ``entrypoint``."""
+        return "agent" if self.agent is not None else "cast" if self.cast is not None else "entrypoint"
+
+    def _check_cast(self) -> None:
+        from openrtc.cast.declaration import Cast
+
+        if not isinstance(self.cast, Cast):
+            raise TypeError(f"AgentSpec cast= takes a Cast, not {self.cast!r:.60}")
+        if given := [name for name in _OF_MEMBERS if getattr(self, name)]:
+            raise TypeError(f"AgentSpec cast= and {given[0]}= do not go together: give it to the member that it is for")

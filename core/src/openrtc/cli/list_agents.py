@@ -71,10 +71,11 @@ def _rows(args: argparse.Namespace, warn: Any) -> tuple[list[dict[str, Any]], Se
 
 def _loaded_rows(entries: Sequence[Entry], config: Config) -> list[dict[str, Any]]:
     from openrtc.catalog.agent_row import loaded_row
+    from openrtc.catalog.casts import settle_casts
     from openrtc.catalog.clashes import settle
     from openrtc.plugins.probe import probe_all
 
-    agents = settle(probe_all(entries), config.policy.prefer)
+    agents = settle_casts(settle(probe_all(entries), config.policy.prefer))
     return [loaded_row(agent, config) for agent in agents if agent.entry]
 
 

@@ -72,9 +72,11 @@ def _decide(args: argparse.Namespace) -> tuple[Decision, str | None]:
 def _isolation(decision: Decision, catalog: Catalog, config: Config) -> str | None:
     if decision.rejected is not None:
         return None
-    name = decision.agents[0]
-    known = name in config.isolation or catalog.get(name).spec is not None or config.worker.isolation == KINDS[-1]
-    return catalog.isolation(name, config) if known else None
+    names = decision.agents
+    known = all(name in config.isolation or catalog.get(name).spec is not None for name in names)
+    if not known and config.worker.isolation != KINDS[-1]:
+        return None
+    return max((catalog.isolation(name, config) for name in names), key=KINDS.index)
 
 
 def _print(decision: Decision, isolation: str | None) -> None:
@@ -92,9 +94,7 @@ def _print(decision: Decision, isolation: str | None) -> None:
         table.add_row(*map(escape, (line.rule, line.source, answer, line.reason)), f"{line.ms:.1f}")
     out.print(table)
     if decision.rejected is None:
-        out.print(
-            f"\n[bold green]{escape(decision.agents[0])}[/] by {escape(decision.rule)}: {escape(decision.reason)}"
-        )
+        out.print(f"\n[bold green]{escape(decision.name)}[/] by {escape(decision.rule)}: {escape(decision.reason)}")
         if isolation not in (None, KINDS[0]):
             out.print(f"isolation: {isolation}")
     else:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from openrtc.config import Config
+from openrtc.config import PROFILES, SPEEDUPS, Config
 from openrtc.discovery.tolerance import tolerate_unreadable_metadata
 from openrtc.settings import export_dotenv, load_config
 
@@ -80,6 +80,12 @@ def add_worker_options(parser: argparse.ArgumentParser) -> None:
         metavar="AGENT=KIND",
         action="append",
         help="isolation of one agent's calls, such as support=process (repeatable; OPENRTC_ISOLATE)",
+    )
+    group.add_argument(
+        "--profile", type=str.lower, choices=PROFILES, help="standard, or lean: cheaper calls (docs/performance.md)"
+    )
+    group.add_argument(
+        "--speedups", metavar="NAMES", help=f"some of {','.join(SPEEDUPS)}, or none (default: all; OPENRTC_SPEEDUPS)"
     )
     group.add_argument("--host", metavar="HOST", help="address of the health server (default: 127.0.0.1)")
     group.add_argument("--port", metavar="PORT", help="port of the health server, 0 for a free one (default: 8081)")

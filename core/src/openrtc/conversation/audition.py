@@ -59,6 +59,8 @@ async def audition(runtime: Runtime, name: str, *, text_only: bool) -> Candidate
     """
     spec = runtime.catalog.get(name).spec
     assert spec is not None, "a ready agent has a spec"
+    if company := runtime.catalog.company([name]):
+        return Candidate(name, lacking=str(company.why_no_room))
     if spec.entrypoint is not None:
         return Candidate(name, lacking="it starts its own session, which the demo cannot follow")
     try:

@@ -43,8 +43,9 @@ class ChatScreen:
         """Print a line about the chat."""
         self._print(Text(line, style=style))
 
-    def piece(self, text: str) -> None:
-        """Take a piece of what the agent says."""
+    def piece(self, text: str, who: str = "") -> None:
+        """Take a piece of what the agent says, or of what ``who`` of several says."""
+        self._agent = who or self._agent
         self._words += text
         if self._live:
             *whole, self._words = self._words.split(" ")

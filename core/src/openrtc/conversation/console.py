@@ -82,7 +82,7 @@ async def _chat(
 ) -> int:
     job = make_job(ROOM)
     decision = await decide(runtime, job, agent)
-    name = decision.agents[0]
+    name = decision.name
     screen = ChatScreen(name, lines, console)
     frontend = TextChat(lines, screen, failures, assumed_offline=assumed_offline)
     runtime.frontend = frontend
@@ -108,7 +108,7 @@ async def _chat(
 def _introduction(runtime: Runtime, name: str, decision: Decision, *, chosen: bool) -> str:
     if chosen:
         return f"{name} answers"
-    others = ", ".join(other for other in runtime.catalog.ready if other != name)
+    others = ", ".join(other for other in runtime.catalog.ready if other not in decision.agents)
     return f"{name} answers ({decision.rule}: {decision.reason})" + (f"; there are also: {others}" if others else "")
 
 

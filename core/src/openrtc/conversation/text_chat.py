@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from livekit.agents import AgentSession
@@ -67,12 +69,33 @@ class TextChat:
         """Chat until the caller or the agent ends it."""
         self.started = True
         await wait_until_quiet(session, quiet=FIRST_WORDS_QUIET, limit=FIRST_WORDS_LIMIT)
+        await self._chat(partial(self._ask, session))
+
+    async def before_member(self, call: Call, session: AgentSession[Any], name: str, *, is_ear: bool) -> None:
+        """Take the words of one of several agents."""
+        session.output.transcription = Words(partial(self._screen.piece, who=name), self._screen.complete)
+        SessionWatch(session, self._happened if is_ear else self._member_happened, self._failures)
+
+    async def with_cast(self, say: Callable[[str], Awaitable[None]], quiet: Callable[[], Awaitable[None]]) -> None:
+        """Chat with several agents until the caller or their ear ends it."""
+
+        async def ask(line: str) -> None:
+            self._screen.you(line)
+            await say(line)
+            await quiet()
+
+        self.started = True
+        self._screen.note(f"{QUIT} or Ctrl-D ends the chat")
+        await self._unless_over(quiet())
+        await self._chat(ask)
+
+    async def _chat(self, ask: Callable[[str], Awaitable[None]]) -> None:
         while not self._over.is_set():
             line = await self._unless_over(self._lines.read())
             if line is None or line.strip() == QUIT:
                 self._over.set()
             elif line.strip():
-                await self._unless_over(self._ask(session, line.strip()))
+                await self._unless_over(ask(line.strip()))
 
     def hang_up(self) -> None:
         """End the chat now."""
@@ -108,6 +131,10 @@ class TextChat:
             self._end(happening)
         else:
             self._screen.happened(happening)
+
+    def _member_happened(self, happening: Happening) -> None:
+        if not isinstance(happening, Ended):  # the others go on
+            self._happened(happening)
 
     def _end(self, ended: Ended) -> None:
         self.problem = ended.error and f"the session ended: {ended.error}"

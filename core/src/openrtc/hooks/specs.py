@@ -55,10 +55,11 @@ def openrtc_providers() -> Mapping[str, Provider]:  # type: ignore[empty-body]
 @hookspec
 def openrtc_route(
     request: RouteRequest, agents: Sequence[str]
-) -> str | Decision | None | Awaitable[str | Decision | None]:
+) -> str | Sequence[str] | Decision | None | Awaitable[str | Sequence[str] | Decision | None]:
     """Choose an agent for a call, or return None to leave it to the next router. Sync or async.
 
-    ``agents`` are the names that can be chosen. A sync router runs in a thread; either kind has two seconds.
+    ``agents`` are the names that can be chosen; a list of several is a cast, in one room, that the first one leads.
+    A sync router runs in a thread; either kind has two seconds.
 
     Example::
 

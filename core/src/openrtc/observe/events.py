@@ -186,16 +186,19 @@ class CallError(CallEvent):
     """Something failed in a call.
 
     Args:
-        where: What failed: ``agent``, ``tool``, ``task``, ``stt``, ``llm``, ``tts`` or ``session``.
+        where: What failed: ``agent``, ``tool``, ``task``, ``stt``, ``llm``, ``tts``, ``session``, or
+            ``turn`` of a member of a cast.
         error: Type and message of the error, in one line.
         place: ``file:line`` of the deepest frame of the agent's code, if known.
         fatal: Whether it ended the call.
+        member: Role of the member of a cast in which it failed; empty for a single agent.
     """
 
     where: str
     error: str
     place: str = ""
     fatal: bool = False
+    member: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +211,7 @@ class TurnCompleted(CallEvent):
         llm_ttft_seconds: Until the language model's first token.
         tts_ttfb_seconds: Until the first audio of the answer was synthesised.
         latency_seconds: From the end of the caller's speech to the agent's first audio.
+        member: Role of the member of a cast that has answered; empty for a single agent.
     """
 
     heard: str = ""
@@ -215,6 +219,55 @@ class TurnCompleted(CallEvent):
     llm_ttft_seconds: float | None = None
     tts_ttfb_seconds: float | None = None
     latency_seconds: float | None = None
+    member: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberJoined(CallEvent):
+    """A member of a cast is in the room: its session has started.
+
+    Args:
+        member: Its role.
+        identity: Identity of its participant.
+    """
+
+    member: str
+    identity: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberSpoke(CallEvent):
+    """A member of a cast has had the floor and said something.
+
+    Args:
+        member: Its role.
+        cause: Why it spoke: ``opening``, ``person`` (who was answered), ``member`` (another one spoke before),
+            ``asked``, ``sent`` or ``handed_over`` (by another member), or ``itself`` (its own code).
+        said: Its words, as far as they were heard.
+        interrupted: Whether somebody cut it short.
+        seconds: How long it had the floor.
+    """
+
+    member: str
+    cause: str
+    said: str
+    interrupted: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberLeft(CallEvent):
+    """A member of a cast has left before the call was over.
+
+    Args:
+        member: Its role.
+        reason: Why.
+        failed: Whether it failed or was removed by somebody else, rather than by the cast itself.
+    """
+
+    member: str
+    reason: str
+    failed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,6 +332,9 @@ EVENTS: tuple[type[Event], ...] = (
     CallStarted,
     CallError,
     TurnCompleted,
+    MemberJoined,
+    MemberSpoke,
+    MemberLeft,
     CallEnded,
     PluginFailed,
     LoopBlocked,

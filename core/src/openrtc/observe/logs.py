@@ -14,7 +14,7 @@ from typing import Any
 
 from openrtc.errors import one_line
 
-CALL_FIELDS = ("job_id", "room", "agent", "distribution")
+CALL_FIELDS = ("job_id", "room", "agent", "role", "distribution")
 """What every log line of a call carries, where it is known."""
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -68,17 +68,25 @@ class CallFields(logging.Filter):
     Args:
         current_job: Returns the id of the job whose code runs now, or None.
         fields_of: Returns room, agent and distribution of a job, as far as they are known.
+        current_role: Returns the role of the member of a cast whose code runs now; empty for none.
     """
 
-    def __init__(self, current_job: Callable[[], str | None], fields_of: Callable[[str], Mapping[str, str]]) -> None:
+    def __init__(
+        self,
+        current_job: Callable[[], str | None],
+        fields_of: Callable[[str], Mapping[str, str]],
+        current_role: Callable[[], str] = str,
+    ) -> None:
         super().__init__()
+        self._current_role = current_role
         self._current_job = current_job
         self._fields_of = fields_of
 
     def filter(self, record: logging.LogRecord) -> bool:
         job_id = getattr(record, "job_id", None) or self._current_job()
         if job_id:
-            for key, value in {"job_id": job_id, **self._fields_of(job_id)}.items():
+            known = {"job_id": job_id, "role": self._current_role(), **self._fields_of(job_id)}
+            for key, value in known.items():
                 if not getattr(record, key, None):
                     setattr(record, key, value)
         return True

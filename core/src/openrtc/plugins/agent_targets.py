@@ -9,6 +9,7 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
+from openrtc.cast.declaration import Cast
 from openrtc.catalog.build import check_builder, is_agent, is_agent_class, name_of
 from openrtc.catalog.spec import AgentSpec
 from openrtc.discovery.entries import PLUGINS_GROUP, Entry
@@ -21,6 +22,8 @@ def spec_of(target: object, entry: Entry) -> AgentSpec:
     """Return the spec of the agent ``entry`` points at; raises `Fault`."""
     if isinstance(target, AgentSpec):
         return named_spec(target, entry.name, entry)
+    if isinstance(target, Cast):
+        return named_spec(AgentSpec(cast=target), entry.name, entry)
     builder = _builder(target, entry)
     return AgentSpec(agent=builder, name=entry.name, summary=own_summary(builder) or entry.summary)
 
@@ -29,9 +32,9 @@ def named_spec(spec: AgentSpec, name: str, entry: Entry) -> AgentSpec:
     """Return ``spec`` under ``name``, with a summary; raises `Fault` when it cannot build agents."""
     if spec.agent is not None:
         _builder(spec.agent, entry)
-    elif not callable(spec.entrypoint):
+    elif spec.cast is None and not callable(spec.entrypoint):
         raise Fault("AgentSpec entrypoint= is no function", "give async def entrypoint(ctx)", None)
-    summary = spec.summary or own_summary(spec.agent or spec.entrypoint) or entry.summary
+    summary = spec.summary or own_summary(spec.agent or spec.entrypoint) or _roles(spec) or entry.summary
     return replace(spec, name=name, summary=one_line(str(summary), 200))
 
 
@@ -43,6 +46,10 @@ def own_summary(target: object) -> str:
         text = target.__doc__ if inspect.isroutine(target) else None
     lines = [line.strip() for line in text.splitlines() if line.strip()] if isinstance(text, str) else []
     return one_line(lines[0], 200) if lines else ""
+
+
+def _roles(spec: AgentSpec) -> str:
+    return f"A cast of {', '.join(spec.cast.roles)}." if spec.cast else ""
 
 
 def _builder(target: object, entry: Entry) -> Callable[..., Any]:

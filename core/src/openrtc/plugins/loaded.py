@@ -28,6 +28,8 @@ class LoadedAgent:
         location: ``file:line`` of the cause, where there is one.
         load_ms: How long the import took, in milliseconds.
         isolation: What its package asks for, where there is no spec because another process has imported it.
+        made_as: What it is, as in `AgentSpec.shape`, in that case.
+        member_names: The agents that it names as members of its cast, in that case.
     """
 
     name: str
@@ -39,6 +41,8 @@ class LoadedAgent:
     location: str | None = None
     load_ms: float = 0.0
     isolation: str = ""
+    made_as: str = "agent"
+    member_names: tuple[str, ...] = ()
 
     @classmethod
     def as_it_is(cls, entry: Entry) -> LoadedAgent:
@@ -74,6 +78,16 @@ class LoadedAgent:
     def wish(self) -> str:
         """The isolation that its package asks for; empty for none."""
         return self.spec.isolation if self.spec else self.isolation
+
+    @property
+    def shape(self) -> str:
+        """What it is, as in `AgentSpec.shape`."""
+        return self.spec.shape if self.spec else self.made_as
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The agents of the catalogue that it names as members of its cast."""
+        return self.spec.cast.names if self.spec and self.spec.cast else self.member_names
 
     @property
     def usable(self) -> bool:

@@ -131,7 +131,9 @@ def _rows_of(folder: Path, entry: Entry, code: int | None, timeout: float) -> li
 
 def _row(entry: Entry, row: dict[str, Any]) -> LoadedAgent:
     summary = row.pop("summary")
-    return LoadedAgent(entry=replace(entry, summary=summary), **row | {"state": State(row["state"])})
+    names = tuple(row["member_names"])
+    row |= {"state": State(row["state"]), "member_names": names}
+    return LoadedAgent(entry=replace(entry, summary=summary), **row)
 
 
 def _death(entry: Entry, code: int | None, timeout: float, stack: str) -> Fault:
@@ -236,4 +238,5 @@ def _import_livekit_first() -> None:
 def _to_json(agent: LoadedAgent) -> dict[str, Any]:
     summary = agent.spec.summary if agent.spec else agent.entry.summary if agent.entry else ""
     fields = ("name", "state", "reason", "fix", "location", "load_ms")
-    return {name: getattr(agent, name) for name in fields} | {"summary": summary, "isolation": agent.wish}
+    made = {"isolation": agent.wish, "made_as": agent.shape, "member_names": list(agent.members)}
+    return {name: getattr(agent, name) for name in fields} | {"summary": summary} | made

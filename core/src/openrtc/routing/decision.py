@@ -43,7 +43,8 @@ class Decision:
     A router may return one, with ``agents`` or with ``rejected``; ``rule`` and ``trace`` are filled in for it.
 
     Args:
-        agents: Names of the chosen agents; empty when the call is rejected.
+        agents: Names of the chosen agents; several are a cast that the first one leads. Empty when the call is
+            rejected.
         rule: The rule or router that decided.
         reason: Why.
         rejected: Why the call is rejected, else None.
@@ -62,9 +63,19 @@ class Decision:
         return cls(agents=(agent,), reason=reason)
 
     @classmethod
+    def to_cast(cls, *agents: str, reason: str = "") -> Decision:
+        """Choose several agents for one room; the first one leads."""
+        return cls(agents=agents, reason=reason)
+
+    @classmethod
     def reject(cls, reason: str) -> Decision:
         """Turn the call away."""
         return cls(rejected=reason)
+
+    @property
+    def name(self) -> str:
+        """Name of the chosen agent; the names of several with ``+`` between them."""
+        return "+".join(self.agents)
 
     def to_json(self) -> dict[str, Any]:
         """Return the decision as JSON-ready values, as ``openrtc route --json`` prints it."""

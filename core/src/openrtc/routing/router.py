@@ -98,12 +98,13 @@ class Router:
         return self._judge_names(decision)
 
     def _judge_names(self, decision: Decision) -> Answer:
-        if len(decision.agents) != 1:
-            return Answer(None, f"{IGNORED}named {len(decision.agents)} agents {decision.agents!r:.80}; one is needed")
-        problem = self._catalog.why_not_ready(decision.agents[0])
+        names = decision.agents
+        if not names:
+            return Answer(None, f"{IGNORED}named no agent")
+        problem = self._catalog.why_not_ready(names[0]) if len(names) == 1 else self._catalog.why_no_cast(names)
         if problem:
-            return Answer(None, f"{IGNORED}named {decision.agents[0]!r:.80}: {problem}")
-        return Answer(decision, decision.reason or f"the router chose {decision.agents[0]!r}")
+            return Answer(None, f"{IGNORED}named {decision.name!r:.80}: {problem}")
+        return Answer(decision, decision.reason or f"the router chose {decision.name!r:.80}")
 
 
 def _as_decision(value: object) -> Decision | None:

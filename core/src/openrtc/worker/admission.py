@@ -15,6 +15,7 @@ from openrtc.observe.events import CallRejected, CallRouted
 from openrtc.plugins.loaded import LoadedAgent
 from openrtc.routing.decision import Decision
 from openrtc.routing.request import RouteRequest
+from openrtc.worker.participant import participant_of
 from openrtc.worker.runtime import Runtime
 
 routing_log = logging.getLogger("openrtc.routing")
@@ -76,8 +77,8 @@ class Admission:
             await self._reject(request, "routing", decision.rejected)
             return
         attach_decision(request.job, decision)
-        agent = decision.agents[0]
-        if reason := self._why_agent_full(agent):
+        agent, counted = decision.agents[0], self._runtime.catalog.counted(decision.agents)
+        if reason := next(filter(None, map(self._why_agent_full, sorted(counted))), None):
             await self._reject(request, "agent_full", reason)
             return
         self._runtime.events.emit(
@@ -91,24 +92,21 @@ class Admission:
                 ms=ms,
             )
         )
-        self._accepting_by_agent[agent] += 1
+        self._accepting_by_agent.update(counted)
         log_decision(request.job, decision)  # after the event, which lets each line of the call tell its agent
         try:
-            await request.accept(
-                name=self._runtime.catalog.display_name(agent),
-                identity=identity_for(agent, request.id),
-                attributes=participant_attributes(agent),
-            )
+            await request.accept(**participant_of(self._runtime.catalog, decision, request.id))
         except AssignmentTimeoutError:
             routing_log.error("room %r: the server did not assign the accepted job in time", request.room.name)
         finally:
-            self._accepting_by_agent[agent] -= 1
+            self._accepting_by_agent.subtract(counted)
 
     def _why_agent_full(self, agent: str) -> str | None:
         limit = self._runtime.session_limit(agent)
         if limit is None:
             return None
-        running = sum(_agent_of(job) == agent for job in self._active())
+        counted = self._runtime.catalog.counted
+        running = sum(agent in counted(_agents_of(job)) for job in self._active())
         if running + self._accepting_by_agent[agent] < limit:
             return None
         return f"all {limit} sessions of agent {agent!r} are taken"
@@ -132,19 +130,9 @@ def attach_decision(job: proto.Job, decision: Decision) -> None:
     job.attributes[DECISION_ATTRIBUTE] = json.dumps(decision.to_json())
 
 
-def _agent_of(job: proto.Job) -> str | None:
+def _agents_of(job: proto.Job) -> tuple[str, ...]:
     carried = job.attributes.get(DECISION_ATTRIBUTE)
-    return Decision.from_json(carried).agents[0] if carried else None
-
-
-def identity_for(agent: str, job_id: str) -> str:
-    """Return the participant identity of an agent in a job: it starts with the agent's name."""
-    return f"{agent}-{job_id}"
-
-
-def participant_attributes(agent: str) -> dict[str, str]:
-    """Return the attributes by which other participants see which agent answers."""
-    return {"lk.agent.name": agent}
+    return Decision.from_json(carried).agents if carried else ()
 
 
 def log_decision(job: proto.Job, decision: Decision) -> None:
@@ -153,9 +141,7 @@ def log_decision(job: proto.Job, decision: Decision) -> None:
     if decision.rejected is not None:
         routing_log.warning("room %r: rejected by %s: %s", room, decision.rule, decision.rejected, extra=fields)
     else:
-        routing_log.info(
-            "room %r: %s by %s: %s", room, decision.agents[0], decision.rule, decision.reason, extra=fields
-        )
+        routing_log.info("room %r: %s by %s: %s", room, decision.name, decision.rule, decision.reason, extra=fields)
     for line in decision.trace:
         if line.is_fault:
             said = "room %r: router %s %s; the next rule was asked"

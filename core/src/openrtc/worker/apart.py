@@ -14,6 +14,7 @@ from openrtc.plugins.loaded import LoadedAgent
 from openrtc.routing.decision import Decision
 from openrtc.worker.admission import DECISION_ATTRIBUTE, distribution_of
 from openrtc.worker.live_call import LiveCall
+from openrtc.worker.participant import identity_for
 from openrtc.worker.runtime import Runtime
 from openrtc.worker.upstream import JobExecutor, JobStatus, RunningJobInfo
 
@@ -138,15 +139,21 @@ class ApartCalls:
     async def _remove(self, info: RunningJobInfo) -> None:
         # The server would keep the participant for a while, in case that it comes back.
         worker = self._runtime.config.worker
-        who = api.RoomParticipantIdentity(room=info.job.room.name, identity=info.accept_arguments.identity)
-        try:
-            async with (
-                asyncio.timeout(REMOVE_SECONDS),
-                api.LiveKitAPI(info.url, worker.api_key, worker.api_secret) as server,
-            ):
-                await server.room.remove_participant(who)
-        except Exception as error:
-            logger.debug("%s is not in its room any more: %s", who.identity, one_line(str(error)))
+        room = info.job.room.name
+        async with api.LiveKitAPI(info.url, worker.api_key, worker.api_secret) as server:
+            for identity in self._identities(info):
+                try:
+                    async with asyncio.timeout(REMOVE_SECONDS):
+                        await server.room.remove_participant(api.RoomParticipantIdentity(room=room, identity=identity))
+                except Exception as error:
+                    logger.debug("%s is not in its room any more: %s", identity, one_line(str(error)))
+
+    def _identities(self, info: RunningJobInfo) -> list[str]:
+        carried = info.job.attributes[DECISION_ATTRIBUTE]
+        company = self._runtime.catalog.company(Decision.from_json(carried).agents) if carried else None
+        if company is None:
+            return [info.accept_arguments.identity]
+        return [identity_for(part.role, info.job.id) for part in company.parts]
 
 
 def _how_it_died(job: JobExecutor) -> str:

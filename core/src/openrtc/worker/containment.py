@@ -15,8 +15,9 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from livekit.agents import JobContext, get_job_context
+from livekit.agents.llm import ToolError
 
-from openrtc.errors import one_line
+from openrtc.errors import OpenRTCError, one_line
 from openrtc.worker.cpu_meter import CpuMeter, current_meter
 from openrtc.worker.failure import place_of
 
@@ -37,7 +38,10 @@ def contain_exits(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def contained_tool(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that does what a tool's ``function`` does, but turns `SystemExit` into an error of the tool."""
+    """Return a function that does what a tool's ``function`` does, but turns `SystemExit` into an error of the tool.
+
+    The language model is told an `OpenRTCError`: that a member of a cast does not answer, for example.
+    """
 
     async def contained(*args: Any, **kwargs: Any) -> Any:
         try:
@@ -45,13 +49,20 @@ def contained_tool(function: Callable[..., Any]) -> Callable[..., Any]:
             return await result if inspect.isawaitable(result) else result
         except (SystemExit, KeyboardInterrupt) as error:
             raise AgentExit(f"{error!r} was raised in a tool") from error
+        except OpenRTCError as error:
+            raise ToolError(str(error)) from error
 
     return contained
 
 
-def run_contained(main: Coroutine[Any, Any, T]) -> T:
-    """Run ``main`` like `asyncio.run`, in a loop that ``sys.exit`` in a task or callback does not end."""
-    loop = asyncio.new_event_loop()
+def run_contained(main: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop | None = None) -> T:
+    """Run ``main`` like `asyncio.run`, in a loop that ``sys.exit`` in a task or callback does not end.
+
+    Args:
+        main: What to run.
+        loop: A new loop, by default asyncio's own; it is closed at the end.
+    """
+    loop = loop or asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     contain_exits(loop)
     try:

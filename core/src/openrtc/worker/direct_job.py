@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 
-from livekit import api
 from livekit.agents.job import JobAcceptArguments
 from livekit.agents.utils import shortuuid
 from livekit.protocol import agent as proto
@@ -13,19 +11,12 @@ from livekit.protocol import models
 
 from openrtc.errors import OpenRTCError
 from openrtc.routing.decision import Decision
-from openrtc.worker.admission import (
-    attach_decision,
-    identity_for,
-    log_decision,
-    participant_attributes,
-    request_of,
-)
+from openrtc.worker.admission import attach_decision, log_decision, request_of
+from openrtc.worker.participant import agent_token, participant_of
 from openrtc.worker.run import close, prepare
 from openrtc.worker.runtime import Runtime
 from openrtc.worker.server import WorkerServer
 from openrtc.worker.upstream import RunningJobInfo, launch
-
-TOKEN_LIFETIME = timedelta(hours=6)
 
 
 def make_job(room: str, *, job_metadata: str = "", room_metadata: str = "") -> proto.Job:
@@ -70,14 +61,13 @@ async def launch_job(
     """
     log_decision(job, decision)
     attach_decision(job, decision)
-    agent = decision.agents[0]
-    identity, name = identity_for(agent, job.id), runtime.catalog.display_name(agent)
+    participant = participant_of(runtime.catalog, decision, job.id)
     worker = runtime.config.worker
     info = RunningJobInfo(
-        accept_arguments=JobAcceptArguments(name=name, identity=identity, metadata=""),
+        accept_arguments=JobAcceptArguments(name=participant["name"], identity=participant["identity"], metadata=""),
         job=job,
         url=worker.url,
-        token="" if without_room else _token(runtime, job, agent, identity, name),
+        token="" if without_room else agent_token(worker, job.room.name, participant),
         worker_id=server.agent_server.id,
         fake_job=without_room,
     )
@@ -108,16 +98,3 @@ async def wait_until_idle(server: WorkerServer) -> None:
     """Wait until no job runs."""
     while server.active:  # noqa: ASYNC110 - livekit-agents tells nobody that a job has ended
         await asyncio.sleep(0.1)
-
-
-def _token(runtime: Runtime, job: proto.Job, agent: str, identity: str, name: str) -> str:
-    worker = runtime.config.worker
-    token = api.AccessToken(worker.api_key, worker.api_secret).with_identity(identity).with_name(name)
-    grants = api.VideoGrants(room_join=True, room=job.room.name, agent=True, can_update_own_metadata=True)
-    return (
-        token.with_kind("agent")
-        .with_grants(grants)
-        .with_attributes(participant_attributes(agent))
-        .with_ttl(TOKEN_LIFETIME)
-        .to_jwt()
-    )

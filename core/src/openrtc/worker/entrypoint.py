@@ -10,6 +10,7 @@ from typing import Any
 from livekit.agents import JobContext, JobProcess, get_job_context
 
 from openrtc.call import Call
+from openrtc.cast.run import run_cast
 from openrtc.config import Config
 from openrtc.errors import OpenRTCError
 from openrtc.observe.forwarding import EventSender
@@ -20,12 +21,13 @@ from openrtc.worker.admission import DECISION_ATTRIBUTE, distribution_of, reques
 from openrtc.worker.containment import contain_exits
 from openrtc.worker.cpu_meter import current_meter
 from openrtc.worker.failure import CallFailed, report_failure, tell_upstream_errors
-from openrtc.worker.late_join import shield_apart
+from openrtc.worker.late_join import shield_join
 from openrtc.worker.live_call import LiveCall
 from openrtc.worker.runtime import Runtime, build_runtime
 from openrtc.worker.session import run_session
 from openrtc.worker.shielded_connect import RoomGone
 from openrtc.worker.spans import mark_job_span
+from openrtc.worker.speed.speedups import use_speedups
 
 logger = logging.getLogger("openrtc.worker")
 
@@ -48,7 +50,7 @@ async def run_call(context: JobContext) -> None:
     assert _runtime is not None, "use_runtime comes first"
     contain_exits(asyncio.get_running_loop())
     tell_upstream_errors(current_call)
-    shield_apart(context)
+    shield_join(context.room, context, _runtime.config.worker)
     request = request_of(context.job)
     decision = await _decision_of(context, request)
     name = decision.agents[0]
@@ -98,14 +100,18 @@ def _begin(context: JobContext, loaded: LoadedAgent, runtime: Runtime) -> LiveCa
 
 
 def _package_of(loaded: LoadedAgent) -> str:
-    made_by = loaded.spec and (loaded.spec.agent or loaded.spec.entrypoint)
+    spec = loaded.spec
+    members = [member.spec for member in spec.cast.members if member.spec] if spec and spec.cast else []
+    made_by = spec and (spec.agent or spec.entrypoint or (members and members[0].agent))
     return str(getattr(made_by, "__module__", "")).partition(".")[0]
 
 
 async def _hold(context: JobContext, loaded: LoadedAgent, call: Call, runtime: Runtime) -> None:
     if loaded.spec is None:
         raise OpenRTCError(f"agent {loaded.name!r} is {loaded.state}: {loaded.reason}", fix=loaded.fix)
-    if loaded.spec.entrypoint is not None:
+    if company := runtime.catalog.company(call.decision.agents):
+        await run_cast(context, company, call, runtime)
+    elif loaded.spec.entrypoint is not None:
         runtime.served += 1
         runtime.live[call.job_id].started()
         await loaded.spec.entrypoint(context)
@@ -142,5 +148,6 @@ class ChildSetup:
             runtime.events.subscribe(EventSender(self._events))
             asyncio.run(runtime.start())
             use_runtime(runtime)
+            use_speedups(self._config.worker.speedups)
         assert _runtime is not None
         process.userdata.update(_runtime.resources)

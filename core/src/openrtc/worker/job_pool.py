@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from livekit.agents import utils
 
+from openrtc.catalog.isolation import KINDS
 from openrtc.errors import one_line
 from openrtc.worker.admission import DECISION_ATTRIBUTE
 from openrtc.worker.apart import ApartCalls, WaitingJob
@@ -166,7 +167,8 @@ class JobPool(utils.EventEmitter[str]):
         if info.fake_job:
             return "coroutine"  # whoever holds a conversation without a room is in this process
         with contextlib.suppress(ValueError, LookupError):
-            return self._kind_of(json.loads(info.job.attributes[DECISION_ATTRIBUTE])["agents"][0])
+            agents = json.loads(info.job.attributes[DECISION_ATTRIBUTE])["agents"]
+            return max(map(self._kind_of, agents), key=KINDS.index)
         return self._default
 
     def _passing_on(self, event: str) -> Callable[[Job], None]:

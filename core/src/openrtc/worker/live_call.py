@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from openrtc.cast.current import current_role
 from openrtc.errors import OpenRTCError, one_line
 from openrtc.observe.event_stream import EventStream
 from openrtc.observe.events import CallEnded, CallError, CallStarted, TurnCompleted
@@ -54,7 +55,7 @@ class LiveCall:
         """Tell that the agent's session has started."""
         self.events.emit(CallStarted(**self.fields, setup_seconds=self.age))
 
-    def error(self, where: str, error: BaseException, place: str, *, fatal: bool = False) -> None:
+    def error(self, where: str, error: BaseException, place: str, *, fatal: bool = False, member: str = "") -> None:
         """Tell that something failed.
 
         Args:
@@ -62,20 +63,23 @@ class LiveCall:
             error: What was raised.
             place: ``file:line``, or empty.
             fatal: Whether it ends the call.
+            member: Role of the member of a cast in which it failed; by default the one whose code runs now.
         """
         self.errors += 1
         self.failed = self.failed or fatal
         said = str(error) if isinstance(error, OpenRTCError) else one_line(f"{type(error).__name__}: {error}")
-        self.events.emit(CallError(**self.fields, where=where, error=said, place=place, fatal=fatal))
+        self.events.emit(
+            CallError(**self.fields, where=where, error=said, place=place, fatal=fatal, member=member or current_role())
+        )
 
-    def answered(self, heard: str, **latencies: Any) -> None:
+    def answered(self, heard: str, **values: Any) -> None:
         """Tell that the agent has answered a turn of the caller.
 
         Args:
             heard: The caller's words.
-            **latencies: The latencies of `TurnCompleted`, in seconds.
+            **values: The latencies of `TurnCompleted`, in seconds, and perhaps its ``member``.
         """
-        self.events.emit(TurnCompleted(**self.fields, heard=heard, **latencies))
+        self.events.emit(TurnCompleted(**self.fields, heard=heard, **values))
 
     def ended(self, reason: str) -> None:
         """Tell that the call is over."""

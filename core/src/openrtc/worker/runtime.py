@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from openrtc.call import Call, WorkerInfo
 from openrtc.catalog.catalog import Catalog
@@ -47,6 +47,22 @@ class LocalFrontend(Protocol):
         """Hold the conversation; the call ends when this returns."""
 
 
+@runtime_checkable
+class CastFrontend(LocalFrontend, Protocol):
+    """A `LocalFrontend` that talks to casts, too."""
+
+    async def before_member(self, call: Call, session: Any, name: str, *, is_ear: bool) -> None:
+        """Attach outputs to the ``AgentSession`` of one member that is about to start."""
+
+    async def with_cast(self, say: Callable[[str], Awaitable[None]], quiet: Callable[[], Awaitable[None]]) -> None:
+        """Hold the conversation; the call ends when this returns.
+
+        Args:
+            say: Says something to the cast.
+            quiet: Waits until nobody of the cast speaks or is about to.
+        """
+
+
 @dataclass(kw_only=True)
 class Runtime:
     """Everything that the calls of one process share.
@@ -84,11 +100,10 @@ class Runtime:
         self.providers.prewarm(self._models())
         await self.resources.load(_offered(self.hooks))
         self._tell_resources()
-        for name in self.catalog.ready:
-            spec = self.catalog.get(name).spec
-            missing = [key for key in (spec.resources if spec else ()) if self.resources.why_missing(key)]
-            if missing:
-                self._lose(name, self.resources.why_missing(missing[0]) or "")
+        missing = {name: self._why_missing(name) for name in self.catalog.ready}
+        for name, reason in missing.items():
+            if reason:
+                self._lose(name, reason)
 
     async def aclose(self, worker: WorkerInfo) -> None:
         """Run every ``openrtc_shutdown``, then close the resources."""
@@ -117,12 +132,22 @@ class Runtime:
                 )
             )
 
+    def _why_missing(self, name: str) -> str | None:
+        keys = (key for spec in self._specs_of(name) for key in spec.resources)
+        return next((reason for key in keys if (reason := self.resources.why_missing(key))), None)
+
+    def _specs_of(self, name: str) -> list[AgentSpec]:
+        """Return how an agent is built, and each member of it where it is a cast."""
+        spec = self.catalog.get(name).spec
+        company = self.catalog.company([name]) if self.catalog.why_not_ready(name) is None else None
+        return [*([spec] if spec else []), *(part.spec for part in (company.parts if company else ()))]
+
     def _models(self) -> list[Any]:
         defaults = self.config.defaults
         named: list[Any] = [defaults.stt, defaults.llm, defaults.tts, OFFLINE if defaults.offline else None]
         for name in self.catalog.ready:
-            spec = self.catalog.get(name).spec
-            named += [spec.stt, spec.llm, spec.tts] if spec else []
+            for spec in self._specs_of(name):
+                named += [spec.stt, spec.llm, spec.tts]
         return named
 
     def _lose(self, name: str, reason: str) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 from livekit.agents import Agent, AgentSession, CloseEvent, ErrorEvent, JobContext
-from livekit.agents.utils import is_given
 
 from openrtc.call import Call
 from openrtc.catalog.build import build_agent
@@ -16,13 +15,14 @@ from openrtc.catalog.spec import AgentSpec
 from openrtc.errors import one_line
 from openrtc.worker.containment import contained_tool
 from openrtc.worker.failure import first_time, place_of, report_failure
+from openrtc.worker.greeting import greet, greeting_of
 from openrtc.worker.hang_up import limited, until_everybody_left
 from openrtc.worker.live_call import LiveCall
-from openrtc.worker.models import is_realtime
 from openrtc.worker.runtime import HOOK_LIMIT, Runtime
 from openrtc.worker.session_events import watch_turns
 from openrtc.worker.session_options import build_session
 from openrtc.worker.slow_answer import SlowAnswers
+from openrtc.worker.speed.profile import start_options
 from openrtc.worker.upstream import replace_tool_functions
 
 logger = logging.getLogger("openrtc.worker")
@@ -40,15 +40,15 @@ async def run_session(context: JobContext, spec: AgentSpec, call: Call, runtime:
     live = runtime.live[call.job_id]
     async with limited(call.agent_name):
         agent = await build_agent(spec, call)
-    replace_tool_functions(agent, _kept_in_its_call)
-    _watch_on_enter(agent, context, live)
+    replace_tool_functions(agent, kept_in_its_call)
+    watch_on_enter(agent, lambda error: _failed_to_enter(error, context, live), lambda: None)
     text_only = context.is_fake_job() and runtime.frontend is not None and runtime.frontend.text_only
     session, call = await build_session(spec, agent, call, runtime, text_only=text_only)
     watch_turns(session, agent, live)
     SlowAnswers(session, live)
-    session.on("error", lambda event: _tell_model_error(event, live))
+    session.on("error", lambda event: tell_model_error(event, live))
     session.on("close", lambda event: _end_job(event, context, live))
-    _end_with_hooks(context, call, runtime)
+    end_with_hooks(context, call, runtime)
     runtime.served += 1
     if runtime.watch is not None:
         runtime.watch(call, session)
@@ -56,10 +56,10 @@ async def run_session(context: JobContext, spec: AgentSpec, call: Call, runtime:
         await _run_without_room(session, agent, spec, call, runtime)
         context.shutdown("the conversation is over")
         return
-    options = {} if spec.room_options is None else {"room_options": spec.room_options}
+    options = start_options(runtime.config.worker.profile, spec.room_options)
     await session.start(agent, room=context.room, **options)
     live.started()
-    _greet(session, agent, spec, runtime)
+    greet(session, greeting_of(spec, agent, runtime))
     await runtime.hooks.collect("openrtc_session_started", limit=HOOK_LIMIT, call=call)
 
 
@@ -71,29 +71,13 @@ async def _run_without_room(
     await frontend.before_start(call, session)
     await session.start(agent)
     runtime.live[call.job_id].started()
-    _greet(session, agent, spec, runtime)
+    greet(session, greeting_of(spec, agent, runtime))
     await runtime.hooks.collect("openrtc_session_started", limit=HOOK_LIMIT, call=call)
     await frontend.after_start(call, session)
 
 
-def _greet(session: AgentSession[Any], agent: Agent, spec: AgentSpec, runtime: Runtime) -> None:
-    greets_itself = type(agent).on_enter is not Agent.on_enter
-    greeting = spec.greeting or ("" if greets_itself else runtime.config.defaults.greeting)
-    if not greeting:
-        return
-    if is_realtime(agent.llm if is_given(agent.llm) else session.llm):
-        session.generate_reply(instructions=f"Greet the caller with these words: {greeting}")
-    elif _has_voice(session, agent):
-        session.say(greeting)
-
-
-def _has_voice(session: AgentSession[Any], agent: Agent) -> bool:
-    # Without audio output the words go out as text; with it they need a voice, whose lack has been told already.
-    speaks_aloud = session.output.audio is not None and session.output.audio_enabled
-    return not speaks_aloud or bool(agent.tts if is_given(agent.tts) else session.tts)
-
-
-def _kept_in_its_call(function: Callable[..., Any]) -> Callable[..., Any]:
+def kept_in_its_call(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a tool's function that neither ends the worker by ``sys.exit`` nor outlives everybody in the room."""
     contained = contained_tool(function)
 
     async def tool(*args: Any, **kwargs: Any) -> Any:
@@ -103,8 +87,14 @@ def _kept_in_its_call(function: Callable[..., Any]) -> Callable[..., Any]:
     return tool
 
 
-def _watch_on_enter(agent: Agent, context: JobContext, live: LiveCall) -> None:
-    # livekit-agents only logs what on_enter raises, and the agent stays in the room and says nothing.
+def watch_on_enter(agent: Agent, failed: Callable[[BaseException], None], ended: Callable[[], None]) -> None:
+    """Watch the agent's ``on_enter``: livekit-agents only logs what it raises, and the agent stays and says nothing.
+
+    Args:
+        agent: The agent.
+        failed: Told what it raises.
+        ended: Called when it has ended, well or not.
+    """
     enter = agent.on_enter
 
     async def on_enter() -> None:
@@ -114,13 +104,20 @@ def _watch_on_enter(agent: Agent, context: JobContext, live: LiveCall) -> None:
         except asyncio.CancelledError:
             raise
         except BaseException as error:
-            report_failure(live, error, "failed in on_enter")
-            context.shutdown("the agent failed in on_enter")
+            failed(error)
+        finally:
+            ended()
 
     agent.on_enter = on_enter  # type: ignore[method-assign]
 
 
-def _tell_model_error(event: ErrorEvent, live: LiveCall) -> None:
+def _failed_to_enter(error: BaseException, context: JobContext, live: LiveCall) -> None:
+    report_failure(live, error, "failed in on_enter")
+    context.shutdown("the agent failed in on_enter")
+
+
+def tell_model_error(event: ErrorEvent, live: LiveCall) -> None:
+    """Tell once, in one line, that a model of a session has failed."""
     kind = str(getattr(event.error, "type", "session")).removesuffix("_error")
     error = getattr(event.error, "error", None)
     if isinstance(error, BaseException) and first_time(error):
@@ -140,7 +137,9 @@ def _end_job(event: CloseEvent, context: JobContext, live: LiveCall) -> None:
     context.shutdown(event.reason.value)
 
 
-def _end_with_hooks(context: JobContext, call: Call, runtime: Runtime) -> None:
+def end_with_hooks(context: JobContext, call: Call, runtime: Runtime) -> None:
+    """Let the plugins' ``openrtc_session_ended`` run when the call has ended."""
+
     async def ended(reason: str) -> None:
         await runtime.hooks.collect("openrtc_session_ended", limit=HOOK_LIMIT, call=call, reason=reason)
 

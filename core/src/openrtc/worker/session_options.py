@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
+from livekit import rtc
 from livekit.agents import Agent, AgentSession
+from livekit.agents.utils import is_given
 
 from openrtc.call import Call
 from openrtc.catalog.spec import AgentSpec
 from openrtc.providers.provider import ProviderContext
-from openrtc.providers.providers import MODEL_KINDS
+from openrtc.providers.providers import MODEL_KINDS, ModelKind
 from openrtc.worker.models import build_models, choose_models, is_realtime, label_models
 from openrtc.worker.runtime import HOOK_LIMIT, Runtime
 
 logger = logging.getLogger("openrtc.worker")
 
 
+Hearing = Literal["caller", "people", "members", "nobody"]
+"""Whom a session listens to: the caller of a single agent; in a cast people, the other members, or nobody."""
+
+
 async def build_session(
-    spec: AgentSpec, agent: Agent, call: Call, runtime: Runtime, *, text_only: bool
+    spec: AgentSpec, agent: Agent, call: Call, runtime: Runtime, *, text_only: bool, hearing: Hearing = "caller"
 ) -> tuple[AgentSession[Any], Call]:
     """Build the session of a call from what the agent, the settings and the plugins say, in falling order of weight.
 
@@ -30,6 +36,7 @@ async def build_session(
         call: The call.
         runtime: What the calls of this process share.
         text_only: Whether the conversation is held in text, so that only the language model is needed.
+        hearing: Whom the session listens to.
 
     Returns:
         The session, and the call with its models filled in.
@@ -40,22 +47,28 @@ async def build_session(
     chosen = choose_models(spec, agent, runtime.config.defaults)
     if text_only:  # the keys of the others need not be there
         chosen = {kind: model for kind, model in chosen.items() if kind == "llm"}
+    if hearing == "nobody":
+        chosen.pop("stt", None)
+        deafen(agent)
     call = replace(call, models=label_models(chosen, agent))
-    if not text_only:
-        _warn_of_missing_models(call, agent, chosen)
     context = ProviderContext(agent_name=call.agent_name, agent=agent, examples=spec.examples)
     models = build_models(chosen, runtime.providers, context)
+    realtime = is_realtime(agent.llm if is_given(agent.llm) else models.get("llm"))
+    if not text_only and not realtime:
+        _warn_of_missing_models(call, [kind for kind in MODEL_KINDS if kind != "stt" or hearing != "nobody"])
     contributed = await _contributed_options(call, runtime)
     own = {key: value for key, value in spec.session_options.items() if key not in MODEL_KINDS}
     options: dict[str, Any] = {**contributed, **own, **models}
     turn: dict[str, Any] = {**contributed.get("turn_handling", {}), **own.get("turn_handling", {})}
     if turn:
         options["turn_handling"] = turn
-    if text_only:
+    if text_only or hearing == "nobody":
         options["vad"] = None
         options["turn_handling"] = {**turn, "turn_detection": "manual"}
     else:
-        _use_detectors(options, spec, runtime, realtime=is_realtime(models.get("llm")))
+        _use_detectors(options, spec, runtime, realtime=realtime)
+        if hearing != "caller":
+            _leave_turns_to_the_cast(options, realtime=realtime)
     return AgentSession(**options), call
 
 
@@ -88,6 +101,27 @@ def _use_detectors(options: dict[str, Any], spec: AgentSpec, runtime: Runtime, *
         options["turn_handling"] = {**turn, "turn_detection": _fresh(detection)}
 
 
+def deafen(agent: Agent) -> None:
+    """Let an agent's own speech recognition, if it has one, hear nothing and cost nothing."""
+
+    async def stt_node(audio: AsyncIterable[rtc.AudioFrame], model_settings: Any) -> AsyncIterator[Any]:
+        async for _ in audio:
+            pass
+        for nothing in list[Any]():
+            yield nothing
+
+    agent.stt_node = stt_node  # type: ignore[method-assign]
+
+
+def _leave_turns_to_the_cast(options: dict[str, Any], *, realtime: bool) -> None:
+    # An answer that is begun before it is known who answers would be thrown away, and a realtime model that takes
+    # turns itself would always answer.
+    turn = {**options.get("turn_handling", {}), "preemptive_generation": {"enabled": False}}
+    if realtime:
+        turn.setdefault("turn_detection", "vad")
+    options["turn_handling"] = turn
+
+
 def _first(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
 
@@ -96,10 +130,8 @@ def _fresh(value: Any) -> Any:
     return value() if callable(value) else value
 
 
-def _warn_of_missing_models(call: Call, agent: Agent, chosen: Mapping[Any, Any]) -> None:
-    if is_realtime(chosen.get("llm") or agent.llm):
-        return
-    missing = [kind for kind in MODEL_KINDS if not call.models[kind]]
+def _warn_of_missing_models(call: Call, needed: list[ModelKind]) -> None:
+    missing = [kind for kind in needed if not call.models[kind]]
     if missing:
         logger.warning(
             "agent %r has no %s: set it in the agent or under [defaults] in openrtc.toml, or run with --offline",

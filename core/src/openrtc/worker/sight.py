@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 from livekit.agents import get_job_context
 
+from openrtc.cast.current import current_role
 from openrtc.dispatch.connection import shown_address
 from openrtc.errors import OpenRTCError
 from openrtc.observe.board import Board, CallRow
@@ -66,7 +67,7 @@ class Sight:
                 stack.callback(self._runtime.events.subscribe(sink))
             stack.callback(self._runtime.events.subscribe(self.board))
             stack.callback(self._runtime.events.subscribe(self.metrics))
-            stack.enter_context(call_fields(CallFields(_current_job, self.board.fields_of)))
+            stack.enter_context(call_fields(CallFields(_current_job, self.board.fields_of, current_role)))
             self._open_sockets(stack)
             ticking = asyncio.create_task(self._tick(), name="sight")
             stack.callback(ticking.cancel)

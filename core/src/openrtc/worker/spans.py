@@ -22,7 +22,7 @@ def mark_job_span(decision: Decision, distribution: str) -> None:
         return
     span.set_attributes(
         {
-            "openrtc.agent": decision.agents[0],
+            "openrtc.agent": decision.name,
             "openrtc.distribution": distribution,
             "openrtc.rule": decision.rule,
             "openrtc.reason": decision.reason,

@@ -1,11 +1,12 @@
-"""Two agents of one haulage company, and the fleet that both look into, brought by one hook module."""
+"""Two agents of one haulage company, a cast of both, and the fleet that they look into, brought by one hook module."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from dispatch_desk.fleet import FLEET_KEY, load_fleet
-from openrtc import AgentSpec, ResourceSpec, hookimpl
+from dispatch_desk.voices import realtime_model
+from openrtc import AgentSpec, Cast, Member, ResourceSpec, hookimpl
 
 if TYPE_CHECKING:
     from dispatch_desk.agents import Dispatcher, Driver
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def openrtc_agents() -> list[AgentSpec]:
-    """Bring Tim the dispatcher and Chris the driver."""
+    """Bring Tim the dispatcher, Chris the driver, and both together in one room."""
     return [
         AgentSpec(
             name="dispatcher",
@@ -34,7 +35,34 @@ def openrtc_agents() -> list[AgentSpec]:
             resources=(FLEET_KEY,),
             examples=("what is your position", "how much fuel do you have", "what is your load"),
         ),
+        AgentSpec(
+            name="dispatch",
+            cast=both_together(),
+            summary="Tim and Chris in one room: Tim calls Chris, and people may talk to both.",
+            examples=("which truck is free", "Chris, how much fuel do you have", "Chris, what is your load"),
+        ),
     ]
+
+
+def both_together() -> Cast:
+    """Return the cast: Tim opens and listens; whoever is called by name answers, else Tim."""
+    tim = AgentSpec(
+        name="dispatcher",
+        agent=build_dispatcher,
+        display_name="Tim",
+        greeting="Chris, this is Tim. What is your position?",
+        llm=realtime_model(voice="alloy", temperature=0.8),
+        resources=(FLEET_KEY,),
+    )
+    chris = AgentSpec(
+        name="driver",
+        agent=build_driver,
+        display_name="Chris",
+        llm=realtime_model(voice="echo", temperature=0.7),
+        resources=(FLEET_KEY,),
+    )
+    members = [Member(role="dispatcher", agent=tim), Member(role="driver", agent=chris)]
+    return Cast(members=members, lead="dispatcher", answers="addressed", turn_budget=3)
 
 
 @hookimpl

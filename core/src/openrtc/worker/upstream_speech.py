@@ -1,0 +1,30 @@
+"""The private names of livekit-agents by which a session's speech waits until it may be heard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from livekit.agents import AgentSession
+
+
+def hold_speech(session: AgentSession[Any]) -> None:
+    """Let what a session says from now on wait; it is prepared meanwhile."""
+    for activity in _activities(session):
+        activity._pause_authorization()
+
+
+def release_speech(session: AgentSession[Any]) -> None:
+    """Let a session be heard."""
+    for activity in _activities(session):
+        activity._resume_authorization()
+
+
+def keep_transcripts(session: AgentSession[Any]) -> None:
+    """Let a session that has started tell nobody in the room what it recognises."""
+    session.off("user_input_transcribed", session.room_io._on_user_input_transcribed)
+
+
+def _activities(session: AgentSession[Any]) -> Iterator[Any]:
+    # While an agent hands over to another one, both may speak.
+    yield from (one for one in (session._activity, session._next_activity) if one is not None)

@@ -1,0 +1,283 @@
+"""Several agents in one room, on the real server: who is heard, when, and under whose name."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psutil
+import pytest
+
+from e2e.callers import CallersProcess
+from e2e.cast_agents import CAST_AGENTS, ROLES
+from e2e.reporting import show_log_on_failure
+from e2e.scene import Scene, overlap
+from e2e.server_api import ServerApi
+from e2e.worker import TRACEBACK, WorkerProcess, openrtc_worker
+
+pytestmark = pytest.mark.alone
+
+HELLO, DRIVER_WHERE, PORTER_PLEASE = 1500.0, 2000.0, 2600.0
+
+NewScene = Callable[[str], Scene]
+
+
+@pytest.fixture(scope="module")
+def worker(
+    api: ServerApi, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[WorkerProcess]:
+    folder = tmp_path_factory.mktemp("casts")
+    packages = [CAST_AGENTS.install_into(folder / "packages")]
+    options = ["--allow", CAST_AGENTS.name, "--metrics-jsonl", str(folder / "events.jsonl")]
+    with openrtc_worker(api, folder / "worker.log", *options, folders=packages) as running:
+        show_log_on_failure(request.node, running)
+        yield running.wait_until_ready()
+        running.stop()
+        assert TRACEBACK not in running.log()
+
+
+@pytest.fixture
+def scene(api: ServerApi, callers: CallersProcess, worker: WorkerProcess) -> Iterator[NewScene]:
+    scenes: list[Scene] = []
+
+    def make(room: str) -> Scene:
+        scenes.append(Scene(api, callers, f"{room}-{time.monotonic_ns() % 10**9}"))
+        return scenes[-1]
+
+    yield make
+    for one in scenes:
+        one.close()
+
+
+def events_of(worker: WorkerProcess, room: str, kind: str) -> list[dict[str, Any]]:
+    lines = (worker.log_path.parent / "events.jsonl").read_text().splitlines()
+    return [event for event in map(json.loads, lines) if event.get("room") == room and event["event"] == kind]
+
+
+def test_two_members_take_turns_each_with_its_own_participant_voice_and_transcript(
+    scene: NewScene, worker: WorkerProcess
+) -> None:
+    room = scene("pair")
+    speeches = room.wait_for("Tim", "Chris", "Tim", "Chris")
+    time.sleep(1.0)
+    assert room.spoken() == ["Tim", "Chris", "Tim", "Chris"], "the turn budget is four"
+    assert overlap(speeches) <= 0.2
+    assert all(speech.identity.startswith(f"{ROLES[speech.who]}-") for speech in speeches)
+    assert sorted(room.members().values()) == ["Chris", "Tim"]
+    tracks = {recording.identity: recording.sid for recording in room.person.recordings()}
+    for name in ("Tim", "Chris"):
+        identity = room.identity(ROLES[name])
+        written = [(one["text"], one["track"]) for one in room.written(identity)]
+        assert len(written) == 2 and all(track == tracks[identity] for _, track in written)
+        assert name in written[-1][0]
+    assert [(one["member"], one["cause"]) for one in events_of(worker, room.room, "member_spoke")] == [
+        ("dispatcher", "opening"),
+        ("driver", "member"),
+        ("dispatcher", "member"),
+        ("driver", "member"),
+    ]
+
+
+def test_a_person_who_barges_in_is_heard_at_once_and_answered_by_the_lead(
+    scene: NewScene, worker: WorkerProcess
+) -> None:
+    room = scene("lively")
+    room.wait_until(lambda: "Chris" in room.spoken())
+    said = room.say(HELLO, 0.8)
+    speeches = room.wait_for("Tim", since=said.ended)
+    before = [speech for speech in speeches + room.speeches() if speech.began < said.began]
+    assert max(speech.ended for speech in before) <= said.began + 0.3, "the members went on"
+    assert not [speech for speech in room.speeches() if said.began + 0.3 < speech.began < said.ended]
+    assert speeches[0].began - said.ended < 1.5
+    (turn,) = events_of(worker, room.room, "turn_completed")
+    assert (turn["member"], turn["heard"]) == ("dispatcher", "hello there")
+    assert 0 < turn["latency_seconds"] < 1.5
+
+
+def test_whoever_a_person_calls_by_name_answers_and_the_others_keep_quiet(scene: NewScene) -> None:
+    room = scene("quiet")
+    room.wait_for("Tim")
+    said = room.say(DRIVER_WHERE)
+    room.wait_for("Chris", since=said.ended)
+    time.sleep(1.0)
+    assert room.spoken(said.ended) == ["Chris"]
+    assert room.words()[-1] == "Chris speaks line 1 and answers an"
+
+
+def test_three_members_speak_in_their_order_and_the_package_chooses_who_answers(scene: NewScene) -> None:
+    room = scene("trio")
+    room.wait_for("Tim", "Chris", "Pat")
+    said = room.say(HELLO)
+    room.wait_for("Pat", since=said.ended)
+    assert overlap(room.speeches()) <= 0.2
+    time.sleep(1.0)
+    assert room.spoken(said.ended) == ["Pat"], "nobody was addressed by the answer"
+
+
+def test_a_member_asks_another_one_and_uses_the_answer(scene: NewScene) -> None:
+    room = scene("quiet")
+    room.wait_for("Tim")
+    typed = room.type("dispatcher ask(driver, where are you)")
+    speeches = room.wait_for("Chris", "Tim", since=typed)
+    assert overlap(speeches) <= 0.2
+    assert room.words()[-1] == "Tim was told Chris speaks line 1 and answers Ti"
+
+
+def test_what_cannot_be_answered_is_one_clear_line_for_the_model(scene: NewScene) -> None:
+    room = scene("quiet")
+    room.wait_for("Tim")
+    for typed, said in (
+        ("dispatcher ask(dispatcher, who)", "'dispatcher' asks itself"),
+        ("dispatcher ask(drivr, who)", "no member 'drivr' takes part in this cast (did you mean \"driver\"?)"),
+        ("dispatcher ask(driver, ask[dispatcher; who])", "'dispatcher' itself waits for an answer of 'driver'"),
+        ("dispatcher remove(dispatcher)", "'dispatcher' is the ear"),
+    ):
+        room.type(typed)
+        room.wait_for_words(said)
+        time.sleep(1.0)  # a person who goes on at once would interrupt
+
+
+def test_what_a_member_sends_is_answered_and_what_it_broadcasts_is_known(scene: NewScene) -> None:
+    room = scene("quiet")
+    room.wait_for("Tim")
+    typed = room.type("dispatcher send(driver, hurry)")
+    room.wait_for("Tim", "Chris", since=typed)
+    assert room.words()[-1] == "Chris speaks line 1 and answers Ti"
+
+
+def test_a_member_hands_over_and_the_other_one_answers_people_from_then_on(scene: NewScene) -> None:
+    room = scene("quiet")
+    room.wait_for("Tim")
+    typed = room.type("dispatcher hand_over(driver)")
+    room.wait_for("Tim", "Chris", since=typed)
+    said = room.say(HELLO)
+    room.wait_for("Chris", since=said.ended)
+
+
+def test_a_member_is_added_and_removed_during_the_call(scene: NewScene, worker: WorkerProcess) -> None:
+    room = scene("quiet")
+    room.wait_for("Tim")
+    room.type("dispatcher add(porter)")
+    room.wait_until(lambda: "Pat" in room.members().values())
+    said = room.say(PORTER_PLEASE)
+    room.wait_for("Pat", since=said.ended)
+    room.type("dispatcher remove(porter)")
+    room.wait_until(lambda: sorted(room.members().values()) == ["Chris", "Tim"])
+    (left,) = events_of(worker, room.room, "member_left")
+    assert (left["member"], left["failed"]) == ("porter", False)
+
+
+def test_a_member_that_fails_at_the_start_is_left_out_and_the_others_go_on(
+    scene: NewScene, worker: WorkerProcess
+) -> None:
+    room = scene("faulty")
+    room.wait_for("Tim", "Pat")
+    assert sorted(room.members().values()) == ["Pat", "Tim"]
+    assert worker.records(r"member 'driver': failed in on_enter: KeyError: 'no truck' at .*; the other members go on")
+
+
+def test_another_member_answers_when_a_turn_fails(scene: NewScene, worker: WorkerProcess) -> None:
+    room = scene("quiet")
+    room.wait_for("Tim")
+    typed = room.type("Chris break down")
+    room.wait_for("Tim", since=typed)
+    (error,) = [one for one in events_of(worker, room.room, "call_error") if one["where"] == "turn"]
+    assert error["member"] == "driver" and "Chris is broken" in error["error"] and not error["fatal"]
+
+
+def test_another_member_answers_when_one_is_too_slow(scene: NewScene) -> None:
+    room = scene("slow")
+    room.wait_for("Tim")
+    typed = room.type("Chris wait(6)")
+    speeches = room.wait_for("Tim", since=typed)
+    assert 1.0 < speeches[0].began - typed < 2.5
+
+
+@pytest.mark.parametrize("cast", ["quiet", "strict"])
+def test_a_member_that_is_removed_from_the_room_ends_the_call_only_where_the_cast_wants_it(
+    scene: NewScene, worker: WorkerProcess, cast: str
+) -> None:
+    room = scene(cast)
+    room.wait_for("Tim")
+    room.api.remove_participant(room.room, room.identity("driver"))
+    room.wait_until(lambda: events_of(worker, room.room, "member_left"))
+    if cast == "strict":
+        room.wait_until(lambda: not room.members())
+        (ended,) = events_of(worker, room.room, "call_ended")
+        assert ended["failed"]
+    else:
+        typed = room.type("hello")
+        room.wait_for("Tim", since=typed)
+        assert list(room.members().values()) == ["Tim"]
+
+
+def test_nobody_stays_when_the_last_person_has_left(scene: NewScene, worker: WorkerProcess) -> None:
+    room = scene("lively")
+    room.wait_until(lambda: "Chris" in room.spoken())
+    room.close()
+    room.wait_until(lambda: not room.api.agents_in([room.room])[room.room], 5.0)
+    room.wait_until(lambda: events_of(worker, room.room, "call_ended"))
+
+
+def test_a_router_may_send_two_agents_to_one_room(scene: NewScene, worker: WorkerProcess) -> None:
+    room = scene("both")
+    speeches = room.wait_for("Tim", "Chris", "Tim", "Chris")
+    assert {speech.identity.rpartition("-")[0] for speech in speeches} == {"tim", "chris"}
+    (routed,) = events_of(worker, room.room, "call_routed")
+    assert "'tim+chris'" in routed["reason"]
+
+
+def test_a_cast_runs_in_a_process_of_its_own(scene: NewScene, worker: WorkerProcess) -> None:
+    room = scene("apart")
+    speeches = room.wait_for("Tim", "Chris", "Tim", "Chris", timeout=40.0)
+    assert overlap(speeches) <= 0.2
+    spoke = events_of(worker, room.room, "member_spoke")
+    assert {one["pid"] for one in spoke}.isdisjoint({worker.pid})
+    room.close()
+    room.wait_until(lambda: not room.api.agents_in([room.room])[room.room], 5.0)
+
+
+def test_members_may_hear_each_other_by_ear(scene: NewScene) -> None:
+    room = scene("voices")
+    speeches = room.wait_for("Tim", "Chris")
+    assert overlap(speeches) <= 0.2
+    assert room.words() == ["this is Tim at the dispatch desk", "Chris speaks line 1 and answers Ti by ear"]
+    said = room.say(HELLO)
+    room.wait_for("Tim", since=said.ended)
+
+
+def test_without_people_members_talk_on_until_somebody_closes_the_room(api: ServerApi, worker: WorkerProcess) -> None:
+    name = f"never-{time.monotonic_ns()}"
+    api.create_room(name)
+    until = time.time() + 15
+    while len(spoken := events_of(worker, name, "member_spoke")) < 3:
+        assert time.time() < until, spoken
+        time.sleep(0.2)
+    assert [one["member"] for one in spoken[:3]] == ["dispatcher", "driver", "dispatcher"]
+    api.delete_room(name)
+    while not events_of(worker, name, "call_ended"):
+        assert time.time() < until
+        time.sleep(0.2)
+
+
+def test_ten_rooms_at_once_do_not_mix_and_leave_nothing_open(
+    scene: NewScene, worker: WorkerProcess, api: ServerApi
+) -> None:
+    process = psutil.Process(worker.pid)
+    files, threads = process.num_fds(), process.num_threads()
+    with ThreadPoolExecutor(10) as helpers:
+        rooms = list(helpers.map(lambda number: scene(f"pair-{number}"), range(10)))
+    for room in rooms:
+        speeches = room.wait_for("Tim", "Chris", "Tim", "Chris", timeout=30.0)
+        assert overlap(speeches) <= 0.2
+        assert {speech.identity.rpartition("-")[0] for speech in speeches} == {"dispatcher", "driver"}
+    for room in rooms:
+        room.close()
+    until = time.time() + 20
+    while any(api.agents_in([room.room for room in rooms]).values()) or process.num_fds() > files + 10:
+        assert time.time() < until, (files, process.num_fds())
+        time.sleep(0.2)
+    assert process.num_threads() <= threads + 10

@@ -1,0 +1,64 @@
+"""The sample cast with realtime models, through the real plugin, against a stand-in for the paid API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e.callers import CallersProcess
+from e2e.realtime_server import RealtimeServer
+from e2e.reporting import show_log_on_failure
+from e2e.scene import Scene, overlap
+from e2e.server_api import ServerApi
+from e2e.speech import Voice
+from e2e.worker import TRACEBACK, WorkerProcess, openrtc_worker
+
+pytestmark = pytest.mark.alone
+
+VOICES = {"alloy": 440.0, "echo": 700.0}
+TIM, CHRIS = "Tim", "Chris"
+
+
+@pytest.fixture
+def provider() -> Iterator[RealtimeServer]:
+    with RealtimeServer(VOICES, ["Chris, where are you now", "and which truck is free"]) as running:
+        yield running
+
+
+@pytest.fixture
+def worker(
+    api: ServerApi, tmp_path: Path, provider: RealtimeServer, request: pytest.FixtureRequest
+) -> Iterator[WorkerProcess]:
+    key = {"OPENAI_API_KEY": "sk-of-a-test", "OPENAI_BASE_URL": provider.url}
+    with openrtc_worker(api, tmp_path / "worker.log", "--allow", "dispatch-desk", variables=key) as running:
+        show_log_on_failure(request.node, running)
+        yield running.wait_until_ready()
+        running.stop()
+
+
+def test_each_member_has_a_realtime_session_of_its_own_and_only_the_ear_hears(
+    api: ServerApi, callers: CallersProcess, worker: WorkerProcess, provider: RealtimeServer, voice: Voice
+) -> None:
+    room = Scene(api, callers, "dispatch-1")
+    speeches = room.wait_for(TIM, CHRIS, TIM)
+    assert overlap(speeches) <= 0.2
+    assert room.words()[0] == "Chris, this is Tim. What is your position?"
+    assert sorted(room.members().values()) == [CHRIS, TIM]
+    tim, chris = provider.session("alloy"), provider.session("echo")
+    assert tim.authorization == chris.authorization == "Bearer sk-of-a-test"
+    assert tim.settings["audio"]["input"]["turn_detection"] is None, "the cast takes the turns"
+    assert chris.heard[0] == "[Tim] Chris, this is Tim. What is your position?"
+
+    asked = room.person.say(voice.say("chris where are you now"))
+    room.wait_for(CHRIS, since=asked.ended)
+    assert chris.heard[-1].splitlines()[-1] == "[ann] Chris, where are you now"
+
+    asked = room.person.say(voice.say("which truck is free"))
+    room.wait_for(TIM, since=asked.ended)
+    assert tim.audio_bytes > 0 and chris.audio_bytes == 0
+    assert len(provider.sessions) == 2
+    room.close()
+    room.wait_until(lambda: not api.agents_in([room.room])[room.room])
+    assert TRACEBACK not in worker.log()
