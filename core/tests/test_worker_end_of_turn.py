@@ -12,7 +12,7 @@ from openrtc.config import Config, SessionDefaults
 from openrtc.worker.end_of_turn import needs_end_of_turn
 from openrtc.worker.runtime import build_runtime
 
-BY_VAD = {"session_options": {"turn_handling": {"turn_detection": "vad"}}}
+BY_VAD: dict[str, Any] = {"session_options": {"turn_handling": {"turn_detection": "vad"}}}
 
 
 def build() -> Agent:

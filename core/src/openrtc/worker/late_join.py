@@ -53,7 +53,7 @@ async def _delete_if_nobody_comes(name: str, worker: WorkerSettings) -> None:
     try:
         async with api.LiveKitAPI(worker.url, worker.api_key, worker.api_secret) as server:
             found = await server.room.list_participants(api.ListParticipantsRequest(room=name))
-            if all(one.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT for one in found.participants):
+            if all(one.kind == api.ParticipantInfo.Kind.AGENT for one in found.participants):
                 await server.room.delete_room(api.DeleteRoomRequest(room=name))
     except Exception as error:
         logger.debug("room %r is gone already: %s", name, one_line(str(error)))
