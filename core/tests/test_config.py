@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from openrtc.config import Config
+from openrtc.config import SPEEDUPS, Config
 from openrtc.errors import OpenRTCError
 from openrtc.settings import export_dotenv, load_config
 
@@ -85,6 +85,8 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
             "OPENRTC_DENY": "d",
             "OPENRTC_PREFER": "support=My_Agent, vad=openrtc-silero",
             "OPENRTC_DEFAULT_AGENT": "support",
+            "OPENRTC_PREFIX_AGENTS": "support, sales",
+            "OPENRTC_ROOM_METADATA_AGENTS": "sales",
             "OPENRTC_STT": "offline:",
             "OPENRTC_LLM": "offline:",
             "OPENRTC_TTS": "offline:",
@@ -109,6 +111,8 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
     assert config.policy.allow == ("a-b", "c")
     assert config.policy.prefer == {"support": "my-agent", "vad": "openrtc-silero"}
     assert config.routing.default == "support"
+    assert config.routing.prefix_agents == ("support", "sales")
+    assert config.routing.room_metadata_agents == ("sales",)
     assert config.defaults.offline is True
     assert (config.worker.api_key, config.worker.api_secret) == ("key", "secret")
     assert config.limits == {"support": 2, "sales": 1}
@@ -269,3 +273,33 @@ def test_the_number_of_processes_is_a_number_or_one_for_each_core(tmp_path: Path
     assert load_config(folder=tmp_path, environ={}, overrides={"processes": "auto"}).worker.processes >= 1
     with pytest.raises(OpenRTCError, match="--processes: processes must be a whole number from 0 to 256 or auto"):
         load_config(folder=tmp_path, environ={}, overrides={"processes": "many"})
+
+
+@pytest.mark.parametrize(
+    ("toml", "environ", "flag", "expected"),
+    [
+        ("", {}, None, SPEEDUPS),
+        ('speedups = ["vad", "uvloop", "vad"]', {}, None, ("vad", "uvloop")),
+        ('speedups = "none"', {}, None, ()),
+        ("speedups = []", {}, None, ()),
+        ('speedups = "none"', {"OPENRTC_SPEEDUPS": "all"}, None, SPEEDUPS),
+        ("", {"OPENRTC_SPEEDUPS": "events, VAD"}, "none", ()),
+        ("", {"OPENRTC_SPEEDUPS": "events, VAD"}, None, ("events", "vad")),
+    ],
+)
+def test_speedups_are_some_of_the_known_ones(
+    tmp_path: Path, toml: str, environ: dict[str, str], flag: str | None, expected: tuple[str, ...]
+) -> None:
+    (tmp_path / "openrtc.toml").write_text(f"[worker]\n{toml}\n")
+    config = load_config(folder=tmp_path, environ=environ, overrides={"speedups": flag})
+    assert config.worker.speedups == expected
+
+
+def test_a_wrong_speedup_or_profile_is_told_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(OpenRTCError, match=r"OPENRTC_SPEEDUPS: speedups must be one of vad, events.*did you mean"):
+        load_config(folder=tmp_path, environ={"OPENRTC_SPEEDUPS": "evnts"})
+    (tmp_path / "openrtc.toml").write_text("[worker]\nspeedups = 3\n")
+    with pytest.raises(OpenRTCError, match="speedups must be a list with some of vad, events"):
+        load_config(folder=tmp_path, environ={})
+    with pytest.raises(OpenRTCError, match="--profile: profile must be one of standard, lean"):
+        load_config(environ={}, overrides={"profile": "thin"}, folder=tmp_path / "none")

@@ -14,8 +14,10 @@ from livekit.agents import tts, utils
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS
 
 from openrtc.config import WorkerSettings
-from openrtc.conversation.room_line import caller_token, callers_process
+from openrtc.conversation.room_line import callers_process
 from openrtc.conversation.sound import LOUD, RATE
+from openrtc.dispatch.connection import LiveKitConnection
+from openrtc.dispatch.tokens import create_token
 from openrtc.errors import OpenRTCError
 from openrtc.server.local import LocalServer
 
@@ -51,12 +53,16 @@ def settings() -> Iterator[WorkerSettings]:
         yield WorkerSettings(url=server.url, api_key=server.api_key, api_secret=server.api_secret)
 
 
+def token_for(settings: WorkerSettings) -> str:
+    return create_token("caller", ROOM, connection=LiveKitConnection.of(settings))
+
+
 async def test_a_caller_speaks_and_is_answered_through_a_room(settings: WorkerSettings) -> None:
     machine = AnsweringMachine()
     await machine.join(settings)
     async with callers_process(Voice()) as callers:
         line = callers.line(ROOM)
-        await line.join(settings.url, caller_token(settings, ROOM, agent_name="", metadata=""))
+        await line.join(settings.url, token_for(settings))
         await asyncio.wait_for(line.reached(), 20)
         spoken = await asyncio.wait_for(line.say("hello"), 20)
         assert abs(time.monotonic() - spoken) < 2.0
@@ -75,7 +81,7 @@ async def test_a_wrong_key_is_an_error_in_one_line(settings: WorkerSettings) -> 
     async with callers_process(Voice()) as callers:
         line = callers.line(ROOM)
         with pytest.raises(OpenRTCError, match="the caller could not join the room"):
-            await asyncio.wait_for(line.join(forged.url, caller_token(forged, ROOM, agent_name="", metadata="")), 60)
+            await asyncio.wait_for(line.join(forged.url, token_for(forged)), 60)
 
 
 class AnsweringMachine:

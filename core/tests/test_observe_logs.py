@@ -53,3 +53,12 @@ def test_the_fields_are_completed_for_the_time_of_the_context_only() -> None:
     finally:
         root.removeHandler(handler)
     assert [getattr(one, "room", None) for one in seen] == ["r", None]
+
+
+def test_secrets_among_the_fields_are_hidden_and_counts_of_tokens_are_not() -> None:
+    job = {"id": "AJ_1", "room": {"name": "r", "turnPassword": "hush"}, "list": [{"api_secret": "hush"}]}
+    line = record(job=job, token="hush", tokens=3, prompt_tokens=7)
+    for text in (JsonLines().format(line), TextLines().format(line)):
+        assert "hush" not in text and text.count("(hidden)") == 3
+    told = json.loads(JsonLines().format(line))
+    assert (told["tokens"], told["prompt_tokens"], told["job"]["room"]["name"]) == (3, 7, "r")

@@ -105,6 +105,34 @@ def test_the_name_of_the_worker_itself_chooses_nothing() -> None:
     assert "name of the worker" in decision.trace[0].reason
 
 
+def test_with_names_per_agent_the_dispatchs_agent_name_chooses() -> None:
+    decision = decide(agent_name="support", worker="front,per-agent", job_metadata='{"agent": "sales"}')
+    assert (decision.agents, decision.rule) == (("support",), "job.agent_name")
+    assert decide(agent_name="front", worker="front,per-agent", room_name="sales-1").rule == "room.prefix"
+
+
+def test_an_operator_limits_which_agents_a_rooms_name_may_choose() -> None:
+    few = RoutingSettings(prefix_agents=("support",), default="sales")
+    assert decide(settings=few, room_name="support-1").rule == "room.prefix"
+    shorter = decide(settings=few, room_name="support-vip-1")
+    assert (shorter.agents, shorter.rule) == (("support",), "room.prefix")
+    other = decide(settings=RoutingSettings(prefix_agents=(), default="sales"), room_name="support-1")
+    assert (other.agents, other.rule) == (("sales",), "default")
+    (told,) = [line.reason for line in other.trace if line.rule == "room.prefix"]
+    assert told == "the room name may not choose 'support' ([routing] prefix_agents)"
+
+
+@pytest.mark.parametrize("key", ["agent", "demo"])
+def test_an_operator_limits_which_agents_room_metadata_may_choose(key: str) -> None:
+    few = RoutingSettings(room_metadata_agents=("support",))
+    assert decide(settings=few, room_metadata=f'{{"{key}": "support"}}').agents == ("support",)
+    refused = decide(settings=few, room_metadata=f'{{"{key}": "sales"}}', room_name="support-1")
+    assert refused.rejected == (
+        f"room metadata {key!r} asks for 'sales': room metadata may not choose it ([routing] room_metadata_agents)"
+    )
+    assert decide(settings=few, job_metadata=f'{{"{key}": "sales"}}').agents == ("sales",), "the dispatch is trusted"
+
+
 def test_bad_metadata_is_told_in_the_trace() -> None:
     trace = decide(job_metadata="[1]", room_name="support-1").trace
     assert any(line.rule == "job.agent" and "a JSON array" in line.reason for line in trace)

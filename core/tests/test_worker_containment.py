@@ -4,12 +4,25 @@ import asyncio
 import logging
 import sys
 import warnings
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 from livekit.agents.llm import ToolError
 
 from openrtc.errors import OpenRTCError
 from openrtc.worker.containment import AgentExit, contained_tool, run_contained
+from openrtc.worker.speed.event_loop import new_event_loop
+
+Run = Callable[[Coroutine[Any, Any, Any]], Any]
+
+
+@pytest.fixture(params=[("vad",), ("uvloop",)], ids=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Run a coroutine contained, in each of the loops that a worker may have."""
+    loop = new_event_loop(request.param)
+    assert type(loop).__module__.startswith("uvloop") == ("uvloop" in request.param)
+    return lambda main: run_contained(main, loop)
 
 
 async def exit_soon(code: int = 3) -> None:
@@ -17,13 +30,13 @@ async def exit_soon(code: int = 3) -> None:
     sys.exit(code)
 
 
-def test_exit_in_a_task_is_an_error_of_that_task_and_the_loop_goes_on() -> None:
+def test_exit_in_a_task_is_an_error_of_that_task_and_the_loop_goes_on(run: Run) -> None:
     async def main() -> str:
         with pytest.raises(AgentExit, match=r"SystemExit\(3\)"):
             await asyncio.create_task(exit_soon())
         return "still here"
 
-    assert run_contained(main()) == "still here"
+    assert run(main()) == "still here"
 
 
 async def test_the_model_is_told_why_a_tool_could_not_do_something() -> None:
@@ -34,7 +47,7 @@ async def test_the_model_is_told_why_a_tool_could_not_do_something() -> None:
         await contained_tool(tool)()
 
 
-def test_exit_in_a_task_nobody_awaits_leaves_other_tasks_alone() -> None:
+def test_exit_in_a_task_nobody_awaits_leaves_other_tasks_alone(run: Run) -> None:
     async def main() -> int:
         lost = asyncio.create_task(exit_soon())
         ticks = 0
@@ -44,21 +57,21 @@ def test_exit_in_a_task_nobody_awaits_leaves_other_tasks_alone() -> None:
         assert isinstance(lost.exception(), AgentExit)
         return ticks
 
-    assert run_contained(main()) == 5
+    assert run(main()) == 5
 
 
-def test_exit_in_a_callback_is_logged_and_the_loop_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+def test_exit_in_a_callback_is_logged_and_the_loop_goes_on(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> str:
         asyncio.get_running_loop().call_soon(sys.exit, 4)
         await asyncio.sleep(0.02)
         return "still here"
 
     with caplog.at_level(logging.ERROR):
-        assert run_contained(main()) == "still here"
+        assert run(main()) == "still here"
     assert "SystemExit(4)" in caplog.text
 
 
-def test_exit_while_being_cancelled_is_contained() -> None:
+def test_exit_while_being_cancelled_is_contained(run: Run) -> None:
     async def stubborn() -> None:
         try:
             await asyncio.sleep(10)
@@ -72,10 +85,10 @@ def test_exit_while_being_cancelled_is_contained() -> None:
         await asyncio.wait({task})
         return task.exception()
 
-    assert isinstance(run_contained(main()), AgentExit)
+    assert isinstance(run(main()), AgentExit)
 
 
-def test_a_task_cancelled_before_its_first_step_gives_no_warning() -> None:
+def test_a_task_cancelled_before_its_first_step_gives_no_warning(run: Run) -> None:
     async def main() -> None:
         task = asyncio.create_task(exit_soon())
         task.cancel()
@@ -83,15 +96,15 @@ def test_a_task_cancelled_before_its_first_step_gives_no_warning() -> None:
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        run_contained(main())
+        run(main())
 
 
-def test_exit_of_the_main_coroutine_itself_is_raised() -> None:
+def test_exit_of_the_main_coroutine_itself_is_raised(run: Run) -> None:
     with pytest.raises(AgentExit):
-        run_contained(exit_soon())
+        run(exit_soon())
 
 
-def test_timeouts_and_groups_work_as_without_containment() -> None:
+def test_timeouts_and_groups_work_as_without_containment(run: Run) -> None:
     async def main() -> list[int]:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(asyncio.sleep(5), 0.01)
@@ -99,4 +112,4 @@ def test_timeouts_and_groups_work_as_without_containment() -> None:
             tasks = [group.create_task(asyncio.sleep(0, value)) for value in (1, 2)]
         return [task.result() for task in tasks]
 
-    assert run_contained(main()) == [1, 2]
+    assert run(main()) == [1, 2]

@@ -51,7 +51,7 @@ async def test_a_worker_is_ready_when_it_is_registered_and_not_while_it_drains()
     async with server.sight.open():
         assert await answer(runtime, server, "/ready") == (503, '{"ready": false, "reason": "starting"}')
         assert server.sight.snapshot()["state"] == "starting"
-        server.sight.board.worker_id = "AW_1"
+        server.agent_server.emit("worker_registered", "AW_1", None)
         assert await answer(runtime, server, "/ready") == (200, '{"ready": true, "reason": null}')
         server.agent_server.__dict__["_connecting"] = True
         status, text = await answer(runtime, server, "/ready")

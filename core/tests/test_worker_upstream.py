@@ -101,15 +101,9 @@ def test_the_lifecycle_sets_up_only_what_openrtc_sets_too() -> None:
     assert names == {"self._client", "self._inf_client", "self._job_proc"}
 
 
-def test_the_room_is_made_before_the_job_task_gets_to_run() -> None:
-    source = inspect.getsource(_JobProc._start_job)
-    assert "self._room = rtc.Room()" in source
-    assert not inspect.iscoroutinefunction(_JobProc._start_job)
-    assert "connect" in vars(rtc.Room) and rtc.Room.__dictoffset__ != 0
-
-
 def test_the_job_connects_through_the_instance_so_that_a_shield_is_seen() -> None:
     assert "await self._room.connect(" in inspect.getsource(JobContext.connect)
+    assert "connect" in vars(rtc.Room) and rtc.Room.__dictoffset__ != 0
 
 
 def test_the_messages_that_openrtc_sends_are_there() -> None:

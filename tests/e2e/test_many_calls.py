@@ -193,7 +193,8 @@ def test_fifty_sessions_share_one_process_and_five_of_them_talk_in_turn(
     start_worker: StartWorker, api: ServerApi, callers: CallersProcess, voice: Voice, ears: Ears, tmp_path: Path
 ) -> None:
     folders = [FRONT_DESK.install_into(tmp_path / "packages")]
-    options = ("--allow", "front-desk,openrtc-offline", "--offline", "--agent-name", "fifty", "--max-sessions", "50")
+    allowed = ("--allow", "front-desk,openrtc-offline", "--offline")
+    options = (*allowed, "--agent-name", "fifty", "--max-sessions", "50", "--profile", "lean")
     worker = start_worker(*options, folders=folders)
     rooms = [f"desk-fifty-{number}" for number in range(50)]
     api.dispatch_all([Dispatch(room=room, agent_name="fifty") for room in rooms[:45]])

@@ -14,7 +14,7 @@ import pytest
 
 from e2e.callers import Caller, CallersProcess
 from e2e.packages import Package
-from e2e.server_api import ServerApi
+from e2e.server_api import Dispatch, ServerApi
 from e2e.tone_agents import TONE_AGENTS, TONES
 from e2e.tones import who_was_heard
 from e2e.worker import WorkerProcess, openrtc_worker
@@ -189,6 +189,26 @@ def test_sighup_replaces_the_workers_one_after_the_other_without_losing_a_call(
     after = callers.join("cem", api.token("beta-rolled", "cem"))
     assert after.wait_for_answer(0.0) is not None
     after.leave()
+
+
+def test_both_workers_are_registered_under_the_name_of_each_agent(
+    start_worker: StartWorker, api: ServerApi, tmp_path: Path
+) -> None:
+    worker = start_worker(*TWO_WORKERS, "--agent-name", "per-agent", folders=install(tmp_path))
+    wait_for_registrations(worker, 2)
+    wishes = [Dispatch(room=f"own-name-{name}", agent_name=name) for name in ("beta", "gamma", "steady")]
+    api.dispatch_all(wishes)
+    for wish in wishes:
+        worker.wait_for_log(f"room '{wish.room}': {wish.agent_name} by job.agent_name")
+    assert {number_that_took(worker, wish.room) for wish in wishes} == {0, 1}, "three calls are too many for one"
+    until = time.monotonic() + 20.0
+    while not all(api.agents_in([wish.room for wish in wishes]).values()):
+        assert time.monotonic() < until, worker.tail()
+        time.sleep(0.1)
+    worker.signal()
+    worker.wait_for_log("draining")
+    api.delete_all_rooms()
+    assert worker.wait(30.0) == 0
 
 
 def test_no_worker_outlives_its_supervisor(start_worker: StartWorker, tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from e2e.child import environment
 from e2e.server_api import Dispatch, ServerApi
 from e2e.tone_agents import TONE_AGENTS
@@ -56,10 +58,14 @@ def test_a_burst_takes_every_free_slot_of_two_workers_and_no_more(
         api.delete_room(room)
 
 
-def test_a_worker_that_cannot_reach_the_server_says_so_and_exits_with_a_code_of_its_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize("agent_name", ["", "per-agent"])
+def test_a_worker_that_cannot_reach_the_server_says_so_and_exits_with_a_code_of_its_own(
+    tmp_path: Path, agent_name: str
+) -> None:
     packages = TONE_AGENTS.install_into(tmp_path / "packages")
+    options = ("--allow", "tone-agents", "--agent-name", agent_name, "--max-retry", "1", "--port", "0")
     done = subprocess.run(
-        [sys.executable, "-m", "openrtc", "start", "--allow", "tone-agents", "--max-retry", "1", "--port", "0"],
+        [sys.executable, "-m", "openrtc", "start", *options],
         env=environment(
             packages, LIVEKIT_URL="ws://127.0.0.1:9", LIVEKIT_API_KEY="devkey", LIVEKIT_API_SECRET="secret"
         ),

@@ -12,6 +12,20 @@ if TYPE_CHECKING:
     from openrtc.cast.declaration import Cast, Member
     from openrtc.cast.policies import HumanTurn
     from openrtc.catalog.spec import AgentSpec
+    from openrtc.dispatch.connection import LiveKitConnection
+    from openrtc.dispatch.dispatches import (
+        Dispatch,
+        DispatchJob,
+        create_dispatch,
+        delete_dispatch,
+        get_dispatch,
+        list_dispatches,
+        room_exists,
+    )
+    from openrtc.dispatch.sip_rules import SipAgent, SipRule, create_sip_rule, delete_sip_rule, list_sip_rules
+    from openrtc.dispatch.tokens import create_token
+    from openrtc.dispatch.waiting import AgentJoined, DispatchLost, wait_for_agent
+    from openrtc.dispatch.wish import AgentWish
     from openrtc.errors import OpenRTCError
     from openrtc.hooks.markers import hookimpl
     from openrtc.pool import AgentPool
@@ -23,13 +37,19 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "AgentJoined",
     "AgentPool",
     "AgentSpec",
+    "AgentWish",
     "Call",
     "Cast",
     "CastMember",
     "Decision",
+    "Dispatch",
+    "DispatchJob",
+    "DispatchLost",
     "HumanTurn",
+    "LiveKitConnection",
     "Member",
     "OpenRTCError",
     "Provider",
@@ -37,20 +57,38 @@ __all__ = [
     "ResourceSpec",
     "ResourceUnavailable",
     "RouteRequest",
+    "SipAgent",
+    "SipRule",
     "WorkerInfo",
     "__version__",
+    "create_dispatch",
+    "create_sip_rule",
+    "create_token",
     "current_member",
+    "delete_dispatch",
+    "delete_sip_rule",
+    "get_dispatch",
     "hookimpl",
+    "list_dispatches",
+    "list_sip_rules",
+    "room_exists",
+    "wait_for_agent",
 ]
 
 _HOMES = {
+    "AgentJoined": "dispatch.waiting",
     "AgentPool": "pool",
     "AgentSpec": "catalog.spec",
+    "AgentWish": "dispatch.wish",
     "Call": "call",
     "Cast": "cast.declaration",
     "CastMember": "cast.cast_member",
     "Decision": "routing.decision",
+    "Dispatch": "dispatch.dispatches",
+    "DispatchJob": "dispatch.dispatches",
+    "DispatchLost": "dispatch.waiting",
     "HumanTurn": "cast.policies",
+    "LiveKitConnection": "dispatch.connection",
     "Member": "cast.declaration",
     "OpenRTCError": "errors",
     "Provider": "providers.provider",
@@ -58,9 +96,21 @@ _HOMES = {
     "ResourceSpec": "resources.spec",
     "ResourceUnavailable": "resources.spec",
     "RouteRequest": "routing.request",
+    "SipAgent": "dispatch.sip_rules",
+    "SipRule": "dispatch.sip_rules",
     "WorkerInfo": "call",
+    "create_dispatch": "dispatch.dispatches",
+    "create_sip_rule": "dispatch.sip_rules",
+    "create_token": "dispatch.tokens",
     "current_member": "cast.current",
+    "delete_dispatch": "dispatch.dispatches",
+    "delete_sip_rule": "dispatch.sip_rules",
+    "get_dispatch": "dispatch.dispatches",
     "hookimpl": "hooks.markers",
+    "list_dispatches": "dispatch.dispatches",
+    "list_sip_rules": "dispatch.sip_rules",
+    "room_exists": "dispatch.dispatches",
+    "wait_for_agent": "dispatch.waiting",
 }
 
 

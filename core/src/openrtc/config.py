@@ -7,6 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+PROFILES = ("standard", "lean")
+"""What a call costs and has: as livekit-agents has it by default, or less of both."""
+
+SPEEDUPS = ("vad", "events", "signatures", "schemas", "uvloop")
+"""What makes calls cheaper and changes nothing else: voice activity detection in the loop, events of the native library
+only to whom they are for, signatures of callbacks and arguments of tools looked at once, and the event loop uvloop
+where it is installed."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
@@ -30,10 +38,14 @@ class RoutingSettings:
     Args:
         default: The agent that answers when no rule decides; None means the first one that is ready.
         order: Names of rules and router plugins in the order to ask them; None means the built-in order.
+        prefix_agents: The agents that a room's name may choose; None means all.
+        room_metadata_agents: The agents that room metadata may choose; None means all.
     """
 
     default: str | None = None
     order: tuple[str, ...] | None = None
+    prefix_agents: tuple[str, ...] | None = None
+    room_metadata_agents: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +79,15 @@ class WorkerSettings:
         url: Address of the LiveKit server (``ws://`` or ``wss://``).
         api_key: API key of the LiveKit server.
         api_secret: API secret of the LiveKit server.
-        agent_name: Name for explicit dispatch; empty for automatic dispatch.
+        agent_name: Name for explicit dispatch; empty for automatic dispatch; ``per-agent`` for a name for each agent.
         max_sessions: How many sessions the worker takes at once.
         memory_limit: Memory in MB (resident set size) at which the worker takes no more calls, drains and exits with
             code 75 to be replaced; 0 means no limit.
         max_retry: How often to try to reach the LiveKit server before the worker gives up.
         isolation: ``coroutine`` (all calls in one loop), ``thread`` or ``process`` (one for each call).
         processes: How many workers ``start`` runs under a supervisor; 0 for one without.
+        profile: ``standard``, or ``lean`` for calls that cost less and do without some things.
+        speedups: Which of `SPEEDUPS` are used.
         host: Address that the health server binds.
         port: Port of the health server; 0 picks a free one. Further workers of a supervisor have the ports after it.
         drain_timeout: Seconds that live calls have to finish after SIGTERM.
@@ -91,6 +105,8 @@ class WorkerSettings:
     max_retry: int = 16
     isolation: str = "coroutine"
     processes: int = 0
+    profile: str = "standard"
+    speedups: tuple[str, ...] = SPEEDUPS
     host: str = "127.0.0.1"
     port: int = 8081
     drain_timeout: int = 3600

@@ -112,6 +112,24 @@ class Choice(Kind):
         )
 
 
+class Some(Kind):
+    """Some of a few words; ``all`` and ``none`` stand for all and none of them."""
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    def check(self, value: object) -> tuple[str, ...]:
+        given = [value] if isinstance(value, str) else value
+        if given in (["all"], ["none"]):
+            return self.words if given == ["all"] else ()
+        if not isinstance(given, list):
+            raise _wrong(value, f"a list with some of {', '.join(self.words)}")
+        return tuple(dict.fromkeys(Choice(*self.words).check(word) for word in given))
+
+    def decode(self, text: str) -> object:
+        return [word for part in text.split(",") if (word := part.strip().lower())]
+
+
 class Names(Kind):
     """A list of names; those of distributions are normalised."""
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from openrtc.config import Config, Policy, RoutingSettings, SessionDefaults, WorkerSettings
+from openrtc.config import PROFILES, SPEEDUPS, Config, Policy, RoutingSettings, SessionDefaults, WorkerSettings
 from openrtc.errors import OpenRTCError
 from openrtc.setting_kinds import (
     Choice,
@@ -19,6 +19,7 @@ from openrtc.setting_kinds import (
     Number,
     PreferTable,
     Processes,
+    Some,
     Switch,
     Text,
     Url,
@@ -52,6 +53,8 @@ SETTINGS = (
     Setting("plugins", "prefer", PreferTable(), "OPENRTC_PREFER"),
     Setting("routing", "default", Text(), "OPENRTC_DEFAULT_AGENT", "default-agent"),
     Setting("routing", "order", Names(), "OPENRTC_ROUTING_ORDER", "routing-order"),
+    Setting("routing", "prefix_agents", Names(), "OPENRTC_PREFIX_AGENTS", "prefix-agents"),
+    Setting("routing", "room_metadata_agents", Names(), "OPENRTC_ROOM_METADATA_AGENTS", "room-metadata-agents"),
     Setting("defaults", "stt", Text(), "OPENRTC_STT"),
     Setting("defaults", "llm", Text(), "OPENRTC_LLM"),
     Setting("defaults", "tts", Text(), "OPENRTC_TTS"),
@@ -66,6 +69,8 @@ SETTINGS = (
     Setting("worker", "max_retry", Number(0, 1_000_000), "OPENRTC_MAX_RETRY", "max-retry"),
     Setting("worker", "isolation", Choice("coroutine", "thread", "process"), "OPENRTC_ISOLATION"),
     Setting("worker", "processes", Processes(), "OPENRTC_PROCESSES"),
+    Setting("worker", "profile", Choice(*PROFILES), "OPENRTC_PROFILE"),
+    Setting("worker", "speedups", Some(*SPEEDUPS), "OPENRTC_SPEEDUPS"),
     Setting("limits", "", LimitTable(), "OPENRTC_LIMITS", "limit"),
     Setting("isolation", "", IsolationTable(), "OPENRTC_ISOLATE", "isolate"),
     Setting("worker", "host", Text(), "OPENRTC_HOST"),

@@ -18,6 +18,7 @@ from openrtc.cast.running import RunningCast
 from openrtc.cast.seat import Seat
 from openrtc.observe.events import MemberJoined
 from openrtc.worker.runtime import Runtime
+from openrtc.worker.speed.profile import start_options
 from openrtc.worker.upstream_speech import keep_transcripts
 
 
@@ -58,9 +59,10 @@ class RoomCast(RunningCast):
         else:
             await self._connect(seat, agent)
         assert seat.room is not None
-        options = room_options(seat, self.company, self.call.job_id, self._typed)
+        wanted = room_options(seat, self.company, self.call.job_id, self._typed)
+        options = start_options(self.runtime.config.worker.profile, wanted)
         recording: dict[str, Any] = {} if seat.is_ear else {"record": False}
-        await seat.session.start(agent, room=seat.room, room_options=options, **recording)
+        await seat.session.start(agent, room=seat.room, **options, **recording)
         if seat.is_ear:
             self._attendance.listen(seat)
         if seat.hears_members:  # each member writes its own words itself

@@ -13,9 +13,9 @@ from livekit.agents.voice.room_io import RoomOptions, TextInputOptions
 
 from openrtc.cast.company import Company
 from openrtc.cast.seat import Seat
+from openrtc.worker.late_join import shield_join
 from openrtc.worker.participant import agent_token, identity_for, member_of
 from openrtc.worker.runtime import Runtime
-from openrtc.worker.shielded_connect import shield_connect
 from openrtc.worker.upstream import url_of
 
 logger = logging.getLogger("openrtc.cast")
@@ -48,7 +48,7 @@ async def connect_member(seat: Seat, company: Company, context: JobContext, runt
     seat.room = rtc.Room()
     seat.room.register_byte_stream_handler(SESSION_TOPIC, _nothing)
     seat.room.register_text_stream_handler(CHAT_TOPIC, _nothing)
-    shield_connect(seat.room, job.room.sid, lambda other: logger.debug("member %r made its room anew", seat.role))
+    shield_join(seat.room, context, runtime.config.worker)
     _listen_to(seat.room, wanted_by(seat, company, job.id))
     participant = member_of(seat.role, seat.part.spec.name, seat.name, job.id)
     token = agent_token(runtime.config.worker, job.room.name, participant)

@@ -69,17 +69,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _room_metadata(config: Config, room: str) -> str:
-    import aiohttp
     from livekit import api
 
-    from openrtc.errors import OpenRTCError
+    from openrtc.dispatch.connection import LiveKitConnection, livekit_api
 
-    worker = config.worker
-    try:
-        async with api.LiveKitAPI(worker.url, worker.api_key, worker.api_secret) as livekit:
-            found = await livekit.room.list_rooms(api.ListRoomsRequest(names=[room]))
-    except (aiohttp.ClientError, OSError) as error:
-        raise OpenRTCError(f"cannot reach {worker.url}: {error}", fix="is the LiveKit server running?") from error
-    except api.TwirpError as error:
-        raise OpenRTCError(f"{worker.url} refused: {error.message}", fix="check the API key and secret") from error
+    async with livekit_api(LiveKitConnection.of(config.worker)) as livekit:
+        found = await livekit.room.list_rooms(api.ListRoomsRequest(names=[room]))
     return found.rooms[0].metadata if found.rooms else ""

@@ -15,7 +15,7 @@ from openrtc.cli.worker_options import (
     read_config,
     runtime_arguments,
 )
-from openrtc.config import Config
+from openrtc.config import Config, WorkerSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,14 +44,20 @@ def _server(config: Config) -> Iterator[Config]:
     port = urlsplit(config.worker.url).port or 7880
     with LocalServer(port=port) as server:
         worker = replace(config.worker, url=server.url, api_key=server.api_key, api_secret=server.api_secret)
-        _invite(server.url, server.api_key, server.api_secret)
+        _invite(worker)
         yield replace(config, worker=worker)
 
 
-def _invite(url: str, key: str, secret: str) -> None:
-    from livekit import api
+def _invite(worker: WorkerSettings) -> None:
+    from openrtc.dispatch.connection import LiveKitConnection
+    from openrtc.dispatch.tokens import create_token
+    from openrtc.dispatch.wish import AgentWish
 
     room = "playground-1"
-    token = api.AccessToken(key, secret).with_identity("you").with_grants(api.VideoGrants(room_join=True, room=room))
-    print(f"LiveKit server: {url}  (this machine only)")
-    print(f"Join the room {room!r} from any LiveKit client with this token:\n{token.to_jwt()}\n", flush=True)
+    connection = LiveKitConnection.of(worker)
+    token = create_token("you", room, agents=[AgentWish()] if connection.names.own else [], connection=connection)
+    keys = f"--url {worker.url} --api-key {worker.api_key} --api-secret {worker.api_secret}"
+    named = f" --agent-name {worker.agent_name}" if worker.agent_name else ""
+    print(f"LiveKit server: {worker.url}  (this machine only)")
+    print(f"Join the room {room!r} from any LiveKit client with this token:\n{token}")
+    print(f"Or call an agent: openrtc call AGENT {keys}{named}\n", flush=True)

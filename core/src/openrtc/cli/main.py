@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from openrtc.cli.common_options import COMMON_OPTIONS, add_common_options
 from openrtc.errors import OpenRTCError
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ COMMANDS = {
     "dev": "run a worker while developing: debug logs, local server",
     "start": "run a worker",
     "top": "watch the workers of this machine and their calls",
+    "call": "place a test call to an agent on a LiveKit server",
+    "dispatch": "send agents to rooms: create, list, get, delete",
+    "token": "make a token for a participant, who may bring agents",
+    "sip": "let agents answer the telephone: rule create, list, delete",
     "connect": "join one room directly",
     "download-files": "download the models that the installed plugins need",
 }
@@ -94,7 +99,7 @@ def _command_in(argv: Sequence[str]) -> int | None:
     for position, word in enumerate(argv):
         if not takes_value and not word.startswith("-"):
             return position
-        takes_value = word in COMMON and not takes_value
+        takes_value = word in COMMON_OPTIONS and not takes_value
     return None
 
 
@@ -104,25 +109,13 @@ def _instead_of(name: str) -> str:
     return did_you_mean(name, COMMANDS, f"there are {', '.join(COMMANDS)}")
 
 
-COMMON: dict[str, dict[str, Any]] = {
-    "--config": {"metavar": "FILE", "help": "settings file (default: openrtc.toml; OPENRTC_CONFIG)"},
-    "--allow": {"metavar": "NAMES", "action": "append", "help": "use only these distributions (OPENRTC_ALLOW)"},
-    "--deny": {"metavar": "NAMES", "action": "append", "help": "do not use these distributions (OPENRTC_DENY)"},
-    "--prefer": {
-        "metavar": "NAME=DISTRIBUTION",
-        "action": "append",
-        "help": "who wins a name that several distributions bring (OPENRTC_PREFER)",
-    },
-}
-
-
 def _parser_of(name: str, module: Any) -> argparse.ArgumentParser:
     """Return the parser of one command; the common options may stand before the command too."""
     description = f"{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}."
     parser = argparse.ArgumentParser(prog=f"openrtc {name}", description=description, allow_abbrev=False)
     parser.add_argument("--version", action=_Version, nargs=0, help=argparse.SUPPRESS)
     module.add_arguments(parser)
-    _add_common(parser.add_argument_group("packages"))
+    add_common_options(parser.add_argument_group("packages"))
     return parser
 
 
@@ -135,16 +128,11 @@ def _parser_of_all() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the versions and exit")
-    _add_common(parser)
+    add_common_options(parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for name, summary in COMMANDS.items():
         commands.add_parser(name, help=summary)
     return parser
-
-
-def _add_common(parser: Any) -> None:
-    for flag, options in COMMON.items():
-        parser.add_argument(flag, **options)
 
 
 class _Version(argparse.Action):

@@ -7,6 +7,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from openrtc.catalog.isolation import KINDS
+from openrtc.cli.wish_options import add_attribute, pairs
+from openrtc.cli.worker_options import add_routing_limits
 
 if TYPE_CHECKING:
     from openrtc.catalog.catalog import Catalog
@@ -22,9 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--agent-name", default="", dest="dispatched_name", metavar="NAME", help="agent name of the dispatch"
     )
-    parser.add_argument(
-        "--attribute", action="append", default=[], metavar="KEY=VALUE", help="attribute of the dispatch (repeatable)"
-    )
+    add_attribute(parser, "the dispatch")
+    add_routing_limits(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -60,7 +61,7 @@ def _decide(args: argparse.Namespace) -> tuple[Decision, str | None]:
     request = RouteRequest.parse(
         room_name=args.room,
         agent_name=args.dispatched_name,
-        attributes=_attributes(args.attribute),
+        attributes=pairs(args.attribute),
         job_metadata=args.job_metadata,
         room_metadata=args.room_metadata,
     )
@@ -76,15 +77,6 @@ def _isolation(decision: Decision, catalog: Catalog, config: Config) -> str | No
     if not known and config.worker.isolation != KINDS[-1]:
         return None
     return max((catalog.isolation(name, config) for name in names), key=KINDS.index)
-
-
-def _attributes(pairs: list[str]) -> dict[str, str]:
-    from openrtc.errors import OpenRTCError
-
-    for pair in pairs:
-        if "=" not in pair:
-            raise OpenRTCError(f"{pair!r} has no '='", origin="--attribute", fix="write --attribute key=value")
-    return dict(pair.split("=", 1) for pair in pairs)
 
 
 def _print(decision: Decision, isolation: str | None) -> None:

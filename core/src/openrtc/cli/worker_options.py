@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from openrtc.config import Config
+from openrtc.config import PROFILES, SPEEDUPS, Config
 from openrtc.discovery.tolerance import tolerate_unreadable_metadata
-from openrtc.errors import OpenRTCError
 from openrtc.settings import export_dotenv, load_config
 
 DEV_URL = "ws://127.0.0.1:7880"
@@ -40,13 +39,24 @@ def add_session_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log-format", type=str.lower, choices=("text", "json"), help="default: text")
 
 
+def add_routing_limits(parser: Any) -> None:
+    """Add which agents a room's name and its metadata may choose."""
+    for flag, channel in (("--prefix-agents", "a room's name"), ("--room-metadata-agents", "room metadata")):
+        parser.add_argument(
+            flag, metavar="NAMES", action="append", help=f"the only agents that {channel} may choose (default: all)"
+        )
+
+
 def add_worker_options(parser: argparse.ArgumentParser) -> None:
     """Add how the worker runs."""
     add_connection_options(parser)
     group = parser.add_argument_group("worker")
     group.add_argument(
-        "--agent-name", metavar="NAME", help="name for explicit dispatch; without it dispatch is automatic"
+        "--agent-name",
+        metavar="NAME",
+        help="name for explicit dispatch; per-agent: each agent under its own; without it dispatch is automatic",
     )
+    add_routing_limits(group)
     group.add_argument("--max-sessions", metavar="N", help="sessions at once (default: 50)")
     group.add_argument(
         "--limit", metavar="AGENT=N", action="append", help="sessions of one agent at once (OPENRTC_LIMITS)"
@@ -70,6 +80,12 @@ def add_worker_options(parser: argparse.ArgumentParser) -> None:
         metavar="AGENT=KIND",
         action="append",
         help="isolation of one agent's calls, such as support=process (repeatable; OPENRTC_ISOLATE)",
+    )
+    group.add_argument(
+        "--profile", type=str.lower, choices=PROFILES, help="standard, or lean: cheaper calls (docs/performance.md)"
+    )
+    group.add_argument(
+        "--speedups", metavar="NAMES", help=f"some of {','.join(SPEEDUPS)}, or none (default: all; OPENRTC_SPEEDUPS)"
     )
     group.add_argument("--host", metavar="HOST", help="address of the health server (default: 127.0.0.1)")
     group.add_argument("--port", metavar="PORT", help="port of the health server, 0 for a free one (default: 8081)")
@@ -108,11 +124,6 @@ def require_credentials(config: Config) -> None:
     Raises:
         OpenRTCError: Tells what is missing.
     """
-    worker = config.worker
-    given = {"LIVEKIT_URL": worker.url, "LIVEKIT_API_KEY": worker.api_key, "LIVEKIT_API_SECRET": worker.api_secret}
-    missing = [name for name, value in given.items() if not value]
-    if missing:
-        raise OpenRTCError(
-            f"missing: {', '.join(missing)}",
-            fix="set it in the environment, in .env or by --url --api-key --api-secret; without a server: openrtc demo",
-        )
+    from openrtc.dispatch.connection import LiveKitConnection
+
+    LiveKitConnection.of(config.worker)

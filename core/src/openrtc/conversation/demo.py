@@ -32,6 +32,7 @@ from openrtc.worker.containment import run_contained
 from openrtc.worker.run import require_agents
 from openrtc.worker.runtime import Runtime, build_runtime
 from openrtc.worker.server import WorkerServer
+from openrtc.worker_names import WorkerNames
 
 _ATTEMPTS = 2
 
@@ -82,7 +83,9 @@ def _with_name(config: Config) -> Config:
 
     On a server that others use, too, an automatic dispatch would bring us their calls, and them ours.
     """
-    name = config.worker.agent_name or f"openrtc-demo-{secrets.token_hex(3)}"
+    names = WorkerNames.parse(config.worker.agent_name)
+    name = "" if names.per_agent else names.own[0]
+    name = name or f"openrtc-demo-{secrets.token_hex(3)}"
     return replace(config, worker=replace(config.worker, agent_name=name, isolation="coroutine", port=0))
 
 

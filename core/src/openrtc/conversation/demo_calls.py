@@ -15,11 +15,14 @@ from openrtc.call import Call
 from openrtc.conversation.call_record import CallRecord
 from openrtc.conversation.caller import hold_conversation
 from openrtc.conversation.calm_logs import ToldFailures
-from openrtc.conversation.room_line import CallersProcess, RoomLine, caller_token, callers_process
+from openrtc.conversation.room_line import CallersProcess, RoomLine, callers_process
 from openrtc.conversation.session_watch import SessionWatch
 from openrtc.conversation.spoken_line import SpokenLine
 from openrtc.conversation.text_line import TextLine
 from openrtc.conversation.way import Choice
+from openrtc.dispatch.connection import LiveKitConnection
+from openrtc.dispatch.tokens import create_token
+from openrtc.dispatch.wish import AgentWish
 from openrtc.errors import OpenRTCError
 from openrtc.worker.direct_job import decide, launch_job, make_job
 from openrtc.worker.runtime import Runtime
@@ -111,11 +114,13 @@ class DemoCalls:
             record.fail("the agent did not start; see the line above")
 
     def _runs(self, job_id: str) -> bool:
-        return any(info.job.id == job_id for info in self._server.agent_server.active_jobs)
+        return any(job.id == job_id for job in self._server.jobs)
 
     async def _in_a_room(self, record: CallRecord, callers: CallersProcess) -> None:
         settings = self._runtime.config.worker
-        token = caller_token(settings, record.room, agent_name=settings.agent_name, metadata=record.job_metadata)
+        connection = LiveKitConnection.of(settings)
+        wishes = [AgentWish(metadata=record.job_metadata)]
+        token = create_token("caller", record.room, name="Caller", agents=wishes, connection=connection)
         line = callers.line(record.room)
         try:
             await line.join(settings.url, token)

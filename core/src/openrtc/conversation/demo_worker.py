@@ -39,8 +39,8 @@ async def running_worker(runtime: Runtime, server: WorkerServer, *, registered: 
 async def _start_registered(runtime: Runtime, server: WorkerServer) -> asyncio.Task[None]:
     await prepare(runtime, server)
     registered = asyncio.Event()
-    server.agent_server.once("worker_registered", lambda *_: registered.set())
-    running = asyncio.create_task(server.agent_server.run(), name="worker")
+    server.registrations.when_complete(registered.set)
+    running = asyncio.create_task(server.registrations.run(), name="worker")
     waiting = asyncio.create_task(registered.wait())
     await asyncio.wait({running, waiting}, timeout=REGISTER_SECONDS, return_when=asyncio.FIRST_COMPLETED)
     if registered.is_set():

@@ -35,6 +35,16 @@ class RoomCaller:
         self._tasks: list[asyncio.Task[None]] = []
         self._room.on("track_subscribed", self._subscribed)
 
+    @property
+    def room(self) -> rtc.Room:
+        """The room; it is connected after `join`."""
+        return self._room
+
+    @property
+    def last_sound(self) -> float:
+        """When there was sound last, on the monotonic clock; 0 when there was none."""
+        return self._last_sound
+
     async def join(self, url: str, token: str) -> None:
         """Join a room and publish audio: silence until there is something to say.
 

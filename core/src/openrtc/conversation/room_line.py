@@ -11,10 +11,8 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
-from livekit import api
 from livekit.agents import tts
 
-from openrtc.config import WorkerSettings
 from openrtc.conversation.callers_main import LONGEST_LINE
 from openrtc.conversation.voice import synthesize
 from openrtc.errors import OpenRTCError
@@ -147,23 +145,6 @@ async def callers_process(voice: tts.TTS[Any]) -> AsyncIterator[CallersProcess]:
             process.kill()
             await process.wait()
         await listening
-
-
-def caller_token(settings: WorkerSettings, room: str, *, agent_name: str, metadata: str) -> str:
-    """Return a caller's token; the room that it opens asks for an agent.
-
-    Args:
-        settings: API key and secret.
-        room: Name of the room.
-        agent_name: The name that the worker is registered under; empty for automatic dispatch.
-        metadata: Metadata of the dispatch.
-    """
-    token = api.AccessToken(settings.api_key, settings.api_secret).with_identity("caller").with_name("Caller")
-    token = token.with_grants(api.VideoGrants(room_join=True, room=room))
-    if agent_name or metadata:
-        dispatch = api.RoomAgentDispatch(agent_name=agent_name, metadata=metadata)
-        token = token.with_room_config(api.RoomConfiguration(agents=[dispatch]))
-    return token.to_jwt()
 
 
 def _settle(future: asyncio.Future[float], outcome: float | OpenRTCError) -> None:

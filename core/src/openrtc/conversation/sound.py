@@ -33,6 +33,11 @@ def trim(pcm: bytes) -> bytes:
     return pcm[2 * int(loud[0]) : 2 * (int(loud[-1]) + 1)] if len(loud) else b""
 
 
+def length(pcm: bytes) -> float:
+    """Return how many seconds speech takes."""
+    return len(pcm) / 2 / RATE
+
+
 def frames(pcm: bytes) -> Iterator[bytes]:
     """Yield speech in frames of 20 ms, the last one filled up with silence."""
     for start in range(0, len(pcm), FRAME_BYTES):

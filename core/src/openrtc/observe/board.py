@@ -28,6 +28,9 @@ JOIN_SECONDS = 60.0
 REMEMBERED = 256
 """So many calls that are over are remembered: their last log lines still tell which call it was."""
 
+REJECTS_REMEMBERED = 50
+"""So many calls that were turned down are told with their reasons, to whoever asks why nobody came."""
+
 CPU_SAMPLES = 6
 """The CPU share of a call is that of the last five seconds, with a sample each second."""
 
@@ -112,6 +115,7 @@ class Board:
         self.failed = 0
         self.blocked = 0.0
         self.rejects: Counter[str] = Counter()
+        self._recent_rejects: deque[CallRejected] = deque(maxlen=REJECTS_REMEMBERED)
 
     def __call__(self, event: Event) -> None:
         """Take note of an event."""
@@ -132,6 +136,15 @@ class Board:
                 del self._calls[row.job_id]
             return list(self._calls.values())
 
+    @property
+    def recent_rejects(self) -> list[dict[str, Any]]:
+        """The last calls that were turned down, oldest first, as ``openrtc top --json`` shows them."""
+        with self._lock:
+            return [
+                {"time": one.time, "room": one.room, "cause": one.cause, "reason": one.reason}
+                for one in self._recent_rejects
+            ]
+
     def fields_of(self, job_id: str) -> dict[str, str]:
         """Return room, agent and distribution of a call, as far as they are known; also when it is over."""
         row = self._calls.get(job_id)
@@ -140,6 +153,7 @@ class Board:
     def _note_call(self, event: CallEvent) -> None:
         if isinstance(event, CallRejected):
             self.rejects[event.cause] += 1
+            self._recent_rejects.append(event)
         elif isinstance(event, CallEnded):
             self._calls.pop(event.job_id, None)
             self._over[event.job_id] = _fields(event)

@@ -74,7 +74,7 @@ class WorkerStarted(Event):
     Args:
         isolation: ``coroutine``, ``thread`` or ``process``.
         max_sessions: How many sessions it takes at once.
-        agent_name: Name for explicit dispatch; empty for automatic dispatch.
+        agent_name: The setting: a name for explicit dispatch, ``per-agent``, or empty for automatic dispatch.
         agents: The agents that are ready.
     """
 
@@ -90,9 +90,11 @@ class WorkerRegistered(Event):
 
     Args:
         worker_id: The id that the server gave it.
+        agent_name: The agent name of this registration: a worker has one for each; empty for automatic dispatch.
     """
 
     worker_id: str
+    agent_name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

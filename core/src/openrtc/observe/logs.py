@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import re
 import sys
 import time
 import warnings
@@ -17,6 +18,7 @@ CALL_FIELDS = ("job_id", "room", "agent", "role", "distribution")
 """What every log line of a call carries, where it is known."""
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_SECRET = re.compile(r"(token|password|secret)$", re.IGNORECASE)
 _QUIET = ("asyncio", "aiohttp.access", "httpx", "httpcore", "urllib3", "opentelemetry", "watchfiles", "numba")
 
 
@@ -132,5 +134,14 @@ class JsonLines(logging.Formatter):
 
 def extra_fields(record: logging.LogRecord) -> dict[str, Any]:
     """Return what a record carries beyond the standard fields, the call's own first."""
-    extra = {key: value for key, value in vars(record).items() if key not in _STANDARD and value not in ("", None)}
+    kept = {key: value for key, value in vars(record).items() if key not in _STANDARD and value not in ("", None)}
+    extra: dict[str, Any] = without_secrets(kept)
     return {key: extra.pop(key) for key in CALL_FIELDS if key in extra} | extra
+
+
+def without_secrets(value: Any) -> Any:
+    """Return fields with the texts hidden whose names say that they are secret: livekit-agents logs whole jobs."""
+    if isinstance(value, dict):
+        hidden = {key for key, text in value.items() if isinstance(text, str) and _SECRET.search(str(key))}
+        return {key: "(hidden)" if key in hidden else without_secrets(one) for key, one in value.items()}
+    return [without_secrets(one) for one in value] if isinstance(value, list) else value

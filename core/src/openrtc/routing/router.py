@@ -29,7 +29,7 @@ class Router:
         catalog: The agents.
         hooks: The plugins, of which those with ``openrtc_route`` are asked.
         settings: Default agent and order.
-        worker_agent_name: The one name that the worker is registered under, if any.
+        worker_agent_name: The setting ``agent_name``: under which names the worker is registered.
 
     Raises:
         OpenRTCError: The settings name a rule, router or default agent that does not exist.
@@ -46,7 +46,9 @@ class Router:
         settings = settings or RoutingSettings()
         self._catalog = catalog
         self._hooks = hooks
-        self._context = RuleContext(catalog, settings.default, worker_agent_name)
+        self._context = RuleContext(
+            catalog, settings.default, worker_agent_name, settings.prefix_agents, settings.room_metadata_agents
+        )
         self._steps = _ordered(hooks.implementations("openrtc_route"), settings.order)
         if settings.default and settings.default not in catalog.names:
             raise OpenRTCError(

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from openrtc.catalog.catalog import Catalog
 from openrtc.routing.decision import Decision
 from openrtc.routing.request import RouteRequest, parse_metadata
+from openrtc.worker_names import AGENT_ATTRIBUTE, WorkerNames
 
 BEFORE_PLUGINS = ("job.agent_name", "job.agent", "job.demo", "job.attribute", "room.agent", "room.demo")
 AFTER_PLUGINS = ("room.prefix", "default")
-ATTRIBUTE = "openrtc.agent"
 PREFIX_SEPARATOR = "-"
 
 
@@ -23,13 +23,16 @@ class RuleContext:
     Args:
         catalog: The agents.
         default: The configured default agent, if any.
-        worker_agent_name: The one name that the worker is registered under; then a job's ``agent_name`` only addresses
-            the worker and chooses nothing.
+        worker_agent_name: The setting ``agent_name``; a job under a name of the worker's own chooses nothing by it.
+        prefix_agents: The agents that a room's name may choose; None for all.
+        room_metadata_agents: The agents that room metadata may choose; None for all.
     """
 
     catalog: Catalog
     default: str | None = None
     worker_agent_name: str = ""
+    prefix_agents: Collection[str] | None = None
+    room_metadata_agents: Collection[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +58,18 @@ def by_agent_name(request: RouteRequest, context: RuleContext) -> Answer:
     """The dispatch's agent name, when agents are dispatched by their own names."""
     if not request.agent_name:
         return Answer(None, "the job has no agent name")
-    if request.agent_name == context.worker_agent_name:
+    names = WorkerNames.parse(context.worker_agent_name)
+    if names.choose_no_agent(request.agent_name, context.catalog.names):
         return Answer(None, f"{request.agent_name!r} is the name of the worker")
     return explicit(request.agent_name, "the job's agent name", context.catalog)
 
 
 def by_attribute(request: RouteRequest, context: RuleContext) -> Answer:
     """The dispatch attribute ``openrtc.agent``."""
-    name = request.attributes.get(ATTRIBUTE, "").strip()
+    name = request.attributes.get(AGENT_ATTRIBUTE, "").strip()
     if not name:
-        return Answer(None, f"the job has no attribute {ATTRIBUTE!r}")
-    return explicit(name, f"the job attribute {ATTRIBUTE!r}", context.catalog)
+        return Answer(None, f"the job has no attribute {AGENT_ATTRIBUTE!r}")
+    return explicit(name, f"the job attribute {AGENT_ATTRIBUTE!r}", context.catalog)
 
 
 def _by_metadata(where: str, key: str) -> Rule:
@@ -75,18 +79,26 @@ def _by_metadata(where: str, key: str) -> Rule:
         if metadata is None:
             problem = parse_metadata(raw)[1]
             return Answer(None, f"{where} metadata is {problem}" if problem else f"no {where} metadata")
-        return _named_in(metadata, where, key, context.catalog)
+        return _named_in(metadata, where, key, context)
 
     return rule
 
 
-def _named_in(metadata: Mapping[str, Any], where: str, key: str, catalog: Catalog) -> Answer:
+def _named_in(metadata: Mapping[str, Any], where: str, key: str, context: RuleContext) -> Answer:
     name = metadata.get(key)
     if name is None:
         return Answer(None, f"{where} metadata has no {key!r}")
     if not isinstance(name, str) or not name.strip():
         return Answer(None, f"{where} metadata has {key!r}, but it is no name: {name!r:.40}: ignored")
-    return explicit(name.strip(), f"{where} metadata {key!r}", catalog)
+    asked_by = f"{where} metadata {key!r}"
+    if where == "room" and not _may(name.strip(), context.room_metadata_agents):
+        problem = "room metadata may not choose it ([routing] room_metadata_agents)"
+        return Answer(Decision.reject(f"{asked_by} asks for {name.strip()!r}: {problem}"), problem)
+    return explicit(name.strip(), asked_by, context.catalog)
+
+
+def _may(name: str, allowed: Collection[str] | None) -> bool:
+    return allowed is None or name in allowed
 
 
 def by_room_prefix(request: RouteRequest, context: RuleContext) -> Answer:
@@ -95,7 +107,11 @@ def by_room_prefix(request: RouteRequest, context: RuleContext) -> Answer:
     fitting = [name for name in context.catalog.names if room == name or room.startswith(name + PREFIX_SEPARATOR)]
     if not fitting:
         return Answer(None, f"no agent's name starts the room name {room!r:.80}")
-    name = max(fitting, key=len)
+    allowed = [name for name in fitting if _may(name, context.prefix_agents)]
+    if not allowed:
+        longest = max(fitting, key=len)
+        return Answer(None, f"the room name may not choose {longest!r} ([routing] prefix_agents)")
+    name = max(allowed, key=len)
     problem = context.catalog.why_not_ready(name)
     if problem:
         return Answer(Decision.reject(f"the room name {room!r:.80} starts with {name!r}: {problem}"), problem)

@@ -45,6 +45,7 @@ class LocalServer:
         api_key: API key that clients must use.
         api_secret: API secret that clients must use; 32 characters or more.
         log_level: The server's least log level: ``debug``, ``info``, ``warn`` or ``error``.
+        redis: Host and port of a redis server, which SIP needs; empty for none.
         log_path: File that the server's output is appended to; None keeps it in a temporary file.
         start_timeout: Seconds to wait for the server to answer.
     """
@@ -58,6 +59,7 @@ class LocalServer:
         api_key: str = DEV_API_KEY,
         api_secret: str = DEV_API_SECRET,
         log_level: str = "warn",
+        redis: str = "",
         log_path: Path | None = None,
         start_timeout: float = 15.0,
     ) -> None:
@@ -68,6 +70,7 @@ class LocalServer:
         self._wanted = (port, udp_port)
         self._binary = binary
         self._log_level = log_level
+        self._redis = redis
         self._log_path = log_path
         self._start_timeout = start_timeout
         self._port = port
@@ -163,6 +166,7 @@ class LocalServer:
             udp_port=udp_port or free_port(socket.SOCK_DGRAM),
             keys={self.api_key: self.api_secret},
             log_level=self._log_level,
+            redis=self._redis,
         )
         self._log = _open_log(self._log_path)
         self._log_start = self._log.seek(0, 2)

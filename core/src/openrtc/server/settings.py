@@ -20,7 +20,9 @@ _DISCARD_PORT = 9
 _READ_BY_SERVER = {"NODE_IP", "UDP_PORT", "REDIS_HOST", "REDIS_PASSWORD"}
 
 
-def loopback_settings(*, port: int, udp_port: int, keys: Mapping[str, str], log_level: str) -> dict[str, object]:
+def loopback_settings(
+    *, port: int, udp_port: int, keys: Mapping[str, str], log_level: str, redis: str = ""
+) -> dict[str, object]:
     """Return the server's settings.
 
     Args:
@@ -28,6 +30,7 @@ def loopback_settings(*, port: int, udp_port: int, keys: Mapping[str, str], log_
         udp_port: UDP port for all media.
         keys: API secrets by API key.
         log_level: The server's least level: ``debug``, ``info``, ``warn`` or ``error``.
+        redis: Host and port of a redis server, which SIP needs; empty for none.
     """
     return {
         "port": port,
@@ -43,6 +46,7 @@ def loopback_settings(*, port: int, udp_port: int, keys: Mapping[str, str], log_
         },
         "keys": dict(keys),
         "logging": {"level": log_level, "pion_level": "error"},
+        **({"redis": {"address": redis}} if redis else {}),
     }
 
 

@@ -55,9 +55,14 @@ def contained_tool(function: Callable[..., Any]) -> Callable[..., Any]:
     return contained
 
 
-def run_contained(main: Coroutine[Any, Any, T]) -> T:
-    """Run ``main`` like `asyncio.run`, in a loop that ``sys.exit`` in a task or callback does not end."""
-    loop = asyncio.new_event_loop()
+def run_contained(main: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop | None = None) -> T:
+    """Run ``main`` like `asyncio.run`, in a loop that ``sys.exit`` in a task or callback does not end.
+
+    Args:
+        main: What to run.
+        loop: A new loop, by default asyncio's own; it is closed at the end.
+    """
+    loop = loop or asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     contain_exits(loop)
     try:

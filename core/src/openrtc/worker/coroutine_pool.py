@@ -18,10 +18,6 @@ CLOSE_SECONDS = 90.0
 gives the entrypoint 15 s and closing the session 60 s."""
 
 
-ALONE_SECONDS = 5.0
-"""How long the agent of a room that was made anew by mistake waits for somebody to come."""
-
-
 class CoroutineJob:
     """One job as a task; it has the interface of livekit-agents' job executors.
 
@@ -29,7 +25,6 @@ class CoroutineJob:
         server: The server that the job belongs to.
         info: The job.
         userdata: Initial contents of ``JobProcess.userdata``.
-        made_anew: Told the id of a room that was made anew by this job's joining.
     """
 
     def __init__(
@@ -37,7 +32,6 @@ class CoroutineJob:
         server: PooledAgentServer,
         info: RunningJobInfo,
         userdata: Mapping[str, Any],
-        made_anew: Callable[[str], None],
     ) -> None:
         self._info = info
         self._failed = False
@@ -51,7 +45,6 @@ class CoroutineJob:
             session_end_seconds=server.session_end_seconds,
             inference=server.inference_executor,
             userdata=userdata,
-            made_anew=made_anew,
         )
         self.task = asyncio.create_task(self._lifecycle.run(info), name=f"job-{info.job.id}")
 
@@ -96,11 +89,6 @@ class CoroutineJob:
         await asyncio.wait({self.task}, timeout=self._server.pool.close_seconds)
         if not self.task.done():
             await cancel_and_wait(self.task)
-
-    def leave_if_alone(self) -> None:
-        """Shut the job down when only agents are in its room."""
-        if self._lifecycle.is_alone():
-            self._lifecycle.request_shutdown("nobody but agents came to the room")
 
     async def _enter(self, context: JobContext) -> None:
         try:
@@ -155,7 +143,7 @@ class CoroutinePool(utils.EventEmitter[str]):
     async def launch_job(self, info: RunningJobInfo) -> None:
         """Start a job as a task of this loop."""
         info.launched_at = time.time()
-        job = CoroutineJob(self._server, info, self._userdata, self._watch_room)
+        job = CoroutineJob(self._server, info, self._userdata)
         self._jobs.append(job)
         job.task.add_done_callback(lambda _: self._closed(job))
         self.emit("process_job_launched", job)
@@ -164,15 +152,6 @@ class CoroutinePool(utils.EventEmitter[str]):
         """Shut all jobs down and wait until the rooms are left."""
         await asyncio.gather(*(job.aclose() for job in list(self._jobs)), return_exceptions=True)
         await wait_until_left(min(self.close_seconds, CLOSE_SECONDS))
-
-    def _watch_room(self, sid: str) -> None:
-        # A room that an agent made anew by joining too late gets an agent by automatic dispatch; nobody may ever come.
-        asyncio.get_running_loop().call_later(ALONE_SECONDS, self._empty_room, sid)
-
-    def _empty_room(self, sid: str) -> None:
-        for job in self._jobs:
-            if job.running_job and job.running_job.job.room.sid == sid:
-                job.leave_if_alone()
 
     def _closed(self, job: CoroutineJob) -> None:
         self._jobs.remove(job)

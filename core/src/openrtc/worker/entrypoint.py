@@ -21,12 +21,13 @@ from openrtc.worker.admission import DECISION_ATTRIBUTE, distribution_of, reques
 from openrtc.worker.containment import contain_exits
 from openrtc.worker.cpu_meter import current_meter
 from openrtc.worker.failure import CallFailed, report_failure, tell_upstream_errors
-from openrtc.worker.late_join import shield_apart
+from openrtc.worker.late_join import shield_join
 from openrtc.worker.live_call import LiveCall
 from openrtc.worker.runtime import Runtime, build_runtime
 from openrtc.worker.session import run_session
 from openrtc.worker.shielded_connect import RoomGone
 from openrtc.worker.spans import mark_job_span
+from openrtc.worker.speed.speedups import use_speedups
 
 logger = logging.getLogger("openrtc.worker")
 
@@ -49,7 +50,7 @@ async def run_call(context: JobContext) -> None:
     assert _runtime is not None, "use_runtime comes first"
     contain_exits(asyncio.get_running_loop())
     tell_upstream_errors(current_call)
-    shield_apart(context)
+    shield_join(context.room, context, _runtime.config.worker)
     request = request_of(context.job)
     decision = await _decision_of(context, request)
     name = decision.agents[0]
@@ -147,5 +148,6 @@ class ChildSetup:
             runtime.events.subscribe(EventSender(self._events))
             asyncio.run(runtime.start())
             use_runtime(runtime)
+            use_speedups(self._config.worker.speedups)
         assert _runtime is not None
         process.userdata.update(_runtime.resources)

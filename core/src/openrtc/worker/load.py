@@ -15,12 +15,17 @@ LAG_BUDGET = 0.25
 SAMPLE_SECONDS = 0.5
 SAMPLES = 10
 
+CALM_LAG = 0.1
+CALM_SAMPLES = 6
+"""A worker that was full because of its lag takes calls again when the lag has stayed below `CALM_LAG` so long."""
+
 
 class LoadGauge:
     """Reports load: just under the server's limit until every slot is taken, whatever the CPU does.
 
     The lag of the loop counts only when it never fell below the budget for `SAMPLES` samples, so that the burst of a
-    few calls starting together does not make the worker look full.
+    few calls starting together does not make the worker look full. Once it does, the worker is full until its loop has
+    been calm for a while: it would otherwise take a call in each short pause, at the cost of the calls it has.
 
     Args:
         max_sessions: How many sessions run at once.
@@ -35,10 +40,12 @@ class LoadGauge:
         self._taken = taken
         self._memory_share = memory_share
         self._lags: deque[float] = deque(maxlen=SAMPLES)
+        self._overloaded = False
 
     def __call__(self) -> float:
         """Return the load: 0 when idle, the server's limit or more when full."""
-        return SERVER_LIMIT * max(self._taken() / self._max_sessions, self.lag / LAG_BUDGET, self._memory_share())
+        lag = max(self.lag / LAG_BUDGET, float(self._overloaded))
+        return SERVER_LIMIT * max(self._taken() / self._max_sessions, lag, self._memory_share())
 
     @property
     def lag(self) -> float:
@@ -56,4 +63,12 @@ class LoadGauge:
         while True:
             due = loop.time() + SAMPLE_SECONDS
             await asyncio.sleep(SAMPLE_SECONDS)
-            self._lags.append(max(0.0, loop.time() - due))
+            self.note_lag(max(0.0, loop.time() - due))
+
+    def note_lag(self, seconds: float) -> None:
+        """Take one sample of the loop's lag."""
+        self._lags.append(seconds)
+        if self.lag >= LAG_BUDGET:
+            self._overloaded = True
+        elif max(list(self._lags)[-CALM_SAMPLES:]) < CALM_LAG:
+            self._overloaded = False

@@ -14,13 +14,16 @@ from openrtc.config import Config
 from openrtc.errors import OpenRTCError, one_line
 from openrtc.observe.events import WorkerDraining, WorkerStarted, WorkerStopped
 from openrtc.worker.containment import run_contained
+from openrtc.worker.end_of_turn import needs_end_of_turn
 from openrtc.worker.entrypoint import current_call, use_runtime
 from openrtc.worker.exit_codes import REPLACE_ME, SERVER_LOST, STOPPED_AT_ONCE
 from openrtc.worker.failure import tell_upstream_errors
 from openrtc.worker.leash import REGISTERED, REPLACE, Leash, ask_to_be_replaced, on_leash
 from openrtc.worker.runtime import Runtime, build_runtime
 from openrtc.worker.server import WorkerServer
-from openrtc.worker.upstream import gave_up, preload
+from openrtc.worker.speed.event_loop import new_event_loop
+from openrtc.worker.speed.speedups import use_speedups
+from openrtc.worker.upstream import preload
 from openrtc.worker.watchdog import Watchdog
 from openrtc.worker.worn_out import WornOut, until_worn_out
 
@@ -40,7 +43,7 @@ async def serve(runtime: Runtime, server: WorkerServer) -> int:
     stop = StopSignals()
     if leash := on_leash():
         stop.obey(leash)
-        server.agent_server.on("worker_registered", lambda *_: leash.say(REGISTERED))
+        server.registrations.when_complete(lambda: leash.say(REGISTERED))
     async with server.sight.open():
         return await _serve(runtime, server, stop)
 
@@ -52,7 +55,7 @@ async def _serve(runtime: Runtime, server: WorkerServer, stop: StopSignals) -> i
     _tell_start(runtime, server)
     watchdog = Watchdog(asyncio.get_running_loop(), runtime.events, runtime.live.get)
     watchdog.start()
-    running = asyncio.create_task(server.agent_server.run(), name="worker")
+    running = asyncio.create_task(server.registrations.run(), name="worker")
     watching = [asyncio.create_task(watch(), name="watch") for watch in (server.load.watch, server.memory.watch)]
     wearing = asyncio.create_task(until_worn_out(server.memory), name="worn-out")
     try:
@@ -81,9 +84,10 @@ async def _serve(runtime: Runtime, server: WorkerServer, stop: StopSignals) -> i
 async def prepare(runtime: Runtime, server: WorkerServer) -> None:
     """Load everything that a call would otherwise wait for, and make `runtime` the one of this process."""
     tell_upstream_errors(current_call)
+    use_speedups(runtime.config.worker.speedups)
     if set(server.kinds.values()) != {"process"}:
         await runtime.start()
-        preload(end_of_turn=_needs_end_of_turn(runtime))
+        preload(end_of_turn=needs_end_of_turn(runtime, _loaded_keys(runtime)))
     use_runtime(runtime)
     # Without this the collector, which waits until garbage is a quarter of everything, lets each call leave 0.8 MB.
     gc.collect()
@@ -92,7 +96,7 @@ async def prepare(runtime: Runtime, server: WorkerServer) -> None:
 
 async def close(runtime: Runtime, server: WorkerServer) -> None:
     """Close the server with its jobs, then the plugins and resources."""
-    await server.agent_server.aclose()
+    await server.registrations.aclose()
     await runtime.aclose(
         WorkerInfo(
             worker_id=server.agent_server.id,
@@ -118,12 +122,7 @@ def require_agents(runtime: Runtime) -> None:
     raise OpenRTCError("no agent is installed", fix='pip install one; its entry point is in the group "openrtc.agents"')
 
 
-def _needs_end_of_turn(runtime: Runtime) -> bool:
-    # livekit-agents' own detector is used unless something else is: the weights cost 240 MB.
-    return not (runtime.config.defaults.offline or "turn_detection" in _offered_keys(runtime))
-
-
-def _offered_keys(runtime: Runtime) -> set[str]:
+def _loaded_keys(runtime: Runtime) -> set[str]:
     return {record.key for record in runtime.resources.records if record.ready}
 
 
@@ -162,7 +161,7 @@ def _told_failure(running: asyncio.Task[Any], server: WorkerServer) -> int:
     error = running.exception()
     if error is None:
         return 0
-    if gave_up(server.agent_server):
+    if server.registrations.gave_up:
         logger.error("the LiveKit server cannot be reached: %s; giving up", one_line(str(error)))
         return SERVER_LOST
     if isinstance(error, OSError):
@@ -172,7 +171,7 @@ def _told_failure(running: asyncio.Task[Any], server: WorkerServer) -> int:
 
 async def _drain(server: WorkerServer, stop: StopSignals) -> None:
     logger.info("draining: %d live calls may finish; a second signal stops at once", server.active)
-    draining = asyncio.create_task(server.agent_server.drain(), name="drain")
+    draining = asyncio.create_task(server.registrations.drain(), name="drain")
     await asyncio.wait({draining, stop.second}, return_when=asyncio.FIRST_COMPLETED)
     if not draining.done():
         logger.warning("second signal: ending %d live calls", server.active)
@@ -245,7 +244,8 @@ def load_all(config: Config, arguments: Mapping[str, Any]) -> Runtime:
     """
     runtime = build_runtime(config, **arguments)
     require_agents(runtime)
-    preload(end_of_turn=not (config.defaults.offline or "turn_detection" in runtime.offered_keys()))
+    use_speedups(config.worker.speedups)
+    preload(end_of_turn=needs_end_of_turn(runtime, runtime.offered_keys()))
     return runtime
 
 
@@ -263,4 +263,4 @@ def run_calls(runtime: Runtime, arguments: Mapping[str, Any]) -> int:
     async def main() -> int:
         return await serve(runtime, WorkerServer(runtime, runtime.config.worker, child_arguments=arguments))
 
-    return run_contained(main())
+    return run_contained(main(), new_event_loop(runtime.config.worker.speedups))

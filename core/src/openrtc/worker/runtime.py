@@ -184,7 +184,7 @@ def build_runtime(
     events = EventStream()
     hooks = Hooks([CodeRouter(router), *plugins] if router else plugins, events)
     catalog = Catalog.of(loaded, specs=specs)
-    _warn_of_limits(config, catalog)
+    _warn_of_unknown(config, catalog)
     report_unusable([*catalog.rows, *loaded.plugins])
     providers = Providers(hooks, config.policy.prefer)
     if config.defaults.offline and (problem := providers.why_unavailable(OFFLINE.rstrip(":"))):
@@ -207,11 +207,17 @@ def build_runtime(
     )
 
 
-def _warn_of_limits(config: Config, catalog: Catalog) -> None:
-    for name in config.limits:
-        if name not in catalog.names:
-            hint = did_you_mean(name, catalog.names, f"there are {', '.join(catalog.names)}")
-            logger.warning("limits: there is no agent %r; %s", name, hint)
+def _warn_of_unknown(config: Config, catalog: Catalog) -> None:
+    named: dict[str, Iterable[str]] = {
+        "limits": config.limits,
+        "prefix_agents": config.routing.prefix_agents or (),
+        "room_metadata_agents": config.routing.room_metadata_agents or (),
+    }
+    for where, names in named.items():
+        for name in names:
+            if name not in catalog.names:
+                hint = did_you_mean(name, catalog.names, f"there are {', '.join(catalog.names)}")
+                logger.warning("%s: there is no agent %r; %s", where, name, hint)
 
 
 def report_unusable(items: Iterable[LoadedAgent | LoadedPlugin]) -> None:

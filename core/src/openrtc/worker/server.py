@@ -1,4 +1,4 @@
-"""Makes the `AgentServer` that runs the calls, for each kind of isolation."""
+"""Makes the `AgentServer` that runs the calls, for each kind of isolation and each agent name."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from openrtc.worker.health_routes import health_routes
 from openrtc.worker.job_pool import JobPool
 from openrtc.worker.load import LoadGauge
 from openrtc.worker.memory import MemoryWatermark
+from openrtc.worker.pool_share import PoolShare
+from openrtc.worker.registrations import Registrations
 from openrtc.worker.runtime import Runtime
 from openrtc.worker.sight import Sight
 from openrtc.worker.upstream import (
@@ -33,6 +35,8 @@ from openrtc.worker.upstream import (
     why_no_routes,
     why_unsupported,
 )
+from openrtc.worker.upstream_names import FurtherAgentServer, register_under
+from openrtc.worker_names import WorkerNames
 
 logger = logging.getLogger("openrtc.worker")
 
@@ -43,7 +47,7 @@ CHILD_START_SECONDS = 120.0
 
 
 class WorkerServer:
-    """An `AgentServer` with its admission and its load.
+    """An `AgentServer` for each agent name, with one admission, one load and one pool of jobs.
 
     Args:
         runtime: What the calls share.
@@ -62,32 +66,36 @@ class WorkerServer:
     ) -> None:
         self._runtime = runtime
         self._alone = child_arguments is None
+        self._child_arguments = dict(child_arguments or {})
+        self._max_retry = settings.max_retry if max_retry is None else max_retry
+        self._pool: JobPool | None = None
         self._unsupported = why_unsupported()
         self.isolation = self._supported(settings.isolation)
         self.admission = Admission(runtime, settings.max_sessions, lambda: self.jobs)
         self.memory = MemoryWatermark(settings.memory_limit)
         self.load = LoadGauge(settings.max_sessions, lambda: self.admission.taken, lambda: self.memory.share)
         self.sight = Sight(runtime, self)
-        self.agent_server = self._make(
-            runtime, settings, dict(child_arguments or {}), settings.max_retry if max_retry is None else max_retry
-        )
-        self.agent_server.rtc_session(run_call, agent_name=settings.agent_name, on_request=self.admission.answer)
-        self.agent_server.on("worker_registered", lambda worker_id, _: _tell_registered(runtime, worker_id))
+        self._routes = _routes(runtime, self.sight)
+        self._names = self._supported_names(settings.agent_name)
+        self.registrations = Registrations({name: self._make(settings, name) for name in self._names}, self._tell)
+        self.agent_server = self.registrations.first
 
     @property
     def jobs(self) -> list[proto.Job]:
         """The jobs that run now."""
-        return [info.job for info in self.agent_server.active_jobs]
+        if self._pool is None:  # before the start, or with a livekit-agents that OpenRTC does not know
+            return [info.job for info in self.agent_server.active_jobs] if self._unsupported else []
+        return [job.running_job.job for job in self._pool.processes if job.running_job]
 
     @property
     def active(self) -> int:
         """How many jobs run now."""
-        return len(self.agent_server.active_jobs)
+        return len(self.jobs)
 
     @property
     def failures(self) -> int:
         """How many jobs have failed; not known with a livekit-agents that OpenRTC does not know."""
-        return self.agent_server.pool.failures if isinstance(self.agent_server, PooledAgentServer) else 0
+        return self._pool.failures if self._pool else 0
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -102,13 +110,22 @@ class WorkerServer:
 
     def hurry(self) -> None:
         """From now on, closing gives live calls only a moment."""
-        if isinstance(self.agent_server, PooledAgentServer):
-            self.agent_server.pool.hurry(HURRIED_CLOSE_SECONDS)
+        if self._pool:
+            self._pool.hurry(HURRIED_CLOSE_SECONDS)
 
-    def _make(
-        self, runtime: Runtime, settings: WorkerSettings, arguments: dict[str, object], max_retry: int
-    ) -> AgentServer:
-        options: dict[str, Any] = {
+    def _make(self, settings: WorkerSettings, name: str) -> AgentServer:
+        options = self._options(settings)
+        server: AgentServer
+        if self._unsupported:
+            server = RoutedAgentServer(num_idle_processes=self._idle(self.isolation), **options)
+        else:
+            kind = PooledAgentServer if name == self._names[0] else FurtherAgentServer
+            server = kind(self._make_pool, num_idle_processes=0, **options)
+        register_under(server, name, run_call, self.admission.answer)
+        return server
+
+    def _options(self, settings: WorkerSettings) -> dict[str, Any]:
+        return {
             "job_executor_type": JobExecutorType.PROCESS if self.isolation == "process" else JobExecutorType.THREAD,
             # The admission counts slots exactly; livekit-agents' own threshold would guess from the load.
             "load_threshold": float("inf"),
@@ -119,20 +136,22 @@ class WorkerServer:
             "api_secret": settings.api_secret or None,
             "host": settings.host,
             "port": settings.port,
-            "max_retry": max_retry,
+            "max_retry": self._max_retry,
             "log_level": {"warning": "WARN"}.get(settings.log_level, settings.log_level.upper()),
-        }
-        options |= {
-            "routes": _routes(runtime, self.sight),
-            "setup_fnc": ChildSetup(runtime.config, arguments, self.sight.events_socket),
+            "routes": self._routes,
+            "setup_fnc": ChildSetup(self._runtime.config, self._child_arguments, self.sight.events_socket),
             "initialize_process_timeout": CHILD_START_SECONDS,
             **preloading("openrtc.worker.child_preload"),
         }
-        if self._unsupported:
-            return RoutedAgentServer(num_idle_processes=self._idle(self.isolation), **options)
-        return PooledAgentServer(self._make_pool, num_idle_processes=0, **options)
 
-    def _make_pool(self, server: PooledAgentServer, pool: ProcPool) -> JobPool:
+    def _make_pool(self, server: PooledAgentServer, pool: ProcPool) -> JobPool | PoolShare:
+        if isinstance(server, FurtherAgentServer):
+            assert self._pool is not None, "the first registration runs first"
+            return PoolShare(self._pool, owns=False)
+        self._pool = self._whole_pool(server, pool)
+        return PoolShare(self._pool, owns=True) if len(self._names) > 1 else self._pool
+
+    def _whole_pool(self, server: PooledAgentServer, pool: ProcPool) -> JobPool:
         kinds = {self.isolation, *self.kinds.values()} - {"coroutine"}
         return JobPool(
             CoroutinePool(server, lambda: dict(self._runtime.resources)),
@@ -146,6 +165,23 @@ class WorkerServer:
         # A process that waits costs memory: one is enough where only some agents want one.
         most = MAX_IDLE if kind == self.isolation else 1
         return min(most, os.cpu_count() or 1, self._runtime.config.worker.max_sessions)
+
+    def _tell(self, name: str, worker_id: str) -> None:
+        self._runtime.events.emit(WorkerRegistered(worker_id=worker_id, agent_name=name))
+
+    def _supported_names(self, setting: str) -> tuple[str, ...]:
+        names = WorkerNames.parse(setting)
+        if names.mixed:
+            logger.warning(
+                "agent name %r: automatic dispatch beside names: a room that a program makes by dispatching to a name "
+                "gets an automatic agent, too",
+                setting,
+            )
+        wanted = names.registered(self._runtime.catalog.ready)
+        if self._unsupported and len(wanted) > 1:
+            logger.warning("this worker is registered as %r only, since livekit-agents is another one", wanted[0])
+            return wanted[:1]
+        return wanted
 
     def _supported(self, isolation: str) -> str:
         if self._unsupported is None:
@@ -166,7 +202,3 @@ def _routes(runtime: Runtime, sight: Sight) -> list[web.RouteDef]:
         logger.warning("the health server has neither /ready nor /agents nor /metrics: %s", problem)
         return []
     return health_routes(runtime, sight)
-
-
-def _tell_registered(runtime: Runtime, worker_id: str) -> None:
-    runtime.events.emit(WorkerRegistered(worker_id=worker_id))

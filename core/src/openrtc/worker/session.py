@@ -22,6 +22,7 @@ from openrtc.worker.runtime import HOOK_LIMIT, Runtime
 from openrtc.worker.session_events import watch_turns
 from openrtc.worker.session_options import build_session
 from openrtc.worker.slow_answer import SlowAnswers
+from openrtc.worker.speed.profile import start_options
 from openrtc.worker.upstream import replace_tool_functions
 
 logger = logging.getLogger("openrtc.worker")
@@ -55,7 +56,7 @@ async def run_session(context: JobContext, spec: AgentSpec, call: Call, runtime:
         await _run_without_room(session, agent, spec, call, runtime)
         context.shutdown("the conversation is over")
         return
-    options = {} if spec.room_options is None else {"room_options": spec.room_options}
+    options = start_options(runtime.config.worker.profile, spec.room_options)
     await session.start(agent, room=context.room, **options)
     live.started()
     greet(session, greeting_of(spec, agent, runtime))

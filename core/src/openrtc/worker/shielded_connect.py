@@ -28,13 +28,13 @@ class RoomGone(RuntimeError):
     """The room of a job was deleted while the agent joined it."""
 
 
-def shield_connect(room: rtc.Room, sid: str, made_anew: Callable[[str], None]) -> None:
+def shield_connect(room: rtc.Room, sid: str, made_anew: Callable[[], None]) -> None:
     """Let ``room.connect`` finish in the background when its caller is cancelled, and leave the room then.
 
     Args:
         room: A room that is not connected yet.
         sid: The server's id of the room that is to be joined; empty when it is not known.
-        made_anew: Told the id of a room that was made anew by this connect.
+        made_anew: Called when the room was made anew by this connect.
     """
     connect = room.connect
 
@@ -47,16 +47,16 @@ def shield_connect(room: rtc.Room, sid: str, made_anew: Callable[[str], None]) -
             _leaving.add(task)
             task.add_done_callback(_leaving.discard)
             raise
-        if other := await _other_room(room, sid):
-            made_anew(other)
+        if await _is_another(room, sid):
+            made_anew()
             await room.disconnect()
             raise RoomGone("the room was deleted while the agent joined")
 
     async def leave_when_connected(attempt: asyncio.Future[None]) -> None:
         try:
             await attempt
-            if other := await _other_room(room, sid):
-                made_anew(other)
+            if await _is_another(room, sid):
+                made_anew()
             await room.disconnect()
         except Exception as error:
             logger.debug("a cancelled connect ended with: %s", error)
@@ -74,12 +74,11 @@ async def wait_until_left(limit: float) -> None:
         await asyncio.wait(set(_leaving), timeout=limit)
 
 
-async def _other_room(room: rtc.Room, sid: str) -> str | None:
-    """Return the id of the room that was joined, when it is not ``sid``."""
+async def _is_another(room: rtc.Room, sid: str) -> bool:
+    """Whether the room that was joined is not the one with the id ``sid``; False where that is not known."""
     if not sid:
-        return None
+        return False
     try:
-        joined = await asyncio.wait_for(room.sid, SID_SECONDS)
+        return await asyncio.wait_for(room.sid, SID_SECONDS) != sid
     except TimeoutError:
-        return None
-    return joined if joined != sid else None
+        return False

@@ -15,6 +15,7 @@ import psutil
 from livekit.agents import get_job_context
 
 from openrtc.cast.current import current_role
+from openrtc.dispatch.connection import shown_address
 from openrtc.errors import OpenRTCError
 from openrtc.observe.board import Board, CallRow
 from openrtc.observe.forwarding import EventReceiver
@@ -25,7 +26,6 @@ from openrtc.observe.snapshot_server import SnapshotServer
 from openrtc.observe.socket_folder import events_path, private_folder, remove_stale, snapshot_path
 from openrtc.worker.load import SERVER_LIMIT
 from openrtc.worker.runtime import Runtime
-from openrtc.worker.upstream import is_connecting
 
 if TYPE_CHECKING:
     from openrtc.worker.server import WorkerServer
@@ -75,11 +75,12 @@ class Sight:
 
     def why_not_ready(self) -> str | None:
         """Return why the worker takes no calls, or None when it does."""
-        if self.board.draining or self._server.agent_server.draining:
+        registrations = self._server.registrations
+        if self.board.draining or registrations.draining:
             return "draining"
-        if not self.board.worker_id:
+        if not registrations.complete:
             return "starting"
-        if is_connecting(self._server.agent_server):
+        if registrations.connecting:
             return "not connected to the LiveKit server"
         if not self._runtime.catalog.ready:
             return "no agent is ready"
@@ -94,6 +95,8 @@ class Sight:
             "state": self.why_not_ready() or "ready",
             "isolation": self._server.isolation,
             "agent_name": worker.agent_name,
+            "agent_names": list(self._server.registrations.names),
+            "url": shown_address(worker.url),
             "uptime_seconds": round(time.time() - self._since, 3),
             "sessions": len(calls),
             "max_sessions": worker.max_sessions,
@@ -104,6 +107,7 @@ class Sight:
             "served": self.board.ended + sum(call.started for call in calls),
             "failed": self.board.failed,
             "rejects": dict(self.board.rejects),
+            "recent_rejects": self.board.recent_rejects,
             "blocked_ms": round(self.board.blocked * 1000, 1),
             "calls": [call.to_json() for call in calls],
         }

@@ -16,7 +16,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
-from livekit import rtc
 from livekit.agents import Agent, AgentServer, JobContext, JobExecutorType, JobProcess, utils
 from livekit.agents.ipc import proto
 from livekit.agents.ipc.job_executor import JobExecutor, JobStatus
@@ -24,8 +23,6 @@ from livekit.agents.ipc.job_proc_lazy_main import _JobProc
 from livekit.agents.ipc.proc_pool import ProcPool
 from livekit.agents.job import RunningJobInfo
 from livekit.rtc import _ffi_client
-
-from openrtc.worker.shielded_connect import shield_connect
 
 __all__ = [
     "JobExecutor",
@@ -89,9 +86,8 @@ def why_unsupported() -> str | None:
         return f"the job lifecycle takes {', '.join(found[1:])}"
     if missing := inspect.signature(ProcPool.__init__).parameters.keys() - {"self", *_POOL_ATTRIBUTES, *_POOL_OWN}:
         return f"the process pool also takes {', '.join(sorted(missing))}"
-    for name in ("_start_job", "entrypoint"):
-        if not callable(getattr(_JobProc, name, None)):
-            return f"the job lifecycle has no {name}"
+    if not callable(getattr(_JobProc, "entrypoint", None)):
+        return "the job lifecycle has no entrypoint"
     if "self._proc_pool = " not in inspect.getsource(AgentServer.run):
         return "AgentServer.run does not set _proc_pool"
     return None
@@ -298,7 +294,6 @@ class JobLifecycle(_JobProc):
         session_end_seconds: How long that may take.
         inference: The server's inference executor, if any.
         userdata: Initial contents of ``JobProcess.userdata``.
-        made_anew: Told the id of a room that did not exist any more and was made anew by this job's joining.
     """
 
     def __init__(
@@ -309,9 +304,7 @@ class JobLifecycle(_JobProc):
         session_end_seconds: float,
         inference: Any,
         userdata: Mapping[str, Any],
-        made_anew: Callable[[str], None],
     ) -> None:
-        self._made_anew = made_anew
         super().__init__(
             lambda process: None,
             entrypoint,
@@ -337,16 +330,6 @@ class JobLifecycle(_JobProc):
         """Ask the job to shut down, as the worker asks a job process."""
         if not self._messages.closed:
             self._messages.send_nowait(proto.ShutdownRequest(reason=reason))
-
-    def is_alone(self) -> bool:
-        """Whether only agents are in the job's room."""
-        people = self._room.remote_participants.values()
-        return all(person.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT for person in people)
-
-    def _start_job(self, msg: proto.StartJobRequest) -> None:
-        super()._start_job(msg)
-        if not msg.running_job.fake_job:
-            shield_connect(self._room, msg.running_job.job.room.sid, self._made_anew)
 
 
 class _NobodyListening:

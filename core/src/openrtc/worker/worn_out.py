@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 from openrtc.errors import one_line
 from openrtc.worker.memory import MemoryWatermark
@@ -34,7 +35,8 @@ async def until_worn_out(memory: MemoryWatermark) -> WornOut:
     panic = _native_panic()
     exceeded = asyncio.ensure_future(memory.exceeded.wait())
     try:
-        await asyncio.wait({panic, exceeded}, return_when=asyncio.FIRST_COMPLETED)
+        either: set[asyncio.Future[Any]] = {panic, exceeded}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     finally:
         exceeded.cancel()
     if panic.done():
@@ -50,5 +52,8 @@ def _native_panic() -> asyncio.Future[str]:
         if not panic.done():
             panic.set_result(message)
 
-    on_native_panic(lambda message: loop.call_soon_threadsafe(settle, message))
+    def tell(message: str) -> None:
+        loop.call_soon_threadsafe(settle, message)
+
+    on_native_panic(tell)
     return panic

@@ -1,0 +1,134 @@
+"""`openrtc call`: place a test call to an agent on a LiveKit server."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from openrtc.cli.wish_options import (
+    add_any,
+    add_attribute,
+    add_server_options,
+    checked_config,
+    chosen_room,
+    pairs,
+    seconds,
+)
+
+if TYPE_CHECKING:
+    from openrtc.conversation.lines import Line
+    from openrtc.conversation.placed_call import PlacedCall, SpokenTurn
+    from openrtc.dispatch.connection import LiveKitConnection
+
+HELLO = [("say", "hello")]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("agent", nargs="?", default="", metavar="AGENT", help="who is called; else the routing decides")
+    parser.add_argument("--room", metavar="ROOM", help="name of the room (default: a new one)")
+    parser.add_argument("--metadata", default="", metavar="TEXT", help="metadata of the job, for routing and agent")
+    add_attribute(parser, "the job")
+    for flag, metavar, meaning in (
+        ("--say", "TEXT", "say this in the offline voice (repeatable; default: hello)"),
+        ("--wav", "FILE", "say what a WAV file holds (repeatable, in order with --say)"),
+    ):
+        parser.add_argument(flag, action=_Line, dest="lines", default=None, metavar=metavar, help=meaning)
+    parser.add_argument("--timeout", type=seconds, default=20.0, metavar="SECONDS", help="for the agent to come (20)")
+    parser.add_argument("--answer-within", type=seconds, default=30.0, metavar="SECONDS", help="for each answer (30)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_any(parser)
+    add_server_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Hold the call; exit 1 when nobody answers, or not every time."""
+    from openrtc.cli.output import json_output
+    from openrtc.dispatch.connection import LiveKitConnection
+
+    attributes = pairs(args.attribute)
+    config = checked_config(args, [args.agent])
+    connection = LiveKitConnection.of(config.worker)
+    with json_output() if args.json else contextlib.nullcontext(_hide) as write:
+        told = asyncio.run(_call(args, config, connection, attributes))
+        code: int = told.pop("exit_code")
+        write({"schema_version": 1, **told})
+    return code
+
+
+async def _call(
+    args: argparse.Namespace, config: Any, connection: LiveKitConnection, attributes: dict[str, str]
+) -> dict[str, Any]:
+    """Hold the call and return it as JSON-ready values."""
+    from openrtc.conversation.lines import lines_of
+    from openrtc.conversation.placed_call import PlacedCall
+    from openrtc.dispatch.waiting import DispatchLost
+    from openrtc.dispatch.wish import AgentWish
+
+    lines = await lines_of(args.lines or HELLO, config)
+    wish = AgentWish(agent=args.agent, metadata=args.metadata, attributes=attributes)
+    call = PlacedCall(connection, chosen_room(args, args.agent or "call"), wish)
+    try:
+        joined = await call.connect(args.timeout)
+        return await _converse(args, call, lines, joined)
+    except DispatchLost as lost:
+        print(f"openrtc: {lost}", file=sys.stderr)
+        return {"room": call.room, "lost": {"reason": lost.message, "fix": lost.fix}, "exit_code": 1}
+    finally:
+        await call.hang_up()
+
+
+async def _converse(args: argparse.Namespace, call: PlacedCall, lines: Sequence[Line], joined: float) -> dict[str, Any]:
+    show: Callable[[str], None] = _hide if args.json else _print
+    agent, identities = call.agent, [one.identity for one in call.agents]
+    show(f"{call.room} -> {agent}   heard from after {joined:.2f} s")
+    greeting = await call.greeting()
+    if greeting:
+        show(f"  {'said':9} {greeting}")
+    turns: list[SpokenTurn] = []
+    for line in lines:
+        turns.append(await call.say(line, args.answer_within))
+        _show_turn(show, turns[-1], args.answer_within)
+    return {
+        "room": call.room,
+        "agent": agent,
+        "identities": identities,
+        "joined_seconds": round(joined, 3),
+        "greeting": greeting,
+        "turns": [_turn_to_json(turn) for turn in turns],
+        "exit_code": 0 if all(turn.latency is not None for turn in turns) else 1,
+    }
+
+
+def _show_turn(show: Any, turn: SpokenTurn, limit: float) -> None:
+    show(f"  {'asked':9} {turn.asked}")
+    if turn.heard:
+        show(f"  {'heard':9} {turn.heard}")
+    if turn.latency is None:
+        show(f"  {'silence':9} no answer was heard within {limit:g} s")
+    else:
+        show(f"  {'said':9} {turn.said or '(not written)'}  ({turn.latency:.2f} s)")
+
+
+def _turn_to_json(turn: SpokenTurn) -> dict[str, Any]:
+    latency = None if turn.latency is None else round(turn.latency, 3)
+    return {"asked": turn.asked, "heard": turn.heard, "said": turn.said, "latency_seconds": latency}
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)
+
+
+def _hide(told: object) -> None:
+    """With --json the document tells, without it the lines do."""
+
+
+class _Line(argparse.Action):
+    """Keeps ``--say`` and ``--wav`` in the order in which they were given."""
+
+    def __call__(self, parser: argparse.ArgumentParser, args: argparse.Namespace, value: Any, flag: Any = None) -> None:
+        args.lines = [*(args.lines or []), (flag.lstrip("-"), value)]

@@ -1,0 +1,176 @@
+"""`openrtc dispatch`: send agents to rooms through the LiveKit server's API."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Any
+
+from openrtc.cli.actions import Action, add_actions
+from openrtc.cli.wish_options import (
+    add_any,
+    add_attribute,
+    add_room_options,
+    add_server_options,
+    checked_config,
+    chosen_room,
+    pairs,
+    seconds,
+)
+from openrtc.cli.worker_options import read_config
+
+if TYPE_CHECKING:
+    from openrtc.dispatch.connection import LiveKitConnection
+    from openrtc.dispatch.dispatches import Dispatch
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's actions."""
+    add_actions(
+        parser,
+        {
+            "create": Action("send an agent to a room", _add_create, _create),
+            "list": Action("list the dispatches of a room", _add_room, _list),
+            "get": Action("show a dispatch", _add_one, _get),
+            "delete": Action("delete a dispatch: its agent leaves the room", _add_one, _delete),
+        },
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry out an action; exit 1 when no agent came, or there is no such dispatch."""
+    code: int = args.action(args)
+    return code
+
+
+def _add_create(parser: argparse.ArgumentParser) -> None:
+    add_room_options(parser)
+    parser.add_argument("--agent", default="", metavar="AGENT", help="which agent; by default the routing decides")
+    parser.add_argument("--metadata", default="", metavar="TEXT", help="metadata of the job, for routing and agent")
+    add_attribute(parser, "the job")
+    parser.add_argument(
+        "--wait", action="store_true", help="wait until the agent is in the room; say why if none comes"
+    )
+    parser.add_argument("--timeout", type=seconds, default=15.0, metavar="SECONDS", help="for --wait (default: 15)")
+    add_any(parser)
+    _add_output(parser)
+
+
+def _add_room(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("room", metavar="ROOM", help="name of the room")
+    _add_output(parser)
+
+
+def _add_one(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("room", metavar="ROOM", help="name of the room")
+    parser.add_argument("id", metavar="ID", help="id of the dispatch, as openrtc dispatch list shows it")
+    _add_output(parser)
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_server_options(parser)
+
+
+def _create(args: argparse.Namespace) -> int:
+    from openrtc.dispatch.connection import LiveKitConnection
+    from openrtc.dispatch.dispatches import create_dispatch
+
+    attributes = pairs(args.attribute)
+    connection = LiveKitConnection.of(checked_config(args, [args.agent]).worker)
+    room = chosen_room(args, args.agent)
+    dispatch = asyncio.run(
+        create_dispatch(room, args.agent, metadata=args.metadata, attributes=attributes, connection=connection)
+    )
+    if args.wait:
+        return _await_agent(args, dispatch, connection)
+    _show(args, dispatch)
+    if not args.json:
+        print(f"whether a worker takes it, tells openrtc dispatch get {room} {dispatch.id}, or --wait next time")
+    return 0
+
+
+def _await_agent(args: argparse.Namespace, dispatch: Dispatch, connection: LiveKitConnection) -> int:
+    from openrtc.dispatch.waiting import DispatchLost, wait_for_agent
+
+    try:
+        joined = asyncio.run(wait_for_agent(dispatch, seconds=args.timeout, connection=connection))
+    except DispatchLost as lost:
+        _show(args, dispatch, lost={"reason": lost.message, "fix": lost.fix})
+        print(f"openrtc: {lost}", file=sys.stderr)
+        return 1
+    told = {"identity": joined.identity, "name": joined.name, "agent": joined.agent, "seconds": joined.seconds}
+    _show(args, joined.dispatch, joined=told)
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    from openrtc.dispatch.dispatches import list_dispatches
+
+    found = asyncio.run(list_dispatches(args.room, connection=_connection(args)))
+    if args.json:
+        _write({"dispatches": [dispatch.to_json() for dispatch in found]})
+    elif found:
+        _table(found)
+    else:
+        print(f"room {args.room!r} has no dispatch, or is not there")
+    return 0
+
+
+def _get(args: argparse.Namespace) -> int:
+    from openrtc.dispatch.dispatches import get_dispatch
+
+    found = asyncio.run(get_dispatch(args.room, args.id, connection=_connection(args)))
+    if found is None:
+        print(f"openrtc: room {args.room!r} has no dispatch {args.id!r}", file=sys.stderr)
+        return 1
+    _show(args, found)
+    return 0
+
+
+def _delete(args: argparse.Namespace) -> int:
+    from openrtc.dispatch.dispatches import delete_dispatch
+
+    asyncio.run(delete_dispatch(args.room, args.id, connection=_connection(args)))
+    if args.json:
+        _write({"deleted": args.id})
+    else:
+        print(f"deleted {args.id}: its agent leaves room {args.room!r}")
+    return 0
+
+
+def _connection(args: argparse.Namespace) -> LiveKitConnection:
+    from openrtc.dispatch.connection import LiveKitConnection
+
+    return LiveKitConnection.of(read_config(args).worker)
+
+
+def _show(args: argparse.Namespace, dispatch: Dispatch, **outcome: dict[str, Any]) -> None:
+    if args.json:
+        _write({"dispatch": dispatch.to_json(), **outcome})
+        return
+    _table([dispatch])
+    if joined := outcome.get("joined"):
+        who = joined["agent"] or joined["name"] or joined["identity"]
+        print(f"{who} is in room {dispatch.room!r} as {joined['identity']!r}, after {joined['seconds']:.2f} s")
+
+
+def _write(document: dict[str, Any]) -> None:
+    from openrtc.cli.output import json_output
+
+    with json_output() as write:
+        write({"schema_version": 1, **document})
+
+
+def _table(dispatches: Any) -> None:
+    from rich.text import Text
+
+    from openrtc.cli.output import console, new_table
+
+    table = new_table("Dispatch", "Room", "Agent", "Worker's name", "Jobs")
+    for one in dispatches:
+        jobs = ", ".join(f"{job.id} {job.state} {job.identity}".strip() for job in one.jobs) or "none yet"
+        named = one.agent_name or "(automatic)"
+        table.add_row(*map(Text, (one.id, one.room, one.agent or "(routing decides)", named, jobs)))
+    console().print(table)

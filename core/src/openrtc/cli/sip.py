@@ -1,0 +1,138 @@
+"""`openrtc sip rule`: let agents answer calls that come by SIP."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from openrtc.cli.actions import Action, add_actions
+from openrtc.cli.wish_options import add_any, add_attribute, add_server_options, checked_config, pairs
+from openrtc.cli.worker_options import read_config
+
+if TYPE_CHECKING:
+    from openrtc.dispatch.connection import LiveKitConnection
+    from openrtc.dispatch.sip_rules import SipRule
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's actions."""
+    add_actions(parser, {"rule": Action("dispatch rules: which agent answers", _add_rule)})
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry out an action."""
+    code: int = args.action(args)
+    return code
+
+
+def _add_rule(parser: argparse.ArgumentParser) -> None:
+    add_actions(
+        parser,
+        {
+            "create": Action("let agents answer", _add_create, _create),
+            "list": Action("list the rules", _add_output, _list),
+            "delete": Action("delete a rule", _add_delete, _delete),
+        },
+    )
+
+
+def _add_create(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--name", required=True, metavar="NAME", help="name of the rule")
+    parser.add_argument(
+        "--agent",
+        action="append",
+        required=True,
+        metavar="AGENT[=METADATA]",
+        help="agent that comes into each new room (repeatable)",
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--room", default="", metavar="ROOM", help="one room for all calls")
+    which.add_argument(
+        "--room-prefix", default="call-", metavar="TEXT", help="a room for each call, named so (default: call-)"
+    )
+    parser.add_argument("--trunk", action="append", default=[], metavar="ID", help="only for this trunk (repeatable)")
+    parser.add_argument("--pin", default="", metavar="DIGITS", help="what callers must enter")
+    add_attribute(parser, "the callers")
+    add_any(parser)
+    _add_output(parser)
+
+
+def _add_delete(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", metavar="ID", help="id of the rule, as openrtc sip rule list shows it")
+    _add_output(parser)
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_server_options(parser)
+
+
+def _create(args: argparse.Namespace) -> int:
+    from openrtc.dispatch.connection import LiveKitConnection
+    from openrtc.dispatch.sip_rules import create_sip_rule
+    from openrtc.dispatch.wish import AgentWish
+
+    wishes = [AgentWish.read(text) for text in args.agent]
+    config = checked_config(args, [wish.agent for wish in wishes])
+    rule = asyncio.run(
+        create_sip_rule(
+            args.name,
+            agents=wishes,
+            room_prefix=args.room_prefix,
+            room=args.room,
+            trunks=args.trunk,
+            pin=args.pin,
+            attributes=pairs(args.attribute),
+            connection=LiveKitConnection.of(config.worker),
+        )
+    )
+    _show(args, [rule], {"rule": rule.to_json()})
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    from openrtc.dispatch.sip_rules import list_sip_rules
+
+    rules = asyncio.run(list_sip_rules(connection=_connection(args)))
+    _show(args, rules, {"rules": [rule.to_json() for rule in rules]})
+    return 0
+
+
+def _delete(args: argparse.Namespace) -> int:
+    from openrtc.dispatch.sip_rules import delete_sip_rule
+
+    rule = asyncio.run(delete_sip_rule(args.id, connection=_connection(args)))
+    if args.json:
+        _show(args, [], {"deleted": rule.id})
+    else:
+        print(f"deleted {rule.id} ({rule.name})")
+    return 0
+
+
+def _connection(args: argparse.Namespace) -> LiveKitConnection:
+    from openrtc.dispatch.connection import LiveKitConnection
+
+    return LiveKitConnection.of(read_config(args).worker)
+
+
+def _show(args: argparse.Namespace, rules: Sequence[SipRule], document: dict[str, Any]) -> None:
+    from rich.text import Text
+
+    from openrtc.cli.output import console, json_output, new_table
+
+    if args.json:
+        with json_output() as write:
+            write({"schema_version": 1, **document})
+        return
+    if not rules:
+        print("there is no SIP dispatch rule")
+        return
+    table = new_table("Rule", "Name", "Rooms", "Agents", "Trunks", "PIN")
+    for rule in rules:
+        agents = ", ".join(one.agent or one.agent_name or "(automatic)" for one in rule.agents)
+        rooms = rule.room or f"{rule.room_prefix}…"
+        trunks = ", ".join(rule.trunks) or "all"
+        table.add_row(*map(Text, (rule.id, rule.name, rooms, agents, trunks, "yes" if rule.pin else "no")))
+    console().print(table)

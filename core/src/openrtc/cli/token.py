@@ -1,0 +1,140 @@
+"""`openrtc token`: a token for a participant, who may bring agents into a new room."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import secrets
+import sys
+from typing import TYPE_CHECKING
+
+from openrtc.cli.actions import Action, add_actions
+from openrtc.cli.wish_options import (
+    add_any,
+    add_attribute,
+    add_room_options,
+    add_server_options,
+    checked_config,
+    chosen_room,
+    duration,
+    pairs,
+)
+
+if TYPE_CHECKING:
+    from openrtc.dispatch.connection import LiveKitConnection
+
+LOOK_SECONDS = 3.0
+"""For how long the server is asked whether the room exists; the token does not need it."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's actions."""
+    add_actions(parser, {"create": Action("make a token", _add_create, _create)})
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry out an action."""
+    code: int = args.action(args)
+    return code
+
+
+def _add_create(parser: argparse.ArgumentParser) -> None:
+    add_room_options(parser)
+    parser.add_argument("--identity", default="", metavar="ID", help="identity of the participant (default: a new one)")
+    parser.add_argument("--name", default="", metavar="NAME", help="name that others see")
+    parser.add_argument(
+        "--agent",
+        action="append",
+        default=[],
+        metavar="AGENT[=METADATA]",
+        help="agent that comes into the room when this participant is its first (repeatable)",
+    )
+    parser.add_argument("--metadata", default="", metavar="TEXT", help="metadata of the participant")
+    add_attribute(parser, "the participant")
+    parser.add_argument("--room-metadata", default="", metavar="TEXT", help="metadata of the room, if it is new")
+    parser.add_argument(
+        "--valid-for", type=duration, default="24h", metavar="TIME", help="such as 90s, 30m, 24h (default), 7d"
+    )
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--token-only", action="store_true", help="print the token and nothing else")
+    how.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--open",
+        nargs="?",
+        const="",
+        metavar="PAGE",
+        help="open a page in the browser that joins the room (default: LiveKit's example, on the internet)",
+    )
+    add_any(parser)
+    add_server_options(parser)
+
+
+def _create(args: argparse.Namespace) -> int:
+    from openrtc.dispatch.connection import LiveKitConnection
+    from openrtc.dispatch.tokens import create_token
+    from openrtc.dispatch.wish import AgentWish
+
+    wishes = [AgentWish.read(text) for text in args.agent]
+    config = checked_config(args, [wish.agent for wish in wishes])
+    connection = LiveKitConnection.of(config.worker, needs_url=args.open is not None)
+    room = chosen_room(args, wishes[0].agent if wishes else "")
+    identity = args.identity or f"caller-{secrets.token_hex(3)}"
+    token = create_token(
+        identity,
+        room,
+        name=args.name,
+        agents=wishes,
+        metadata=args.metadata,
+        attributes=pairs(args.attribute),
+        room_metadata=args.room_metadata,
+        valid_for=args.valid_for,
+        connection=connection,
+    )
+    if wishes or args.room_metadata:
+        _warn_if_ignored(room, connection)
+    _show(args, token, {"room": room, "identity": identity, "url": connection.address}, connection)
+    return 0
+
+
+def _warn_if_ignored(room: str, connection: LiveKitConnection) -> None:
+    from openrtc.cli.output import warn
+    from openrtc.dispatch.dispatches import room_exists
+    from openrtc.errors import OpenRTCError
+
+    async def look() -> bool:
+        return await asyncio.wait_for(room_exists(room, connection=connection), LOOK_SECONDS)
+
+    try:
+        exists = bool(connection.url) and asyncio.run(look())
+    except (OpenRTCError, TimeoutError) as error:
+        why = str(error) or "no answer"
+        warn([f"whether room {room!r} exists is not known ({why}); if it does, this token brings no agent"])
+        return
+    if exists:
+        warn([f"room {room!r} exists already, so LiveKit passes over this token's agents: use openrtc dispatch create"])
+
+
+def _show(args: argparse.Namespace, token: str, about: dict[str, str], connection: LiveKitConnection) -> None:
+    from openrtc.cli.output import json_output
+    from openrtc.dispatch.tokens import MEET, join_address
+
+    address = join_address(token, page=args.open or MEET, connection=connection) if args.open is not None else ""
+    if args.json:
+        with json_output() as write:
+            write({"schema_version": 1, **about, "token": token, **({"address": address} if address else {})})
+    elif args.token_only:
+        print(token)
+    else:
+        print(f"room:     {about['room']}\nidentity: {about['identity']}\nurl:      {about['url'] or '(not set)'}")
+        print(f"token:    {token}")
+    if address:
+        _open(address, shown=args.json)
+
+
+def _open(address: str, *, shown: bool) -> None:
+    import webbrowser
+
+    if not shown:
+        print(f"address:  {address}", file=sys.stderr)
+    if not webbrowser.open(address):
+        print("openrtc: no browser can be opened here: open that address yourself", file=sys.stderr)

@@ -1,0 +1,111 @@
+"""`LiveKitConnection`: which LiveKit server to talk to, and under which names its workers are registered."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+
+from openrtc.config import WorkerSettings
+from openrtc.errors import OpenRTCError, one_line
+from openrtc.settings import load_config
+from openrtc.worker_names import WorkerNames
+
+if TYPE_CHECKING:
+    from livekit import api
+
+_REFUSED = ("unauthenticated", "permission_denied")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveKitConnection:
+    """A LiveKit server, and under which names its workers are registered.
+
+    Args:
+        url: Its address (``ws://``, ``wss://``, ``http://`` or ``https://``).
+        api_key: API key.
+        api_secret: API secret.
+        agent_name: The setting ``agent_name`` of the workers; empty where dispatch is automatic.
+    """
+
+    url: str
+    api_key: str = field(repr=False)
+    api_secret: str = field(repr=False)
+    agent_name: str = ""
+
+    @classmethod
+    def of(cls, worker: WorkerSettings, *, needs_url: bool = True) -> Self:
+        """Return the connection that the settings of a worker name.
+
+        Args:
+            worker: The settings.
+            needs_url: Whether the server is to be reached; tokens are made without it.
+
+        Raises:
+            OpenRTCError: Tells what is missing.
+        """
+        given = {"LIVEKIT_API_KEY": worker.api_key, "LIVEKIT_API_SECRET": worker.api_secret}
+        if needs_url:
+            given = {"LIVEKIT_URL": worker.url, **given}
+        if missing := [name for name, value in given.items() if not value]:
+            raise OpenRTCError(
+                f"missing: {', '.join(missing)}",
+                fix="set it in the environment, in .env or by --url --api-key --api-secret; "
+                "without a server: openrtc demo",
+            )
+        return cls(url=worker.url, api_key=worker.api_key, api_secret=worker.api_secret, agent_name=worker.agent_name)
+
+    @classmethod
+    def from_settings(cls) -> Self:
+        """Return the connection that `openrtc.toml`, `.env` and the environment name.
+
+        Raises:
+            OpenRTCError: Something is missing or wrong.
+        """
+        return cls.of(load_config().worker)
+
+    @property
+    def names(self) -> WorkerNames:
+        """Under which names the workers are registered."""
+        return WorkerNames.parse(self.agent_name)
+
+    @property
+    def address(self) -> str:
+        """The address without user name and password, to be shown."""
+        return shown_address(self.url)
+
+
+def shown_address(url: str) -> str:
+    """Return the address of a LiveKit server without user name and password."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
+
+
+@contextlib.asynccontextmanager
+async def livekit_api(connection: LiveKitConnection, accept: Iterable[str] = ()) -> AsyncIterator[api.LiveKitAPI]:
+    """Talk to the server's API inside a ``with`` block.
+
+    Args:
+        connection: The server.
+        accept: Codes of answers that are the caller's business, such as ``not_found``: they are raised as they are.
+
+    Raises:
+        OpenRTCError: The server cannot be reached, or refuses.
+    """
+    import aiohttp
+    from livekit import api
+
+    where = connection.address
+    try:
+        async with api.LiveKitAPI(connection.url, connection.api_key, connection.api_secret) as livekit:
+            yield livekit
+    except (aiohttp.ClientError, OSError) as error:
+        why = one_line(str(error)) or type(error).__name__
+        raise OpenRTCError(f"cannot reach {where}: {why}", fix="is the LiveKit server running?") from error
+    except api.TwirpError as error:
+        if error.code in accept:
+            raise
+        fix = "check the API key and secret" if error.code in _REFUSED else None
+        raise OpenRTCError(f"{where} refused: {one_line(error.message)}", fix=fix) from error

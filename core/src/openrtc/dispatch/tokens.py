@@ -1,0 +1,80 @@
+"""Tokens with which a participant joins a room, and brings agents into it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from urllib.parse import urlencode
+
+from openrtc.dispatch.connection import LiveKitConnection
+from openrtc.dispatch.wish import AgentWish
+from openrtc.errors import OpenRTCError
+
+DAY = timedelta(hours=24)
+
+MEET = "https://meet.livekit.io/custom"
+"""A page that joins a room by the ``liveKitUrl`` and ``token`` of its address; LiveKit's own example."""
+
+
+def create_token(
+    identity: str,
+    room: str,
+    *,
+    name: str = "",
+    agents: Sequence[str | AgentWish] = (),
+    metadata: str = "",
+    attributes: Mapping[str, str] | None = None,
+    room_metadata: str = "",
+    valid_for: timedelta = DAY,
+    connection: LiveKitConnection | None = None,
+) -> str:
+    """Return a token for a participant who may speak, listen and send data in one room.
+
+    The agents come, and the room's metadata counts, only when this participant is the first in a room that does not
+    exist yet; else LiveKit passes over them.
+
+    Args:
+        identity: Identity of the participant.
+        room: Name of the room.
+        name: Name that the others see; the identity if empty.
+        agents: Names of agents, or wishes with metadata of their own.
+        metadata: Metadata of the participant.
+        attributes: Attributes of the participant.
+        room_metadata: Metadata of the room.
+        valid_for: How long one can join with it.
+        connection: API key and secret and the name of the workers; by default those of the settings.
+
+    Raises:
+        OpenRTCError: Something is missing in the settings, or ``valid_for`` is no time to come.
+    """
+    from livekit import api
+
+    connection = connection or LiveKitConnection.from_settings()
+    if valid_for <= timedelta(0):
+        raise OpenRTCError("a token must be valid for some time", fix="such as 24h")
+    token = api.AccessToken(connection.api_key, connection.api_secret).with_identity(identity).with_name(name)
+    token = token.with_grants(api.VideoGrants(room_join=True, room=room)).with_ttl(valid_for)
+    if metadata:
+        token = token.with_metadata(metadata)
+    if attributes:
+        token = token.with_attributes(dict(attributes))
+    if agents or room_metadata:
+        wishes = [AgentWish.of(wish).addressed(connection.names) for wish in agents]
+        token = token.with_room_config(api.RoomConfiguration(name=room, metadata=room_metadata, agents=wishes))
+    return token.to_jwt()
+
+
+def join_address(token: str, *, page: str = MEET, connection: LiveKitConnection | None = None) -> str:
+    """Return the address of a page that joins a room with a token. It contains the token: whoever has it can join.
+
+    Args:
+        token: The token.
+        page: Address of the page.
+        connection: The server; by default that of the settings.
+
+    Raises:
+        OpenRTCError: Something is missing in the settings.
+    """
+    connection = connection or LiveKitConnection.from_settings()
+    between = "&" if "?" in page else "?"
+    return f"{page}{between}{urlencode({'liveKitUrl': connection.address, 'token': token})}"

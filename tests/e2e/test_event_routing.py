@@ -1,0 +1,16 @@
+"""Events of the native library are routed on the real server: audio, video, data, RPC, text and files."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from e2e.child import environment
+from openrtc.server import LocalServer
+
+
+def test_everything_that_a_room_carries_reaches_that_room_alone(server: LocalServer) -> None:
+    command = [sys.executable, "-m", "e2e.routed_rooms", server.url, server.api_key, server.api_secret]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert "error" not in done.stderr.lower(), done.stderr[-4000:]
