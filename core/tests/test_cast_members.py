@@ -109,7 +109,7 @@ async def test_errors_and_log_lines_of_a_members_code_carry_its_role() -> None:
     assert isinstance(events[0], CallError) and events[0].member == "driver"
     record = logging.makeLogRecord({})
     CallFields(lambda: "j", lambda job: {}, lambda: current_member().role).filter(record)
-    assert record.role == "driver"  # type: ignore[attr-defined]
+    assert record.role == "driver"
 
 
 async def test_a_ring_of_questions_is_found_however_long_it_is() -> None:
