@@ -30,7 +30,8 @@ def worker(api: ServerApi, packages: Path, tmp_path_factory: pytest.TempPathFact
     options = ("--agent-name", NAME, "--allow", TONE_AGENTS.name, "--room-metadata-agents", "beta")
     with openrtc_worker(api, log, *options, folders=[packages]) as running:
         yield running.wait_until_ready()
-        api.delete_all_rooms()  # their agents would wait for callers
+        time.sleep(1.0)  # an agent that is still joining would make its room anew, and the worker would wait for it
+        api.delete_all_rooms()  # the agents would wait for callers
         running.stop()
 
 
