@@ -42,7 +42,7 @@ FAULTS = "tests/faults"
 SIDE_BY_SIDE = ["--numprocesses=3", "--dist=loadfile"]
 PAIRWISE = ["--numprocesses=2", "--dist=loadfile"]
 """For tests that time matters to: each mostly waits, and has a core."""
-SPREAD = ["--numprocesses=3", "--dist=worksteal"]
+SPREAD = ["--numprocesses=2", "--dist=worksteal"]
 """For faults, which are many in few files, and mostly wait."""
 NO_VERSION = Version("0.dev0")
 BUILD_TOOLS = ["hatchling>=1.27", "editables"]
@@ -78,7 +78,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """Inject every fault into workers on the real LiveKit server, 3 to 4 minutes; prints what a bystander heard."""
+    """Inject every fault into workers on the real LiveKit server, 5 minutes; prints what a bystander heard."""
     need_go(session)
     session.log("installing all packages and building the LiveKit server: 2 to 4 minutes the first time")
     install(session, distributions(), tools=TEST_TOOLS)

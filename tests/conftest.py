@@ -87,7 +87,7 @@ def start_worker(
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Try a failed test of a real call once more: machines stand still now and then; pytest tells of each such test."""
     for item in items:
-        if "server" in getattr(item, "fixturenames", ()):
+        if {"server", "mortal"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 

@@ -105,7 +105,7 @@ class WorkerProcess:
         found = [json.loads(line) for line in self.log().splitlines() if line.startswith("{")]
         return [record for record in found if re.search(message, str(record.get("message", "")))]
 
-    def wait_until_ready(self, timeout: float = 60.0) -> Self:
+    def wait_until_ready(self, timeout: float = 100.0) -> Self:
         """Wait until the worker is registered.
 
         Raises:
