@@ -39,9 +39,7 @@ OLDEST_PYTHON = "3.11"
 END_TO_END = "tests"
 FAULTS = "tests/faults"
 """Tests in a session of their own."""
-SIDE_BY_SIDE = ["--numprocesses=3", "--dist=loadfile"]
-PAIRWISE = ["--numprocesses=2", "--dist=loadfile"]
-"""For tests that time matters to: each mostly waits, and has a core."""
+SIDE_BY_SIDE = ["--numprocesses=2", "--dist=loadfile"]
 SPREAD = ["--numprocesses=2", "--dist=worksteal"]
 """For faults, which are many in few files, and mostly wait."""
 NO_VERSION = Version("0.dev0")
@@ -190,7 +188,7 @@ def run_pytest(session: nox.Session, folders: list[str]) -> None:
     command += [f"--ignore={FAULTS}"]
     session.run(*command, *folders, "-m", "not alone", *SIDE_BY_SIDE)
     if END_TO_END in folders:
-        session.run(*command, END_TO_END, "-m", "alone", *PAIRWISE)
+        session.run(*command, END_TO_END, "-m", "alone")
 
 
 def typed_groups() -> Iterator[list[str]]:
