@@ -39,9 +39,23 @@ def test_an_agent_that_cannot_be_used_is_told_with_the_reason(site: Site) -> Non
     assert problem("twin").startswith('--agent: agent "twin" is conflict: ')
 
 
-def test_packages_whose_agents_only_an_import_shows_are_named(site: Site) -> None:
-    site.add("pkg-c", agents={"pack": "pkg_c"})
-    assert "those of pkg-c are known to the worker only" in problem("tim")
+HOOK_MODULE = {
+    "pkg_c.py": """
+        from livekit.agents import Agent
+        from openrtc import AgentSpec, hookimpl
+
+        @hookimpl
+        def openrtc_agents():
+            return [AgentSpec(name="tim", agent=lambda: Agent(instructions="x"))]
+    """
+}
+
+
+def test_agents_that_only_an_import_shows_are_known(site: Site) -> None:
+    site.add("pkg-a", agents={"helpdesk": "pkg_a:Support"}, files=CRASHES)
+    site.add("pkg-c", agents={"pack": "pkg_c"}, files=HOOK_MODULE)
+    require_known_agents(["tim", "helpdesk"], ONLY, origin="--agent")
+    assert problem("tym") == '--agent: there is no agent "tym" (did you mean "tim"?; --any takes a name as it is)'
 
 
 def test_agents_in_code_are_known() -> None:

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 
 from livekit.agents import AgentServer
 
 from openrtc.worker.upstream import gave_up, is_connecting
+
+_TOLD_ONCE = ("starting worker", "plugin registered", "preloading plugins", "HTTP server listening")
+_told_already: ContextVar[bool] = ContextVar("openrtc_told_already", default=False)
+"""Whether the first registration of this worker has told how it starts."""
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return not (_told_already.get() and record.getMessage().startswith(_TOLD_ONCE))
 
 
 class Registrations:
@@ -25,6 +35,9 @@ class Registrations:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._ending = False
         self._when_complete: list[Callable[[], None]] = []
+        upstream = logging.getLogger("livekit.agents")
+        if _is_news not in upstream.filters:
+            upstream.addFilter(_is_news)
         for name, server in self._servers.items():
             server.on("worker_registered", lambda worker_id, _, name=name: self._registered(name, worker_id))
 
@@ -105,8 +118,13 @@ class Registrations:
         return started.is_set()
 
     def _start(self, name: str) -> asyncio.Task[None]:
-        self._running[name] = asyncio.create_task(self._servers[name].run(), name=f"registration {name}".strip())
+        running = self._run_one(self._servers[name])
+        self._running[name] = asyncio.create_task(running, name=f"registration {name}".strip())
         return self._running[name]
+
+    async def _run_one(self, server: AgentServer) -> None:
+        _told_already.set(server is not self.first)
+        await server.run()
 
     def _registered(self, name: str, worker_id: str) -> None:
         self._ids[name] = worker_id
