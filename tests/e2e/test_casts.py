@@ -266,6 +266,10 @@ def test_without_people_members_talk_on_until_somebody_closes_the_room(api: Serv
 def test_ten_rooms_at_once_do_not_mix_and_leave_nothing_open(
     scene: NewScene, worker: WorkerProcess, api: ServerApi
 ) -> None:
+    first = scene("quiet")  # what is opened once for all calls is open then
+    first.wait_for("Tim")
+    first.close()
+    first.wait_until(lambda: not api.agents_in([first.room])[first.room])
     process = psutil.Process(worker.pid)
     files, threads = process.num_fds(), process.num_threads()
     with ThreadPoolExecutor(10) as helpers:
