@@ -275,9 +275,7 @@ def test_ten_rooms_at_once_do_not_mix_and_leave_nothing_open(
     with ThreadPoolExecutor(10) as helpers:
         rooms = list(helpers.map(lambda number: scene(f"pair-{number}"), range(10)))
     for room in rooms:
-        room.wait_until(
-            lambda room=room: room.order() == ["Tim", "Chris"] * 2, 30.0, lambda room=room: str(room.order())
-        )
+        room.wait_for_order("Tim", "Chris", "Tim", "Chris")
         speeches = room.speeches()
         assert overlap(speeches) <= 0.2
         assert {speech.identity.rpartition("-")[0] for speech in speeches} == {"dispatcher", "driver"}
