@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 from e2e.callers import Answer, Caller, CallersProcess
@@ -67,6 +68,14 @@ class Scene:
     def spoken(self, since: float = 0.0) -> list[str]:
         """Return who has spoken after a time, in their order."""
         return [speech.who for speech in self.speeches() if speech.ended > since]
+
+    def order(self) -> list[str]:
+        """Return who has spoken after whom, however often the machine stood still meanwhile."""
+        return [who for who, _ in groupby(self.spoken())]
+
+    def wait_for_order(self, *names: str, timeout: float = 30.0) -> None:
+        """Wait until these, and nobody else, have spoken after each other."""
+        self.wait_until(lambda: self.order() == list(names), timeout, lambda: str(self.order()))
 
     def wait_for(self, *names: str, since: float = 0.0, timeout: float = 15.0) -> list[Speech]:
         """Wait until these have spoken after a time, in this order, and fell silent; return all that was heard."""
