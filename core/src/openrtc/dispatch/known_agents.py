@@ -51,7 +51,7 @@ def _told_by_import(entries: Sequence[Entry], config: Config) -> dict[str, str]:
     }
 
 
-def _problem(state: State, reason: str) -> str:
+def _problem(state: State, reason: str | None) -> str:
     """Return what keeps an agent from being used; empty for nothing."""
     return "" if state in (State.READY, State.INSTALLED) else f"is {state}: {reason}"
 
