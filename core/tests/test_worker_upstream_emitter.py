@@ -90,7 +90,7 @@ def test_this_event_emitter_is_known() -> None:
 
 
 @pytest.mark.parametrize("args", [(), ("a",), ("a", "b"), ("a", "b", "c")], ids=len)
-@pytest.mark.parametrize("callback", CALLBACKS, ids=repr)
+@pytest.mark.parametrize("callback", CALLBACKS, ids=[str(number) for number in range(len(CALLBACKS))])
 def test_each_callback_gets_what_livekit_gives_it(
     callback: Callable[..., Any], args: tuple[str, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
