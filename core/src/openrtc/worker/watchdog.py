@@ -35,7 +35,7 @@ QUIET_SECONDS = 60.0
 LONG = 4.5
 """Seconds from which on the operator is told what comes next."""
 NATIVE_LIMIT = 15.0
-"""Seconds after which the native WebRTC library ends the process when a call was connecting meanwhile."""
+"""Seconds after which livekit's native library fails when a call was connecting meanwhile: see `worn_out`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ class Watchdog:
         has_been, are = ("has been", "are") if ongoing else ("was", "were")
         text = f"the loop {has_been} blocked for {seconds:.1f} s by {block.function}{whose} at {block.place}"
         if ongoing and seconds > LONG:
-            text += f"; from {NATIVE_LIMIT:g} s on, a call that is connecting ends the process"
+            text += f"; from {NATIVE_LIMIT:g} s on, a call that is connecting makes livekit's native library fail"
         level = logging.ERROR if seconds >= LOUD else logging.WARNING
         fields = block.call.fields if block.call else {}
         logger.log(level, "%s; all calls %s silent meanwhile", text, are, extra=fields)
