@@ -16,7 +16,7 @@ from livekit import api, rtc
 from livekit.local_inference import VAD, VAD_WINDOW_SAMPLES
 
 from openrtc.worker.speed.event_loop import new_event_loop
-from openrtc.worker.upstream_rtc import route_events
+from openrtc.worker.upstream.rtc import route_events
 
 RATE, HEARD_RATE = 24000, 16000
 WINDOW_SECONDS = VAD_WINDOW_SAMPLES / HEARD_RATE

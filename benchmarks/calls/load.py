@@ -23,7 +23,7 @@ import numpy as np
 from livekit import api, rtc
 from speech import RATE, Samples, read_speech
 
-from openrtc.worker.upstream_rtc import route_events
+from openrtc.worker.upstream.rtc import route_events
 
 AGENT = "bench"
 CHUNK_SECONDS = 0.1

@@ -23,7 +23,7 @@ from openrtc.worker.direct_job import make_job
 from openrtc.worker.job_pool import JobPool
 from openrtc.worker.runtime import Runtime, build_runtime
 from openrtc.worker.server import WorkerServer
-from openrtc.worker.upstream import JobStatus, PooledAgentServer, ProcPool, RunningJobInfo
+from openrtc.worker.upstream.jobs import JobStatus, PooledAgentServer, ProcPool, RunningJobInfo
 
 
 class Quick(Agent):

@@ -14,7 +14,7 @@ from openrtc.observe.events import Event, WorkerRegistered
 from openrtc.worker.registrations import Registrations
 from openrtc.worker.runtime import Runtime, build_runtime
 from openrtc.worker.server import WorkerServer
-from openrtc.worker.upstream_names import FurtherAgentServer
+from openrtc.worker.upstream.names import FurtherAgentServer
 
 SPECS = [AgentSpec(name=name, agent=lambda: Agent(instructions="x")) for name in ("a", "b")]
 

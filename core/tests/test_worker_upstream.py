@@ -18,7 +18,7 @@ from livekit.agents.ipc.job_proc_executor import ProcJobExecutor
 from livekit.agents.ipc.job_proc_lazy_main import _JobProc
 from livekit.agents.ipc.proc_pool import ProcPool
 
-import openrtc.worker.upstream as upstream
+import openrtc.worker.upstream.jobs as upstream
 from openrtc.worker.containment import AgentExit, contained_tool
 from openrtc.worker.coroutine_pool import CoroutineJob, CoroutinePool
 from openrtc.worker.job_pool import JobPool
@@ -173,7 +173,7 @@ def test_the_server_tells_of_its_registration_with_its_id() -> None:
 
 
 def test_preloading_works_with_this_livekit_agents() -> None:
-    code = "from openrtc.worker.upstream import preload; preload(end_of_turn=False)"
+    code = "from openrtc.worker.upstream.jobs import preload; preload(end_of_turn=False)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -206,7 +206,7 @@ PANIC = """
 import os, signal, ctypes
 from livekit.rtc import _ffi_client
 from livekit.rtc._proto import ffi_pb2
-from openrtc.worker.upstream import on_native_panic
+from openrtc.worker.upstream.jobs import on_native_panic
 
 told = []
 on_native_panic(told.append)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from livekit.rtc import EventEmitter
 
-import openrtc.worker.upstream_emitter as upstream_emitter
+import openrtc.worker.upstream.emitter as upstream_emitter
 
 got: list[Any] = []
 

@@ -11,8 +11,8 @@ import pytest
 from livekit.agents import AgentServer, JobContext, JobRequest, utils
 
 from openrtc.worker.pool_share import PoolShare
-from openrtc.worker.upstream import PooledAgentServer
-from openrtc.worker.upstream_names import FurtherAgentServer, register_under
+from openrtc.worker.upstream.jobs import PooledAgentServer
+from openrtc.worker.upstream.names import FurtherAgentServer, register_under
 
 OPTIONS: dict[str, Any] = {"ws_url": "ws://x", "api_key": "k", "api_secret": "s"}
 RUN = textwrap.dedent(inspect.getsource(AgentServer.run))

@@ -21,9 +21,9 @@ from livekit.rtc._ffi_client import FfiQueue
 from livekit.rtc._proto.ffi_pb2 import FfiEvent, FfiResponse
 from livekit.rtc._utils import Queue
 
-import openrtc.worker.upstream_rtc as upstream_rtc
+import openrtc.worker.upstream.rtc as upstream_rtc
 from openrtc.worker.speed.addresses import ANY_ID, Address
-from openrtc.worker.upstream_rtc import RoutedQueue
+from openrtc.worker.upstream.rtc import RoutedQueue
 
 MODULES = (audio_source, audio_stream, data_stream, data_track, participant, room, track, video_stream)
 TAKES = Address("publish_track", ANY_ID)
@@ -425,7 +425,7 @@ def test_routing_can_begin_before_anybody_uses_the_library() -> None:
 import asyncio
 from livekit import rtc
 from livekit.rtc._ffi_client import FfiClient
-from openrtc.worker.upstream_rtc import RoutedQueue, route_events
+from openrtc.worker.upstream.rtc import RoutedQueue, route_events
 
 async def play():
     await rtc.AudioSource(16000, 1).capture_frame(rtc.AudioFrame(bytes(640), 16000, 1, 320))

@@ -12,8 +12,8 @@ from livekit.agents import Agent, RunContext, function_tool
 from livekit.agents.llm import FunctionTool, utils
 from pydantic import Field, ValidationError
 
-import openrtc.worker.upstream_schemas as upstream_schemas
-from openrtc.worker.upstream import replace_tool_functions
+import openrtc.worker.upstream.schemas as upstream_schemas
+from openrtc.worker.upstream.jobs import replace_tool_functions
 
 
 class Desk(Agent):

@@ -11,8 +11,8 @@ from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS
 from livekit.agents.voice.agent_activity import AgentActivity
 from livekit.agents.voice.room_io import RoomIO
 
-from openrtc.worker.upstream import url_of
-from openrtc.worker.upstream_speech import hold_speech, release_speech
+from openrtc.worker.upstream.jobs import url_of
+from openrtc.worker.upstream.speech import hold_speech, release_speech
 
 
 class Hello(llm.LLM[str]):

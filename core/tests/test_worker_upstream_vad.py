@@ -13,7 +13,7 @@ from livekit import rtc
 from livekit.agents import Agent, inference, vad
 from livekit.agents.metrics import VADMetrics
 
-import openrtc.worker.upstream_vad as upstream_vad
+import openrtc.worker.upstream.vad as upstream_vad
 from openrtc.providers.provider import ProviderContext
 from openrtc.worker.speed.windows import Samples
 from openrtc_offline.provider import OfflineProvider

@@ -21,7 +21,7 @@ from livekit import api, rtc
 from livekit.rtc._ffi_client import FfiClient
 from livekit.rtc.data_stream import StreamError
 
-import openrtc.worker.upstream_rtc as upstream_rtc
+import openrtc.worker.upstream.rtc as upstream_rtc
 
 T = TypeVar("T")
 

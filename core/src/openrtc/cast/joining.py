@@ -20,7 +20,7 @@ from openrtc.worker.models import is_realtime
 from openrtc.worker.runtime import Runtime
 from openrtc.worker.session import kept_in_its_call
 from openrtc.worker.session_options import Hearing, build_session
-from openrtc.worker.upstream import replace_tool_functions
+from openrtc.worker.upstream.jobs import replace_tool_functions
 
 HOUSE_RULES = (
     "You are in a call together with others: {others}. What they say is told to you as lines that begin with their "

@@ -19,7 +19,7 @@ from openrtc.cast.seat import Seat
 from openrtc.observe.events import MemberJoined
 from openrtc.worker.runtime import Runtime
 from openrtc.worker.speed.profile import start_options
-from openrtc.worker.upstream_speech import keep_transcripts
+from openrtc.worker.upstream.speech import keep_transcripts
 
 
 class RoomCast(RunningCast):

@@ -16,7 +16,7 @@ from openrtc.cast.seat import Seat
 from openrtc.worker.late_join import shield_join
 from openrtc.worker.participant import agent_token, identity_for, member_of
 from openrtc.worker.runtime import Runtime
-from openrtc.worker.upstream import url_of
+from openrtc.worker.upstream.jobs import url_of
 
 logger = logging.getLogger("openrtc.cast")
 

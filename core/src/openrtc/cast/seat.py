@@ -21,7 +21,7 @@ from openrtc.cast.line import Line
 from openrtc.cast.turn import Turn
 from openrtc.errors import one_line
 from openrtc.worker.greeting import greet
-from openrtc.worker.upstream_speech import hold_speech, release_speech
+from openrtc.worker.upstream.speech import hold_speech, release_speech
 
 ENTER_SECONDS = 5.0
 

@@ -16,7 +16,7 @@ from openrtc.worker.admission import DECISION_ATTRIBUTE, distribution_of
 from openrtc.worker.live_call import LiveCall
 from openrtc.worker.participant import identity_for
 from openrtc.worker.runtime import Runtime
-from openrtc.worker.upstream import JobExecutor, JobStatus, RunningJobInfo
+from openrtc.worker.upstream.jobs import JobExecutor, JobStatus, RunningJobInfo
 
 logger = logging.getLogger("openrtc.worker")
 

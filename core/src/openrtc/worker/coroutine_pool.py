@@ -11,7 +11,7 @@ from livekit.agents import JobContext, utils
 
 from openrtc.worker.hang_up import end_leftovers_soon
 from openrtc.worker.shielded_connect import wait_until_left
-from openrtc.worker.upstream import JobLifecycle, JobStatus, PooledAgentServer, RunningJobInfo, cancel_and_wait
+from openrtc.worker.upstream.jobs import JobLifecycle, JobStatus, PooledAgentServer, RunningJobInfo, cancel_and_wait
 
 CLOSE_SECONDS = 90.0
 """How long a job has to shut down before it is cancelled, besides the end of its session: livekit-agents itself

@@ -16,7 +16,7 @@ from openrtc.worker.participant import agent_token, participant_of
 from openrtc.worker.run import close, prepare
 from openrtc.worker.runtime import Runtime
 from openrtc.worker.server import WorkerServer
-from openrtc.worker.upstream import RunningJobInfo, launch
+from openrtc.worker.upstream.jobs import RunningJobInfo, launch
 
 
 def make_job(room: str, *, job_metadata: str = "", room_metadata: str = "") -> proto.Job:

@@ -15,7 +15,7 @@ from openrtc.errors import one_line
 from openrtc.worker.admission import DECISION_ATTRIBUTE
 from openrtc.worker.apart import ApartCalls, WaitingJob
 from openrtc.worker.coroutine_pool import CoroutineJob, CoroutinePool
-from openrtc.worker.upstream import JobExecutor, JobStatus, ProcPool, RunningJobInfo
+from openrtc.worker.upstream.jobs import JobExecutor, JobStatus, ProcPool, RunningJobInfo
 
 logger = logging.getLogger("openrtc.worker")
 

@@ -8,7 +8,7 @@ from livekit.agents import utils
 
 from openrtc.worker.apart import WaitingJob
 from openrtc.worker.job_pool import Job, JobPool
-from openrtc.worker.upstream import RunningJobInfo
+from openrtc.worker.upstream.jobs import RunningJobInfo
 
 
 class PoolShare(utils.EventEmitter[str]):

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 
 from livekit.agents import AgentServer
 
-from openrtc.worker.upstream import gave_up, is_connecting
+from openrtc.worker.upstream.jobs import gave_up, is_connecting
 
 _TOLD_ONCE = ("starting worker", "plugin registered", "preloading plugins", "HTTP server listening")
 _told_already: ContextVar[bool] = ContextVar("openrtc_told_already", default=False)

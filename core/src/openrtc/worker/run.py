@@ -23,7 +23,7 @@ from openrtc.worker.runtime import Runtime, build_runtime
 from openrtc.worker.server import WorkerServer
 from openrtc.worker.speed.event_loop import new_event_loop
 from openrtc.worker.speed.speedups import use_speedups
-from openrtc.worker.upstream import preload
+from openrtc.worker.upstream.jobs import preload
 from openrtc.worker.watchdog import Watchdog
 from openrtc.worker.worn_out import WornOut, until_worn_out
 

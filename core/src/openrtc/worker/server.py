@@ -26,7 +26,7 @@ from openrtc.worker.pool_share import PoolShare
 from openrtc.worker.registrations import Registrations
 from openrtc.worker.runtime import Runtime
 from openrtc.worker.sight import Sight
-from openrtc.worker.upstream import (
+from openrtc.worker.upstream.jobs import (
     PooledAgentServer,
     ProcPool,
     RoutedAgentServer,
@@ -35,7 +35,7 @@ from openrtc.worker.upstream import (
     why_no_routes,
     why_unsupported,
 )
-from openrtc.worker.upstream_names import FurtherAgentServer, register_under
+from openrtc.worker.upstream.names import FurtherAgentServer, register_under
 from openrtc.worker_names import WorkerNames
 
 logger = logging.getLogger("openrtc.worker")

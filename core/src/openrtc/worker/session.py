@@ -23,7 +23,7 @@ from openrtc.worker.session_events import watch_turns
 from openrtc.worker.session_options import build_session
 from openrtc.worker.slow_answer import SlowAnswers
 from openrtc.worker.speed.profile import start_options
-from openrtc.worker.upstream import replace_tool_functions
+from openrtc.worker.upstream.jobs import replace_tool_functions
 
 logger = logging.getLogger("openrtc.worker")
 

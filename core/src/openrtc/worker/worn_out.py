@@ -8,7 +8,7 @@ from typing import Any
 
 from openrtc.errors import one_line
 from openrtc.worker.memory import MemoryWatermark
-from openrtc.worker.upstream import on_native_panic
+from openrtc.worker.upstream.jobs import on_native_panic
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
-from openrtc.worker.upstream_emitter import keep_signatures, why_signatures_not_kept
-from openrtc.worker.upstream_rtc import route_events, why_not_routed
-from openrtc.worker.upstream_schemas import keep_schemas, why_schemas_not_kept
-from openrtc.worker.upstream_vad import detect_in_loop, why_not_in_loop
+from openrtc.worker.upstream.emitter import keep_signatures, why_signatures_not_kept
+from openrtc.worker.upstream.rtc import route_events, why_not_routed
+from openrtc.worker.upstream.schemas import keep_schemas, why_schemas_not_kept
+from openrtc.worker.upstream.vad import detect_in_loop, why_not_in_loop
 
 logger = logging.getLogger("openrtc.worker")
 

@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 from livekit.agents import AgentServer, JobContext, JobRequest
 
-from openrtc.worker.upstream import PooledAgentServer
+from openrtc.worker.upstream.jobs import PooledAgentServer
 
 _NAME_VARIABLE = "LIVEKIT_AGENT_NAME"
 

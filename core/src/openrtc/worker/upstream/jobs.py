@@ -1,4 +1,4 @@
-"""Every private name of livekit-agents that OpenRTC uses, and nothing else.
+"""livekit-agents' job lifecycle, pool and server, as OpenRTC uses them.
 
 `AgentServer.run` assigns its process pool to ``self._proc_pool``; a data descriptor on a subclass swaps it for one
 server without touching the others. A job then runs livekit-agents' own lifecycle (`_JobProc`: spans, session report,
