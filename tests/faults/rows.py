@@ -110,7 +110,3 @@ def _markdown(row: Row) -> str:
         row.lost,
     ]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-
-def _test_of(row: Row) -> str:
-    return f"`{row.command.rpartition('/')[2]}`"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from openrtc.cli.wish_options import (
     add_any,
     add_attribute,
-    add_server_options,
+    add_output_options,
     checked_config,
     chosen_room,
     pairs,
@@ -40,9 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(flag, action=_Line, dest="lines", default=None, metavar=metavar, help=meaning)
     parser.add_argument("--timeout", type=seconds, default=20.0, metavar="SECONDS", help="for the agent to come (20)")
     parser.add_argument("--answer-within", type=seconds, default=30.0, metavar="SECONDS", help="for each answer (30)")
-    parser.add_argument("--json", action="store_true", help="print JSON")
     add_any(parser)
-    add_server_options(parser)
+    add_output_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:

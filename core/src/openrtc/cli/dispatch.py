@@ -11,8 +11,8 @@ from openrtc.cli.actions import Action, add_actions
 from openrtc.cli.wish_options import (
     add_any,
     add_attribute,
+    add_output_options,
     add_room_options,
-    add_server_options,
     checked_config,
     chosen_room,
     pairs,
@@ -54,23 +54,18 @@ def _add_create(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--timeout", type=seconds, default=15.0, metavar="SECONDS", help="for --wait (default: 15)")
     add_any(parser)
-    _add_output(parser)
+    add_output_options(parser)
 
 
 def _add_room(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("room", metavar="ROOM", help="name of the room")
-    _add_output(parser)
+    add_output_options(parser)
 
 
 def _add_one(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("room", metavar="ROOM", help="name of the room")
     parser.add_argument("id", metavar="ID", help="id of the dispatch, as openrtc dispatch list shows it")
-    _add_output(parser)
-
-
-def _add_output(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    add_server_options(parser)
+    add_output_options(parser)
 
 
 def _create(args: argparse.Namespace) -> int:

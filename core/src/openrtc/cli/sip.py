@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from openrtc.cli.actions import Action, add_actions
-from openrtc.cli.wish_options import add_any, add_attribute, add_server_options, checked_config, pairs
+from openrtc.cli.wish_options import add_any, add_attribute, add_output_options, checked_config, pairs
 from openrtc.cli.worker_options import read_config
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def _add_rule(parser: argparse.ArgumentParser) -> None:
         parser,
         {
             "create": Action("let agents answer", _add_create, _create),
-            "list": Action("list the rules", _add_output, _list),
+            "list": Action("list the rules", add_output_options, _list),
             "delete": Action("delete a rule", _add_delete, _delete),
         },
     )
@@ -56,17 +56,12 @@ def _add_create(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pin", default="", metavar="DIGITS", help="what callers must enter")
     add_attribute(parser, "the callers")
     add_any(parser)
-    _add_output(parser)
+    add_output_options(parser)
 
 
 def _add_delete(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", metavar="ID", help="id of the rule, as openrtc sip rule list shows it")
-    _add_output(parser)
-
-
-def _add_output(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    add_server_options(parser)
+    add_output_options(parser)
 
 
 def _create(args: argparse.Namespace) -> int:

@@ -29,6 +29,12 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
     add_worker_name(parser)
 
 
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Add how the answer is printed, and `add_server_options`."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_server_options(parser)
+
+
 def add_worker_name(parser: argparse.ArgumentParser) -> None:
     """Add under which name the worker is registered."""
     parser.add_argument(

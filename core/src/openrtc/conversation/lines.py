@@ -13,7 +13,7 @@ from openrtc.conversation.sound import resample, trim
 from openrtc.errors import OpenRTCError
 
 _SAMPLE_BYTES = 2
-WAV, SAY = "wav", "say"
+SAY = "say"
 
 
 @dataclass(frozen=True, slots=True)
