@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from livekit import rtc
-from livekit.agents import Agent
 from livekit.protocol import agent as proto
 from livekit.protocol import models
 
@@ -18,7 +17,7 @@ from openrtc.cast.asks import Asks
 from openrtc.cast.company import Company, part_of
 from openrtc.cast.current import current
 from openrtc.cast.joining import hearing_of
-from openrtc.cast.rooms import room_options, wanted_by
+from openrtc.cast.rooms import room_options, wanted_by, without_past
 from openrtc.catalog.catalog import Catalog
 from openrtc.observe.event_stream import EventStream
 from openrtc.observe.events import CallError
@@ -26,7 +25,6 @@ from openrtc.observe.logs import CallFields
 from openrtc.worker.admission import Admission, attach_decision
 from openrtc.worker.live_call import LiveCall
 from openrtc.worker.participant import participant_of
-from openrtc.worker.session_options import deafen
 
 KINDS = rtc.ParticipantKind
 
@@ -142,9 +140,12 @@ def test_each_member_subscribes_to_those_only_whom_it_has_to_hear(options: Any, 
         SimpleNamespace(identity="other-K", kind=KINDS.PARTICIPANT_KIND_AGENT),
         SimpleNamespace(identity="recorder", kind=KINDS.PARTICIPANT_KIND_EGRESS),
     ]
-    seat: Any = SimpleNamespace(role=role, is_ear=role == "boss")
+    is_boss, hears_members = role == "boss", options.get("hears") == "audio" and role != "boss"
+    seat: Any = SimpleNamespace(role=role, listens=is_boss, in_jobs_room=is_boss, hears_members=hears_members)
     wanted = wanted_by(seat, company(**options), "J")
     assert {one.identity for one in people if wanted(one)} == hears
+    seat.listens, seat.hears_members = not seat.listens, False
+    assert ("ann" in {one.identity for one in people if wanted(one)}) is seat.listens, "the ear has moved"
 
 
 def test_members_that_hear_voices_need_three_options_and_the_others_none() -> None:
@@ -152,25 +153,17 @@ def test_members_that_hear_voices_need_three_options_and_the_others_none() -> No
     part = by_text.parts[1]
     assert (hearing_of(part, by_text), hearing_of(part, by_ear)) == ("nobody", "members")
     assert hearing_of(by_ear.parts[0], by_ear) == "people"
-    seat: Any = SimpleNamespace(role="help", is_ear=False, hears_members=True, part=part)
-    options = room_options(seat, by_ear, "J", make)
+    seat: Any = SimpleNamespace(role="help", in_jobs_room=False, hears_members=True, part=part)
+    options = room_options(seat, by_ear, "J")
     assert KINDS.PARTICIPANT_KIND_AGENT in options.participant_kinds  # type: ignore[operator]
     assert (options.participant_identity, options.close_on_disconnect) == ("boss-J", False)
     seat.hears_members = False
-    options = room_options(seat, by_text, "J", make)
-    assert (options.audio_input, options.text_input, options.close_on_disconnect) == (False, False, False)
-
-
-async def test_a_deaf_agent_recognises_nothing_and_costs_nothing() -> None:
-    agent = Agent(instructions="x")
-    deafen(agent)
-
-    async def sound() -> Any:
-        yield "frame"
-
-    assert [event async for event in agent.stt_node(sound(), None)] == []  # type: ignore[union-attr,arg-type]
+    options = room_options(seat, by_text, "J")
+    assert (options.text_input, options.close_on_disconnect) == (False, False)
+    audio = without_past(options).get_audio_input_options()
+    assert audio is not None and not audio.pre_connect_audio
 
 
 def test_a_member_of_the_catalogue_keeps_its_name() -> None:
     part = part_of(Member(role="help", agent="support"), catalog().agents)
-    assert (part.role, part.spec.name, part.from_catalog) == ("help", "support", True)
+    assert (part.role, part.spec.name) == ("help", "support")

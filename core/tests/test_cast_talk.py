@@ -124,7 +124,7 @@ async def company(
         for name in said
     ]
     cast = Cast(members=members, **options)
-    events, page, lost = list[Event](), list[str](), list[str]()
+    events, page, lost, seats = list[Event](), list[str](), list[str](), list[Seat]()
     stream = EventStream()
     stream.subscribe(events.append)
     live = LiveCall(events=stream, job_id="j", room="r", agent="team", distribution="d")
@@ -139,19 +139,20 @@ async def company(
             part=Part(role=member.role, spec=member.spec),
             session=session,
             room=None,
-            is_ear=place == 0,
+            listens=place == 0,
             realtime=False,
             context=contextvars.copy_context(),
             greeting=greeting if place == 0 else "",
         )
         seat.entered.set()
         talk.join(seat)
+        seats.append(seat)
         await session.start(Agent(instructions="x"))
     try:
         yield Company(talk, page, events, lost)
     finally:
         talk.stop()
-        for seat in talk.everybody:
+        for seat in seats:
             await seat.leave()
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 from livekit.agents import Agent, function_tool
 
-from e2e.cast_models import TalkLLM, ToneSTT, ToneTTS
+from e2e.cast_models import BrokenSTT, TalkLLM, ToneSTT, ToneTTS
 from e2e.packages import Package
 from openrtc import AgentSpec, Cast, HumanTurn, Member, RouteRequest, current_member, hookimpl
 
@@ -53,6 +55,12 @@ class Talker(Agent):
         """Hand over."""
         current_member().hand_over(words[0])
         return "handed over"
+
+    @function_tool
+    async def give_ear(self, words: list[str]) -> str:
+        """Let a member listen."""
+        await current_member().give_ear(words[0])
+        return "given"
 
     @function_tool
     async def add(self, words: list[str]) -> str:
@@ -102,13 +110,15 @@ class Monologue(Agent):
             await asyncio.sleep(0.25)
 
 
-def spec(name: str, agent: type[Agent] = Talker, greeting: str = "") -> AgentSpec:
+def spec(
+    name: str, agent: type[Agent] = Talker, greeting: str = "", stt: Callable[[], Any] | None = ToneSTT
+) -> AgentSpec:
     """Return a member that speaks in its tone."""
     return AgentSpec(
         name=name.lower(),
         display_name=name,
         agent=agent,
-        stt=ToneSTT,
+        stt=stt,
         llm=lambda: TalkLLM(name, ROLES[name]),
         tts=lambda: ToneTTS(TONES[name]),
         greeting=greeting,
@@ -139,6 +149,9 @@ slow = Cast(members=[DISPATCHER, DRIVER], turn_budget=1, answers="addressed", tu
 faulty = Cast(members=[DISPATCHER, Member(role="driver", agent=spec("Chris", Faulty)), PORTER], turn_budget=2)
 voices = Cast(members=[DISPATCHER, DRIVER], hears="audio", turn_budget=2)
 never = Cast(members=[DISPATCHER, DRIVER], ends="never", turn_budget=1)
+faultyear = Cast(members=[Member(role="dispatcher", agent=spec("Tim", Faulty)), DRIVER, PORTER], turn_budget=1)
+brokenear = Cast(members=[Member(role="dispatcher", agent=spec("Tim", stt=BrokenSTT)), DRIVER], turn_budget=1)
+onlyear = Cast(members=[DISPATCHER, Member(role="driver", agent=spec("Chris", stt=None))], turn_budget=1)
 apart = AgentSpec(cast=pair, isolation="process")
 
 lively = Cast(members=[DISPATCHER, DRIVER], turn_budget=1000)
@@ -155,7 +168,10 @@ CAST_AGENTS = Package(
     name="cast-agents",
     agents={
         name: f"e2e.cast_agents:{name}"
-        for name in ("pair", "lively", "alone", "quiet", "trio", "strict", "slow", "faulty", "voices", "never", "apart")
+        for name in (
+            *("pair", "lively", "alone", "quiet", "trio", "strict", "slow", "faulty", "voices", "never", "apart"),
+            *("faultyear", "brokenear", "onlyear"),
+        )
     }
     | {"tim": "e2e.cast_agents:TIM", "chris": "e2e.cast_agents:CHRIS"},
     plugins={"both": "e2e.cast_agents"},

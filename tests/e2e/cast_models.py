@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from livekit import rtc
-from livekit.agents import llm, stt, tts, utils
+from livekit.agents import APIError, llm, stt, tts, utils
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, NOT_GIVEN
 
 from e2e.energy import LOUD
@@ -97,6 +97,19 @@ class _ToneListener(stt.RecognizeStream):
     def _tell(self, kind: stt.SpeechEventType, text: str = "") -> None:
         alternatives = [stt.SpeechData(language="en", text=text, confidence=1.0)] if text else []  # type: ignore[arg-type]
         self._event_ch.send_nowait(stt.SpeechEvent(type=kind, alternatives=alternatives))
+
+
+class BrokenSTT(ToneSTT):
+    """Fails whenever it hears anybody."""
+
+    def stream(self, *, language: Any = NOT_GIVEN, conn_options: Any = DEFAULT_API_CONNECT_OPTIONS) -> Any:
+        """Return a stream."""
+        return _BrokenListener(stt=self, conn_options=conn_options, sample_rate=RATE)
+
+
+class _BrokenListener(_ToneListener):
+    def _tell(self, kind: stt.SpeechEventType, text: str = "") -> None:
+        raise APIError("the recogniser is broken", retryable=False)
 
 
 class TalkLLM(llm.LLM[str]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,7 +14,11 @@ from e2e.cast_agents import TONES
 from e2e.pcm import RATE, tone
 from e2e.server_api import ServerApi
 from e2e.tones import tones_heard
+from e2e.worker import WorkerProcess
 
+ROLE = "openrtc.role"
+HELLO, DRIVER_WHERE, PORTER_PLEASE = 1500.0, 2000.0, 2600.0
+"""Tones that stand for what a person says."""
 HITCH_SECONDS = 0.8
 """A shorter silence within what one member says is the machine's: members that take turns alternate."""
 
@@ -33,6 +38,9 @@ class Speech:
     identity: str
     began: float
     ended: float
+
+
+NewScene = Callable[[str], "Scene"]
 
 
 class Scene:
@@ -124,6 +132,10 @@ class Scene:
         """Return identity and name of the agents that are in the room."""
         return {one.identity: one.name for one in self.api.participants(self.room) if one.identity != "ann"}
 
+    def roles(self) -> list[str]:
+        """Return the roles of the members that take part and have told so."""
+        return sorted(filter(None, (one.attributes.get(ROLE) for one in self.api.participants(self.room))))
+
     def identity(self, role: str) -> str:
         """Return the identity of the member with a role."""
         return next(identity for identity in self.members() if identity.startswith(f"{role}-"))
@@ -147,3 +159,9 @@ def overlap(speeches: list[Speech]) -> float:
     """Return the longest time for which two members were heard at once."""
     pairs = [(a, b) for a in speeches for b in speeches if a.identity < b.identity]
     return max((min(a.ended, b.ended) - max(a.began, b.began) for a, b in pairs), default=0.0)
+
+
+def events_of(worker: WorkerProcess, room: str, kind: str) -> list[dict[str, Any]]:
+    """Return the events of a kind that a worker has told of a room."""
+    lines = (worker.log_path.parent / "events.jsonl").read_text().splitlines()
+    return [event for event in map(json.loads, lines) if event.get("room") == room and event["event"] == kind]

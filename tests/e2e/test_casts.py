@@ -2,63 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import psutil
 import pytest
 
-from e2e.callers import CallersProcess
-from e2e.cast_agents import CAST_AGENTS, ROLES
-from e2e.reporting import show_log_on_failure
-from e2e.scene import Scene, overlap
+from e2e.cast_agents import ROLES
+from e2e.scene import DRIVER_WHERE, HELLO, PORTER_PLEASE, NewScene, events_of, overlap
 from e2e.server_api import ServerApi
-from e2e.worker import TRACEBACK, WorkerProcess, openrtc_worker
+from e2e.worker import WorkerProcess
 
 pytestmark = pytest.mark.alone
 
-HELLO, DRIVER_WHERE, PORTER_PLEASE = 1500.0, 2000.0, 2600.0
-
-NewScene = Callable[[str], Scene]
-
-
-@pytest.fixture(scope="module")
-def worker(
-    api: ServerApi, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[WorkerProcess]:
-    folder = tmp_path_factory.mktemp("casts")
-    packages = [CAST_AGENTS.install_into(folder / "packages")]
-    options = ["--allow", CAST_AGENTS.name, "--metrics-jsonl", str(folder / "events.jsonl")]
-    with openrtc_worker(api, folder / "worker.log", *options, folders=packages) as running:
-        show_log_on_failure(request.node, running)
-        yield running.wait_until_ready()
-        running.stop()
-        assert TRACEBACK not in running.log()
-
-
-@pytest.fixture
-def scene(api: ServerApi, callers: CallersProcess, worker: WorkerProcess) -> Iterator[NewScene]:
-    scenes: list[Scene] = []
-
-    def make(room: str) -> Scene:
-        scenes.append(Scene(api, callers, f"{room}-{time.monotonic_ns() % 10**9}"))
-        return scenes[-1]
-
-    yield make
-    for one in scenes:
-        one.close()
-
-
-def events_of(worker: WorkerProcess, room: str, kind: str) -> list[dict[str, Any]]:
-    lines = (worker.log_path.parent / "events.jsonl").read_text().splitlines()
-    return [event for event in map(json.loads, lines) if event.get("room") == room and event["event"] == kind]
-
 
 def test_two_members_take_turns_each_with_its_own_participant_voice_and_transcript(
-    scene: NewScene, worker: WorkerProcess
+    scene: NewScene, cast_worker: WorkerProcess
 ) -> None:
     room = scene("pair")
     speeches = room.wait_for("Tim", "Chris", "Tim", "Chris")
@@ -73,7 +32,7 @@ def test_two_members_take_turns_each_with_its_own_participant_voice_and_transcri
         written = [(one["text"], one["track"]) for one in room.written(identity)]
         assert len(written) == 2 and all(track == tracks[identity] for _, track in written)
         assert name in written[-1][0]
-    assert [(one["member"], one["cause"]) for one in events_of(worker, room.room, "member_spoke")] == [
+    assert [(one["member"], one["cause"]) for one in events_of(cast_worker, room.room, "member_spoke")] == [
         ("dispatcher", "opening"),
         ("driver", "member"),
         ("dispatcher", "member"),
@@ -82,7 +41,7 @@ def test_two_members_take_turns_each_with_its_own_participant_voice_and_transcri
 
 
 def test_a_person_who_barges_in_is_heard_at_once_and_answered_by_the_lead(
-    scene: NewScene, worker: WorkerProcess
+    scene: NewScene, cast_worker: WorkerProcess
 ) -> None:
     room = scene("lively")
     room.wait_until(lambda: "Chris" in room.spoken())
@@ -92,7 +51,7 @@ def test_a_person_who_barges_in_is_heard_at_once_and_answered_by_the_lead(
     assert max(speech.ended for speech in before) <= said.began + 0.3, "the members went on"
     assert not [speech for speech in room.speeches() if said.began + 0.3 < speech.began < said.ended]
     assert speeches[0].began - said.ended < 1.5
-    (turn,) = events_of(worker, room.room, "turn_completed")
+    (turn,) = events_of(cast_worker, room.room, "turn_completed")
     assert (turn["member"], turn["heard"]) == ("dispatcher", "hello there")
     assert 0 < turn["latency_seconds"] < 1.5
 
@@ -126,14 +85,15 @@ def test_a_member_asks_another_one_and_uses_the_answer(scene: NewScene) -> None:
     assert room.words()[-1] == "Tim was told Chris speaks line 1 and answers Ti"
 
 
-def test_what_cannot_be_answered_is_one_clear_line_for_the_model(scene: NewScene) -> None:
-    room = scene("quiet")
+def test_what_cannot_be_done_is_one_clear_line_for_the_model(scene: NewScene) -> None:
+    room = scene("onlyear")
     room.wait_for("Tim")
     for typed, said in (
         ("dispatcher ask(dispatcher, who)", "'dispatcher' asks itself"),
         ("dispatcher ask(drivr, who)", "no member 'drivr' takes part in this cast (did you mean \"driver\"?)"),
         ("dispatcher ask(driver, ask[dispatcher; who])", "'dispatcher' itself waits for an answer of 'driver'"),
-        ("dispatcher remove(dispatcher)", "'dispatcher' is the ear"),
+        ("dispatcher give_ear(driver)", "'driver' cannot listen to people: it has no speech recognition"),
+        ("dispatcher remove(dispatcher)", "'dispatcher' is the only member that can listen to people"),
     ):
         room.type(typed)
         room.wait_for_words(said)
@@ -157,7 +117,7 @@ def test_a_member_hands_over_and_the_other_one_answers_people_from_then_on(scene
     room.wait_for("Chris", since=said.ended)
 
 
-def test_a_member_is_added_and_removed_during_the_call(scene: NewScene, worker: WorkerProcess) -> None:
+def test_a_member_is_added_and_removed_during_the_call(scene: NewScene, cast_worker: WorkerProcess) -> None:
     room = scene("quiet")
     room.wait_for("Tim")
     room.type("dispatcher add(porter)")
@@ -166,25 +126,27 @@ def test_a_member_is_added_and_removed_during_the_call(scene: NewScene, worker: 
     room.wait_for("Pat", since=said.ended)
     room.type("dispatcher remove(porter)")
     room.wait_until(lambda: sorted(room.members().values()) == ["Chris", "Tim"])
-    (left,) = events_of(worker, room.room, "member_left")
+    (left,) = events_of(cast_worker, room.room, "member_left")
     assert (left["member"], left["failed"]) == ("porter", False)
 
 
 def test_a_member_that_fails_at_the_start_is_left_out_and_the_others_go_on(
-    scene: NewScene, worker: WorkerProcess
+    scene: NewScene, cast_worker: WorkerProcess
 ) -> None:
     room = scene("faulty")
     room.wait_for("Tim", "Pat")
     assert sorted(room.members().values()) == ["Pat", "Tim"]
-    assert worker.records(r"member 'driver': failed in on_enter: KeyError: 'no truck' at .*; the other members go on")
+    assert cast_worker.records(
+        r"member 'driver': failed in on_enter: KeyError: 'no truck' at .*; the other members go on"
+    )
 
 
-def test_another_member_answers_when_a_turn_fails(scene: NewScene, worker: WorkerProcess) -> None:
+def test_another_member_answers_when_a_turn_fails(scene: NewScene, cast_worker: WorkerProcess) -> None:
     room = scene("quiet")
     room.wait_for("Tim")
     typed = room.type("Chris break down")
     room.wait_for("Tim", since=typed)
-    (error,) = [one for one in events_of(worker, room.room, "call_error") if one["where"] == "turn"]
+    (error,) = [one for one in events_of(cast_worker, room.room, "call_error") if one["where"] == "turn"]
     assert error["member"] == "driver" and "Chris is broken" in error["error"] and not error["fatal"]
 
 
@@ -198,15 +160,15 @@ def test_another_member_answers_when_one_is_too_slow(scene: NewScene) -> None:
 
 @pytest.mark.parametrize("cast", ["quiet", "strict"])
 def test_a_member_that_is_removed_from_the_room_ends_the_call_only_where_the_cast_wants_it(
-    scene: NewScene, worker: WorkerProcess, cast: str
+    scene: NewScene, cast_worker: WorkerProcess, cast: str
 ) -> None:
     room = scene(cast)
     room.wait_for("Tim")
     room.api.remove_participant(room.room, room.identity("driver"))
-    room.wait_until(lambda: events_of(worker, room.room, "member_left"))
+    room.wait_until(lambda: events_of(cast_worker, room.room, "member_left"))
     if cast == "strict":
         room.wait_until(lambda: not room.members())
-        (ended,) = events_of(worker, room.room, "call_ended")
+        (ended,) = events_of(cast_worker, room.room, "call_ended")
         assert ended["failed"]
     else:
         typed = room.type("hello")
@@ -214,28 +176,28 @@ def test_a_member_that_is_removed_from_the_room_ends_the_call_only_where_the_cas
         assert list(room.members().values()) == ["Tim"]
 
 
-def test_nobody_stays_when_the_last_person_has_left(scene: NewScene, worker: WorkerProcess) -> None:
+def test_nobody_stays_when_the_last_person_has_left(scene: NewScene, cast_worker: WorkerProcess) -> None:
     room = scene("lively")
     room.wait_until(lambda: "Chris" in room.spoken())
     room.close()
     room.wait_until(lambda: not room.api.agents_in([room.room])[room.room], 5.0)
-    room.wait_until(lambda: events_of(worker, room.room, "call_ended"))
+    room.wait_until(lambda: events_of(cast_worker, room.room, "call_ended"))
 
 
-def test_a_router_may_send_two_agents_to_one_room(scene: NewScene, worker: WorkerProcess) -> None:
+def test_a_router_may_send_two_agents_to_one_room(scene: NewScene, cast_worker: WorkerProcess) -> None:
     room = scene("both")
     speeches = room.wait_for("Tim", "Chris", "Tim", "Chris")
     assert {speech.identity.rpartition("-")[0] for speech in speeches} == {"tim", "chris"}
-    (routed,) = events_of(worker, room.room, "call_routed")
+    (routed,) = events_of(cast_worker, room.room, "call_routed")
     assert "'tim+chris'" in routed["reason"]
 
 
-def test_a_cast_runs_in_a_process_of_its_own(scene: NewScene, worker: WorkerProcess) -> None:
+def test_a_cast_runs_in_a_process_of_its_own(scene: NewScene, cast_worker: WorkerProcess) -> None:
     room = scene("apart")
     speeches = room.wait_for("Tim", "Chris", "Tim", "Chris", timeout=40.0)
     assert overlap(speeches) <= 0.2
-    spoke = events_of(worker, room.room, "member_spoke")
-    assert {one["pid"] for one in spoke}.isdisjoint({worker.pid})
+    spoke = events_of(cast_worker, room.room, "member_spoke")
+    assert {one["pid"] for one in spoke}.isdisjoint({cast_worker.pid})
     room.close()
     room.wait_until(lambda: not room.api.agents_in([room.room])[room.room], 5.0)
 
@@ -249,28 +211,30 @@ def test_members_may_hear_each_other_by_ear(scene: NewScene) -> None:
     room.wait_for("Tim", since=said.ended)
 
 
-def test_without_people_members_talk_on_until_somebody_closes_the_room(api: ServerApi, worker: WorkerProcess) -> None:
+def test_without_people_members_talk_on_until_somebody_closes_the_room(
+    api: ServerApi, cast_worker: WorkerProcess
+) -> None:
     name = f"never-{time.monotonic_ns()}"
     api.create_room(name)
     until = time.time() + 15
-    while len(spoken := events_of(worker, name, "member_spoke")) < 3:
+    while len(spoken := events_of(cast_worker, name, "member_spoke")) < 3:
         assert time.time() < until, spoken
         time.sleep(0.2)
     assert [one["member"] for one in spoken[:3]] == ["dispatcher", "driver", "dispatcher"]
     api.delete_room(name)
-    while not events_of(worker, name, "call_ended"):
+    while not events_of(cast_worker, name, "call_ended"):
         assert time.time() < until
         time.sleep(0.2)
 
 
 def test_ten_rooms_at_once_do_not_mix_and_leave_nothing_open(
-    scene: NewScene, worker: WorkerProcess, api: ServerApi
+    scene: NewScene, cast_worker: WorkerProcess, api: ServerApi
 ) -> None:
     first = scene("quiet")  # what is opened once for all calls is open then
     first.wait_for("Tim")
     first.close()
     first.wait_until(lambda: not api.agents_in([first.room])[first.room])
-    process = psutil.Process(worker.pid)
+    process = psutil.Process(cast_worker.pid)
     files, threads = process.num_fds(), process.num_threads()
     with ThreadPoolExecutor(10) as helpers:
         rooms = list(helpers.map(lambda number: scene(f"pair-{number}"), range(10)))

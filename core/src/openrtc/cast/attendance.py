@@ -61,6 +61,13 @@ class Attendance:
         if not self._endless and self.empty:
             await self._somebody.wait()
 
+    @property
+    def heard(self) -> str:
+        """Identity of the person to listen to: whom the ear has heard last, else anybody; empty without people."""
+        known = [one.identity for one in self.people]
+        linked = self._linked
+        return linked.identity if linked and linked.identity in known else next(iter(known), "")
+
     def listen(self, ear: Seat) -> None:
         """Let the ear hear another person when the one it hears has left."""
         self._ear = ear
@@ -94,6 +101,13 @@ class Attendance:
     def _hear_somebody(self) -> None:
         if self._ear is None or self._ear.session.input.audio is None:
             return
-        linked = self._ear.session.room_io.linked_participant
+        linked = self._linked
         if linked is None or linked.identity not in self._room.remote_participants:
             self._ear.session.room_io.set_participant(self.people[0].identity)
+
+    @property
+    def _linked(self) -> rtc.RemoteParticipant | None:
+        try:
+            return self._ear.session.room_io.linked_participant if self._ear else None
+        except RuntimeError:
+            return None  # its session is closed

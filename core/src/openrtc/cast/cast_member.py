@@ -31,6 +31,9 @@ class Stage(Protocol):
     def hand_over(self, role: str) -> None:
         """Let a member answer people."""
 
+    async def give_ear(self, role: str) -> None:
+        """Let a member listen to people."""
+
     async def add(self, member: Member) -> None:
         """Let another member join."""
 
@@ -104,6 +107,20 @@ class CastMember:
         """
         self._stage.hand_over(role)
 
+    async def give_ear(self, role: str) -> None:
+        """Let another member, or this one, listen to people from now on, in the place of whoever does.
+
+        Who answers does not change. It waits until nobody is in the middle of a sentence, and returns when that member
+        listens.
+
+        Args:
+            role: The member.
+
+        Raises:
+            OpenRTCError: No such member takes part, or it cannot listen: it has no speech recognition.
+        """
+        await self._stage.give_ear(role)
+
     async def add(self, member: Member) -> None:
         """Let another member join the room, the last in the order.
 
@@ -116,13 +133,13 @@ class CastMember:
         await self._stage.add(member)
 
     async def remove(self, role: str) -> None:
-        """Let a member leave the room; the ear cannot, since the call hears through it.
+        """Let a member leave the room; where it is the ear, another one listens from then on.
 
         Args:
             role: The member.
 
         Raises:
-            OpenRTCError: No such member takes part, or it is the ear.
+            OpenRTCError: No such member takes part, or it is the ear and no other member can listen.
         """
         await self._stage.remove(role)
 

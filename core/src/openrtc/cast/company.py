@@ -22,12 +22,10 @@ class Part:
     Args:
         role: Its role.
         spec: How its agent and session are built.
-        from_catalog: Whether it is an agent of the catalogue, named there.
     """
 
     role: str
     spec: AgentSpec
-    from_catalog: bool = False
 
     @property
     def display_name(self) -> str:
@@ -82,4 +80,4 @@ def part_of(member: Member, agents: Mapping[str, LoadedAgent]) -> Part:
         raise OpenRTCError(f"member {member.role!r}: {problem}", origin="Cast")
     spec = agents[name].spec
     assert spec is not None, "a usable agent has a spec"
-    return Part(role=member.role, spec=replace(spec, name=name), from_catalog=True)
+    return Part(role=member.role, spec=replace(spec, name=name))

@@ -59,14 +59,14 @@ class Cast:
     Args:
         members: The agents, in the order in which they speak when nobody is addressed.
         lead: Role of the member that opens the conversation; the first one by default.
-        ear: Role of the member that listens to people; the lead by default. It is the job's own participant.
+        ear: Role of the member that listens to people at first; the lead by default. It is the job's own participant.
         answers: Which member answers a person: ``lead``, ``addressed`` (whoever is called by name or role, else the
             lead), ``last_speaker``, or a function, sync or async, from a `HumanTurn` to a role.
         turn_budget: How many turns the members take in a row until a person has spoken again. After the answer to a
             person only a member that this answer addresses goes on.
         hears: How the members other than the ear hear each other: ``text`` (exact, in process) or ``audio``.
         on_crash: When a member fails or is removed: ``continue`` without it, or ``end`` the call. The call always ends
-            when the ear is lost.
+            when no member is left that can listen to people.
         ends: ``no_humans``: the call ends when the last person has left. ``never``: it goes on, and while no person
             is in the room the turn budget does not count.
         turn_seconds: How long a member may have the floor without being heard before the next one gets it.

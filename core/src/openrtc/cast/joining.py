@@ -51,12 +51,13 @@ async def build_seat(
     hearing = hearing_of(part, company)
     # People may say to the ear whatever is meant for another member.
     spec = replace(part.spec, examples=company.examples) if hearing == "people" else part.spec
-    session, _ = await build_session(spec, agent, call, runtime, text_only=text_only, hearing=hearing)
+    session, _, ears = await build_session(spec, agent, call, runtime, text_only=text_only, hearing=hearing)
     seat = Seat(
         part=part,
         session=session,
         room=None,
-        is_ear=hearing == "people",
+        listens=hearing == "people",
+        ears=ears,
         hears_members=hearing == "members" and not text_only,
         realtime=is_realtime(agent.llm if is_given(agent.llm) else session.llm),
         context=contextvars.copy_context(),

@@ -10,7 +10,6 @@ from typing import Any
 
 from livekit.agents import Agent, AgentSession, StopResponse, UserInputTranscribedEvent, UserStateChangedEvent
 from livekit.agents.llm import ChatContext, ChatMessage
-from livekit.agents.voice.room_io import TextInputEvent
 
 from openrtc.cast.line import Line
 from openrtc.cast.seat import Seat
@@ -26,6 +25,7 @@ LOST_TURN_SECONDS = 10.0
 TRANSCRIPT_SECONDS = 5.0
 """How long to wait for the words of a turn that a realtime model has heard."""
 SOMEBODY = "Caller"
+STEP = 0.05
 
 
 class Listening:
@@ -39,18 +39,40 @@ class Listening:
     def __init__(self, ear: Seat, talk: Talk) -> None:
         self._ear = ear
         self._talk = talk
+        self._somebody_speaks = False
         self._words_came = False
         self._alarm: asyncio.TimerHandle | None = None
         self._transcript: asyncio.Future[str] | None = None
         self._answering: set[asyncio.Task[None]] = set()
-        session = ear.session
-        session.on("user_state_changed", self._state_changed)
-        session.on("user_input_transcribed", self._transcribed)
-        session.on("conversation_item_added", lambda _: self._take_turns())
+        self._watch(ear.session)
 
     def start(self, agent: Agent) -> None:
         """Let the cast decide who answers what the ear's agent hears."""
         before_the_answer(agent, self._turn_completed, self._go_on)
+
+    async def silence(self, seconds: float) -> None:
+        """Wait until nobody says anything that has yet to become a turn, but not for ever.
+
+        Args:
+            seconds: How long to wait at most.
+        """
+        until = time.monotonic() + seconds
+        while (self._somebody_speaks or self._answering) and time.monotonic() < until:  # noqa: ASYNC110
+            await asyncio.sleep(STEP)
+
+    def move(self, ear: Seat) -> None:
+        """Listen through another member.
+
+        Of a sentence that somebody is in the middle of it hears only the rest, which is waited for, but not for long.
+        """
+        for event, handler in self._handlers.items():
+            self._ear.session.off(event, handler)
+        self._ear = ear
+        self._watch(ear.session)
+        self._take_turns()
+        if self._somebody_speaks:
+            self._words_came = False
+            self._wait_for_turn()
 
     def person_left(self) -> None:
         """A person has left, perhaps in the middle of a word, whose end nobody will ever hear."""
@@ -63,10 +85,6 @@ class Listening:
         for task in self._answering:
             task.cancel()
 
-    async def typed(self, session: AgentSession[Any], event: TextInputEvent) -> None:
-        """Take what a person has typed."""
-        await self.said(event.text, self._name_of(event.participant))
-
     async def said(self, text: str, speaker: str = SOMEBODY) -> None:
         """Take what a person has said, and let the right member answer."""
         turn = Turn(PERSON, silent_since=time.time())
@@ -74,19 +92,35 @@ class Listening:
         self._ear.hear(Line("", text, verbatim=True))
         self._call(seat, turn)
 
+    @property
+    def _handlers(self) -> dict[Any, Callable[[Any], None]]:
+        return {
+            "user_state_changed": self._state_changed,
+            "user_input_transcribed": self._transcribed,
+            "conversation_item_added": self._take_turns,
+        }
+
+    def _watch(self, session: AgentSession[Any]) -> None:
+        for event, handler in self._handlers.items():
+            session.on(event, handler)
+
     def _call(self, seat: Seat, turn: Turn) -> None:
-        self._stop_alarm()
         self._talk.call(seat, turn, first=True)
+        self._open_floor()
+
+    def _open_floor(self) -> None:
+        self._stop_alarm()
+        self._somebody_speaks = False
         self._talk.floor.open()
 
-    def _take_turns(self) -> None:
+    def _take_turns(self, _: object = None) -> None:
         # An agent that has handed over to another one is not asked any more.
         self.start(self._ear.session.current_agent)
 
     def _state_changed(self, event: UserStateChangedEvent) -> None:
         if event.new_state == "speaking":
             self._stop_alarm()
-            self._words_came = False
+            self._words_came, self._somebody_speaks = False, True
             self._talk.floor.close()
             if holder := self._talk.floor.holder:
                 holder.pause()
@@ -111,10 +145,9 @@ class Listening:
         self._alarm = asyncio.get_running_loop().call_later(seconds, self._go_on)
 
     def _go_on(self) -> None:
-        self._stop_alarm()
         for seat in self._talk.seats:
             seat.resume()
-        self._talk.floor.open()
+        self._open_floor()
 
     def _stop_alarm(self) -> None:
         if self._alarm:
@@ -132,15 +165,15 @@ class Listening:
         await self._answered_by_ear(text, turn, chat, message)
 
     async def _answered_by_ear(self, text: str, turn: Turn, chat: ChatContext, message: ChatMessage) -> None:
-        speaker = self._name_of(None)
+        ear, speaker = self._ear, self._speaker
         seat = await self._talk.person_said(text, speaker, turn)
-        if seat.is_ear and not seat.realtime:
+        if seat is ear and not seat.realtime:
             await seat.read(chat)
             seat.turn, turn.began = turn, time.monotonic()
             self._talk.floor.reserve(seat)
-            self._talk.floor.open()
+            self._open_floor()
             return
-        if not self._ear.realtime:
+        if not self._ear.realtime or self._ear is not ear:
             self._ear.hear(Line("", text, message.created_at, verbatim=True))
         self._call(seat, turn)
         raise StopResponse
@@ -153,7 +186,7 @@ class Listening:
         task.add_done_callback(self._answering.discard)
 
     async def _answer_when_transcribed(self, turn: Turn, transcript: asyncio.Future[str]) -> None:
-        speaker = self._name_of(None)
+        speaker = self._speaker
         if at_once := self._talk.ear_answers_whatever_is_said:
             self._call(await self._talk.person_said("", speaker, turn), turn)
         try:
@@ -166,12 +199,12 @@ class Listening:
         else:
             self._call(await self._talk.person_said(text, speaker, turn), turn)
 
-    def _name_of(self, participant: Any) -> str:
-        if participant is None:
-            try:
-                participant = self._ear.session.room_io.linked_participant
-            except RuntimeError:
-                return SOMEBODY
+    @property
+    def _speaker(self) -> str:
+        try:
+            participant = self._ear.session.room_io.linked_participant
+        except RuntimeError:
+            return SOMEBODY
         return (participant.name or participant.identity) if participant else SOMEBODY
 
 
@@ -186,9 +219,10 @@ def _turn_of(message: ChatMessage) -> Turn:
 
 def before_the_answer(agent: Agent, decide: Any, left_alone: Callable[[], None]) -> None:
     """Let ``decide`` run after the agent's own ``on_user_turn_completed``; ``left_alone`` when that wants no answer."""
-    own = agent.on_user_turn_completed
-    if getattr(own, "_openrtc_decides", None) is not None:
+    now = agent.on_user_turn_completed
+    if getattr(now, "_openrtc_decides", None) == decide:
         return
+    own = getattr(now, "_openrtc_own", now)
 
     async def on_user_turn_completed(turn_ctx: ChatContext, new_message: ChatMessage) -> None:
         try:
@@ -199,4 +233,5 @@ def before_the_answer(agent: Agent, decide: Any, left_alone: Callable[[], None])
         await decide(turn_ctx, new_message)
 
     on_user_turn_completed._openrtc_decides = decide  # type: ignore[attr-defined]
+    on_user_turn_completed._openrtc_own = own  # type: ignore[attr-defined]
     agent.on_user_turn_completed = on_user_turn_completed  # type: ignore[method-assign]

@@ -25,8 +25,9 @@ class Overhearing:
         seat.session.on("conversation_item_added", lambda _: self.start(seat.session.current_agent))
 
     def start(self, agent: Agent) -> None:
-        """Let the floor decide when the member's agent answers."""
-        before_the_answer(agent, self._turn_completed, self._seat.heard.set)
+        """Let the floor decide when the member's agent answers, unless it listens to people meanwhile."""
+        if self._seat.hears_members:
+            before_the_answer(agent, self._turn_completed, self._seat.heard.set)
 
     async def _turn_completed(self, chat: ChatContext, message: ChatMessage) -> None:
         # A realtime model has heard the turn itself.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
 from livekit import rtc
 from livekit.agents import AutoSubscribe, JobContext
-from livekit.agents.voice.room_io import RoomOptions, TextInputOptions
+from livekit.agents.voice.room_io import RoomOptions
 
 from openrtc.cast.company import Company
 from openrtc.cast.seat import Seat
@@ -23,6 +25,7 @@ logger = logging.getLogger("openrtc.cast")
 TRANSCRIPTION_TOPIC = "lk.transcription"
 SESSION_TOPIC = "lk.agent.session"
 CHAT_TOPIC = "lk.chat"
+STEP = 0.02
 KINDS = rtc.ParticipantKind
 ANYBODY = [
     KINDS.PARTICIPANT_KIND_STANDARD,
@@ -36,14 +39,14 @@ Wanted = Callable[[rtc.RemoteParticipant], bool]
 
 async def connect_ear(seat: Seat, company: Company, context: JobContext) -> None:
     """Join the room as the job's own participant."""
-    seat.room = context.room
+    seat.room, seat.in_jobs_room = context.room, True
     _listen_to(context.room, wanted_by(seat, company, context.job.id))
     await context.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE)
-    _subscribe_to_those_who_are_there(context.room, wanted_by(seat, company, context.job.id))
+    subscribe(seat, company, context.job.id)
 
 
-async def connect_member(seat: Seat, company: Company, context: JobContext, runtime: Runtime) -> None:
-    """Join the room as a participant of its own."""
+async def connect_member(seat: Seat, company: Company, context: JobContext, runtime: Runtime) -> rtc.Room:
+    """Join the room as a participant of its own; return its connection."""
     job = context.job
     seat.room = rtc.Room()
     seat.room.register_byte_stream_handler(SESSION_TOPIC, _nothing)
@@ -53,50 +56,95 @@ async def connect_member(seat: Seat, company: Company, context: JobContext, runt
     participant = member_of(seat.role, seat.part.spec.name, seat.name, job.id)
     token = agent_token(runtime.config.worker, job.room.name, participant)
     await seat.room.connect(url_of(context), token, rtc.RoomOptions(auto_subscribe=False))
-    _subscribe_to_those_who_are_there(seat.room, wanted_by(seat, company, job.id))
+    subscribe(seat, company, job.id)
+    return seat.room
 
 
 def wanted_by(seat: Seat, company: Company, job_id: str) -> Wanted:
-    """Return whether a member wants the tracks of a participant.
+    """Return whether a member wants the tracks of a participant, as things stand when that is asked.
 
     People are heard by the ear only, and members by each other only where the cast says so. livekit-agents holds back
-    what nobody has subscribed to: in a room without people the ear listens to the others, and one of them to the ear.
+    what nobody has subscribed to: in a room without people the job's own participant subscribes to the others, and one
+    of them to it.
     """
-    ear = identity_for(company.cast.ear, job_id)
-    endless, audio = company.cast.ends == "never", company.cast.hears == "audio"
+    jobs_own = identity_for(company.cast.ear, job_id)
+    endless = company.cast.ends == "never"
     second = next((part.role for part in company.parts if part.role != company.cast.ear), "")
 
     def wanted(participant: rtc.RemoteParticipant) -> bool:
-        is_member = participant.kind == KINDS.PARTICIPANT_KIND_AGENT and participant.identity.endswith(f"-{job_id}")
-        if seat.is_ear:
-            return is_person(participant) or (endless and is_member)
-        return (audio and is_member) or (endless and seat.role == second and participant.identity == ear)
+        if is_person(participant):
+            return seat.listens
+        if participant.kind != KINDS.PARTICIPANT_KIND_AGENT or not participant.identity.endswith(f"-{job_id}"):
+            return False
+        heard_by_nobody_else = seat.in_jobs_room or (seat.role == second and participant.identity == jobs_own)
+        return seat.hears_members or (endless and heard_by_nobody_else)
 
     return wanted
 
 
-def room_options(seat: Seat, company: Company, job_id: str, typed: Callable[..., Any]) -> RoomOptions:
+def room_options(seat: Seat, company: Company, job_id: str) -> RoomOptions:
     """Return what livekit-agents is to do with the room of a member.
 
     Args:
         seat: The member.
         company: The cast.
         job_id: LiveKit's id of the job.
-        typed: Takes what people type, for the ear.
     """
     base = seat.part.spec.room_options or RoomOptions()
-    changes: dict[str, Any] = {"close_on_disconnect": False}
-    if seat.is_ear and base.text_input is not False:
-        changes["text_input"] = TextInputOptions(text_input_cb=typed)
+    changes: dict[str, Any] = {"close_on_disconnect": False, "text_input": False}
     if company.cast.ends == "never":
         changes["participant_kinds"] = ANYBODY
-    if not seat.is_ear:
-        changes |= {"video_input": False, "text_input": False}
+    if not seat.in_jobs_room:
+        changes |= {"video_input": False, "delete_room_on_close": False}
     if seat.hears_members:
         changes |= {"participant_kinds": ANYBODY, "participant_identity": identity_for(company.cast.ear, job_id)}
-    elif not seat.is_ear:
-        changes["audio_input"] = False
     return replace(base, **changes)
+
+
+def without_past(options: RoomOptions) -> RoomOptions:
+    """Return room options without what a person has said before the agents came: that is for the ear alone."""
+    audio = options.get_audio_input_options()
+    return options if audio is None else replace(options, audio_input=replace(audio, pre_connect_audio=False))
+
+
+def take_typed_text(room: rtc.Room, typed: Callable[[str, str], Coroutine[Any, Any, None]]) -> None:
+    """Let ``typed`` get what people type, and who: whoever of the members listens then.
+
+    Args:
+        room: The job's room.
+        typed: Takes the text and the name of who has typed it.
+    """
+    reading: set[asyncio.Task[None]] = set()
+
+    async def read(reader: rtc.TextStreamReader, person: rtc.RemoteParticipant) -> None:
+        await typed(await reader.read_all(), person.name or person.identity)
+
+    def came(reader: rtc.TextStreamReader, identity: str) -> None:
+        person = room.remote_participants.get(identity)
+        if person is not None and is_person(person):
+            task = asyncio.create_task(read(reader, person), name="read-typed-text")
+            reading.add(task)
+            task.add_done_callback(reading.discard)
+
+    room.register_text_stream_handler(CHAT_TOPIC, came)
+
+
+async def heard(seat: Seat, identity: str, seconds: float) -> bool:
+    """Wait until a member gets a person's audio, if there is any; return whether it does.
+
+    Args:
+        seat: The member, which has subscribed to the person.
+        identity: The person's identity.
+        seconds: How long to wait at most.
+    """
+    assert seat.room is not None
+    until = time.monotonic() + seconds
+    while (person := seat.room.remote_participants.get(identity)) is not None and time.monotonic() < until:
+        tracks = [one for one in person.track_publications.values() if one.kind == rtc.TrackKind.KIND_AUDIO]
+        if not tracks or any(one.track is not None for one in tracks):
+            return True
+        await asyncio.sleep(STEP)
+    return False
 
 
 def is_person(participant: rtc.RemoteParticipant) -> bool:
@@ -115,10 +163,14 @@ def _listen_to(room: rtc.Room, wanted: Wanted) -> None:
     room.on("track_published", published)
 
 
-def _subscribe_to_those_who_are_there(room: rtc.Room, wanted: Wanted) -> None:
-    for participant in room.remote_participants.values():
-        for publication in participant.track_publications.values() if wanted(participant) else ():
-            publication.set_subscribed(True)
+def subscribe(seat: Seat, company: Company, job_id: str) -> None:
+    """Subscribe to the tracks that a member wants of those who are there, and to no others."""
+    assert seat.room is not None
+    wanted = wanted_by(seat, company, job_id)
+    for participant in seat.room.remote_participants.values():
+        for publication in participant.track_publications.values():
+            if publication.subscribed or wanted(participant):
+                publication.set_subscribed(wanted(participant))
 
 
 def _nothing(reader: object, identity: str) -> None:

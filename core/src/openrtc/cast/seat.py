@@ -20,7 +20,9 @@ from openrtc.cast.company import Part
 from openrtc.cast.line import Line
 from openrtc.cast.turn import Turn
 from openrtc.errors import one_line
+from openrtc.worker.ears import Ears
 from openrtc.worker.greeting import greet
+from openrtc.worker.participant import ROLE_ATTRIBUTE
 from openrtc.worker.upstream.speech import hold_speech, release_speech
 
 ENTER_SECONDS = 5.0
@@ -38,8 +40,11 @@ class Seat:
     Args:
         part: What the declaration says of it.
         session: Its session.
-        room: Its connection to the room; the job's own for the ear. None for a conversation in text, without a room.
-        is_ear: Whether it listens to people.
+        room: Its connection to the room. None for a conversation in text, without a room.
+        in_jobs_room: Whether that connection is the job's own: it stays until the call is over.
+        listens: Whether it listens to people.
+        ears: What it hears people with; None for a conversation in text.
+        hearing_failed: Whether that has failed.
         hears_members: Whether it hears the other members' voices; otherwise it is told their words.
         realtime: Whether a realtime model speaks.
         context: The context in which its code runs.
@@ -52,14 +57,18 @@ class Seat:
         began: Whether it has ever begun to speak.
         heard: Set when it has recognised what another member said.
         entered: Set when its agent's ``on_enter`` has ended.
+        started: Set when its session has started, or it has left before.
     """
 
     part: Part
     session: AgentSession[Any]
     room: rtc.Room | None
-    is_ear: bool
+    listens: bool
     realtime: bool
     context: Context
+    in_jobs_room: bool = False
+    ears: Ears | None = None
+    hearing_failed: bool = False
     hears_members: bool = False
     alive: bool = True
     turn: Turn | None = None
@@ -70,6 +79,7 @@ class Seat:
     quiet: asyncio.Event = field(default_factory=asyncio.Event)
     heard: asyncio.Event = field(default_factory=asyncio.Event)
     entered: asyncio.Event = field(default_factory=asyncio.Event)
+    started: asyncio.Event = field(default_factory=asyncio.Event)
     _unread: list[Line] = field(default_factory=list)
     _paused: bool = False
     _leaving: asyncio.Task[None] | None = None
@@ -88,6 +98,11 @@ class Seat:
     def identity(self) -> str:
         """Identity of its participant; empty without a room."""
         return self.room.local_participant.identity if self.room else ""
+
+    @property
+    def can_listen(self) -> bool:
+        """Whether it could listen to people."""
+        return self.ears is not None and self.ears.usable and not self.hearing_failed
 
     @property
     def speaking(self) -> bool:
@@ -201,8 +216,9 @@ class Seat:
             asyncio.get_running_loop().call_later(0.1, self.resume)
 
     async def leave(self) -> None:
-        """Close its session and, but for the ear, its connection to the room."""
+        """Close its session and its connection to the room; of the job's own only what it has published."""
         self.alive = False
+        self.started.set()
         if self._leaving is None:
             self._leaving = asyncio.create_task(self._leave())
         await asyncio.shield(self._leaving)
@@ -215,9 +231,16 @@ class Seat:
                 logger.debug("member %r: while leaving: %s", self.role, one_line(str(error)))
 
     async def _disconnect(self) -> None:
-        if self.room is not None and not self.is_ear:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.room.disconnect(), 5.0)
+        if self.room is None:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(5.0):
+                await (self._fall_silent(self.room.local_participant) if self.in_jobs_room else self.room.disconnect())
+
+    async def _fall_silent(self, participant: rtc.LocalParticipant) -> None:
+        for track in list(participant.track_publications):
+            await participant.unpublish_track(track)
+        await participant.set_attributes({ROLE_ATTRIBUTE: ""})
 
 
 def as_messages(lines: Sequence[Line], after: float) -> list[ChatMessage]:

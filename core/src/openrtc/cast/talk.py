@@ -36,6 +36,8 @@ HEAR_SECONDS = 4.0
 class Talk:
     """Who speaks next in a running cast.
 
+    The attribute ``ear`` is the member that listens to people.
+
     Args:
         cast: The declaration.
         live: The call.
@@ -47,6 +49,7 @@ class Talk:
         self, cast: Cast, live: LiveCall, failed: Callable[[Seat, str], None], empty: Callable[[], bool]
     ) -> None:
         self.floor = Floor(self, cast.turn_seconds)
+        self.ear: Seat | None = None
         self._cast = cast
         self._live = live
         self._failed = failed
@@ -65,11 +68,6 @@ class Talk:
     def seats(self) -> list[Seat]:
         """The members that take part, in their order."""
         return [seat for seat in self._seats if seat.alive]
-
-    @property
-    def everybody(self) -> list[Seat]:
-        """All members, also those that do not take part any more."""
-        return list(self._seats)
 
     @property
     def names(self) -> dict[str, str]:
@@ -95,6 +93,7 @@ class Talk:
     def join(self, seat: Seat) -> None:
         """Let a member take part, the last in the order."""
         self._seats.append(seat)
+        self.ear = seat if seat.listens else self.ear
         self.floor.watch(seat)
 
     def leave(self, seat: Seat, why: str) -> None:
@@ -147,13 +146,12 @@ class Talk:
         """Whether a person's words need not be known to choose who answers, and it is the ear."""
         policy = self._cast.answers
         role = self.front.role if policy == "lead" else self._present_speaker() if policy == "last_speaker" else ""
-        return role == self._cast.ear
+        return self.ear is not None and role == self.ear.role
 
     def tell_what_was_said(self, text: str, speaker: str) -> None:
         """Tell the members that do not listen what a person has said, once it is known."""
-        for seat in self.seats:
-            if text and not seat.is_ear:
-                seat.hear(Line(speaker, text))
+        if text:
+            self.tell(Line(speaker, text), but=[self.ear] if self.ear else [])
 
     def send(self, sender: Seat, role: str, text: str) -> None:
         """Tell a member something, to which it replies aloud."""

@@ -37,8 +37,9 @@ class TextCast(RunningCast):
 
     async def start_seat(self, seat: Seat, agent: Agent) -> None:
         """Start the member's session without a room."""
-        await self._frontend.before_member(self.call, seat.session, seat.name, is_ear=seat.is_ear)
+        await self._frontend.before_member(self.call, seat.session, seat.name, is_ear=seat.listens)
         await seat.session.start(agent)
+        seat.started.set()
 
     async def _say(self, text: str) -> None:
         await self.listening.said(text)

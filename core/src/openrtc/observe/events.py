@@ -271,6 +271,21 @@ class MemberLeft(CallEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EarMoved(CallEvent):
+    """Another member of a cast listens to people from now on.
+
+    Args:
+        member: Its role.
+        previous: Role of the member that has listened until now.
+        reason: Why.
+    """
+
+    member: str
+    previous: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnded(CallEvent):
     """A call is over and its agent has left the room.
 
@@ -335,6 +350,7 @@ EVENTS: tuple[type[Event], ...] = (
     MemberJoined,
     MemberSpoke,
     MemberLeft,
+    EarMoved,
     CallEnded,
     PluginFailed,
     LoopBlocked,

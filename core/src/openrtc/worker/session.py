@@ -43,7 +43,7 @@ async def run_session(context: JobContext, spec: AgentSpec, call: Call, runtime:
     replace_tool_functions(agent, kept_in_its_call)
     watch_on_enter(agent, lambda error: _failed_to_enter(error, context, live), lambda: None)
     text_only = context.is_fake_job() and runtime.frontend is not None and runtime.frontend.text_only
-    session, call = await build_session(spec, agent, call, runtime, text_only=text_only)
+    session, call, _ = await build_session(spec, agent, call, runtime, text_only=text_only)
     watch_turns(session, agent, live)
     SlowAnswers(session, live)
     session.on("error", lambda event: tell_model_error(event, live))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
-from livekit import rtc
 from livekit.agents import Agent, AgentSession
 from livekit.agents.utils import is_given
 
@@ -15,6 +15,7 @@ from openrtc.call import Call
 from openrtc.catalog.spec import AgentSpec
 from openrtc.providers.provider import ProviderContext
 from openrtc.providers.providers import MODEL_KINDS, ModelKind
+from openrtc.worker.ears import MANUAL, Ears
 from openrtc.worker.models import build_models, choose_models, is_realtime, label_models
 from openrtc.worker.runtime import HOOK_LIMIT, Runtime
 
@@ -27,7 +28,7 @@ Hearing = Literal["caller", "people", "members", "nobody"]
 
 async def build_session(
     spec: AgentSpec, agent: Agent, call: Call, runtime: Runtime, *, text_only: bool, hearing: Hearing = "caller"
-) -> tuple[AgentSession[Any], Call]:
+) -> tuple[AgentSession[Any], Call, Ears | None]:
     """Build the session of a call from what the agent, the settings and the plugins say, in falling order of weight.
 
     Args:
@@ -39,7 +40,8 @@ async def build_session(
         hearing: Whom the session listens to.
 
     Returns:
-        The session, and the call with its models filled in.
+        The session; the call with its models filled in; and what the session can hear people with, in a cast. A
+        session that listens to nobody has nothing of that yet: it costs nothing until it is used.
 
     Raises:
         OpenRTCError: A model cannot be used here.
@@ -47,29 +49,37 @@ async def build_session(
     chosen = choose_models(spec, agent, runtime.config.defaults)
     if text_only:  # the keys of the others need not be there
         chosen = {kind: model for kind, model in chosen.items() if kind == "llm"}
-    if hearing == "nobody":
-        chosen.pop("stt", None)
-        deafen(agent)
-    call = replace(call, models=label_models(chosen, agent))
     context = ProviderContext(agent_name=call.agent_name, agent=agent, examples=spec.examples)
+    unused = chosen.pop("stt", None) if hearing == "nobody" else None
+    call = replace(call, models=label_models(chosen, agent))
     models = build_models(chosen, runtime.providers, context)
     realtime = is_realtime(agent.llm if is_given(agent.llm) else models.get("llm"))
     if not text_only and not realtime:
         _warn_of_missing_models(call, [kind for kind in MODEL_KINDS if kind != "stt" or hearing != "nobody"])
+    options = await _merged_options(spec, call, runtime) | models
+    if text_only:
+        _listen_to_nobody(options)
+        return AgentSession(**options), call, None
+    _use_detectors(options, spec, runtime, realtime=realtime)
+    if hearing == "caller":
+        return AgentSession(**_made(options)), call, None
+    _leave_turns_to_the_cast(options, realtime=realtime)
+    if hearing != "nobody":
+        session = AgentSession(**_made(options))
+        return session, call, Ears.of(agent, options, realtime=realtime, turn_detection=session.turn_detection)
+    if unused is not None:
+        options["stt"] = partial(runtime.providers.build, "stt", unused, context)
+    ears = Ears.of(agent, options, realtime=realtime)
+    agent.update_options(stt=None, vad=None)
+    _listen_to_nobody(options)
+    return AgentSession(**options), call, ears
+
+
+async def _merged_options(spec: AgentSpec, call: Call, runtime: Runtime) -> dict[str, Any]:
     contributed = await _contributed_options(call, runtime)
     own = {key: value for key, value in spec.session_options.items() if key not in MODEL_KINDS}
-    options: dict[str, Any] = {**contributed, **own, **models}
     turn: dict[str, Any] = {**contributed.get("turn_handling", {}), **own.get("turn_handling", {})}
-    if turn:
-        options["turn_handling"] = turn
-    if text_only or hearing == "nobody":
-        options["vad"] = None
-        options["turn_handling"] = {**turn, "turn_detection": "manual"}
-    else:
-        _use_detectors(options, spec, runtime, realtime=realtime)
-        if hearing != "caller":
-            _leave_turns_to_the_cast(options, realtime=realtime)
-    return AgentSession(**options), call
+    return {**contributed, **own, **({"turn_handling": turn} if turn else {})}
 
 
 async def _contributed_options(call: Call, runtime: Runtime) -> dict[str, Any]:
@@ -91,26 +101,29 @@ async def _contributed_options(call: Call, runtime: Runtime) -> dict[str, Any]:
 def _use_detectors(options: dict[str, Any], spec: AgentSpec, runtime: Runtime, *, realtime: bool) -> None:
     defaults = runtime.config.defaults
     vad = _first(spec.vad, defaults.vad, runtime.resources.get("vad"))
-    if vad is not None and "vad" not in options:
-        options["vad"] = _fresh(vad)
+    if vad is not None:
+        options.setdefault("vad", vad)
     turn = options.get("turn_handling", {})
     detection = spec.turn_detection
     if detection is None and "turn_detection" not in turn and not realtime:
         detection = _first(defaults.turn_detection, runtime.resources.get("turn_detection"))
     if detection is not None:
-        options["turn_handling"] = {**turn, "turn_detection": _fresh(detection)}
+        options["turn_handling"] = {**turn, "turn_detection": detection}
 
 
-def deafen(agent: Agent) -> None:
-    """Let an agent's own speech recognition, if it has one, hear nothing and cost nothing."""
+def _listen_to_nobody(options: dict[str, Any]) -> None:
+    options |= {"stt": None, "vad": None}
+    options["turn_handling"] = {**options.get("turn_handling", {}), "turn_detection": MANUAL}
 
-    async def stt_node(audio: AsyncIterable[rtc.AudioFrame], model_settings: Any) -> AsyncIterator[Any]:
-        async for _ in audio:
-            pass
-        for nothing in list[Any]():
-            yield nothing
 
-    agent.stt_node = stt_node  # type: ignore[method-assign]
+def _made(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options with the detectors made that are there as functions that make them."""
+    made = {key: _fresh(value) if key == "vad" else value for key, value in options.items()}
+    if "turn_handling" in made:
+        made["turn_handling"] = {
+            key: _fresh(value) if key == "turn_detection" else value for key, value in made["turn_handling"].items()
+        }
+    return made
 
 
 def _leave_turns_to_the_cast(options: dict[str, Any], *, realtime: bool) -> None:

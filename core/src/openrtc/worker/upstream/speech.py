@@ -1,4 +1,4 @@
-"""The private names of livekit-agents by which a session's speech waits until it may be heard."""
+"""The private names of livekit-agents by which a session's speech waits until it may be heard, and it stops to hear."""
 
 from __future__ import annotations
 
@@ -23,6 +23,18 @@ def release_speech(session: AgentSession[Any]) -> None:
 def keep_transcripts(session: AgentSession[Any]) -> None:
     """Let a session that has started tell nobody in the room what it recognises."""
     session.off("user_input_transcribed", session.room_io._on_user_input_transcribed)
+
+
+def tell_transcripts(session: AgentSession[Any]) -> None:
+    """Let a session that has started tell the room again what it recognises."""
+    session.on("user_input_transcribed", session.room_io._on_user_input_transcribed)
+
+
+def end_user_speech(session: AgentSession[Any]) -> None:
+    """Let a session that hears nothing any more take the user to be silent: it would wait for the end for ever."""
+    for activity in _activities(session):
+        if session.user_state == "speaking":
+            activity.on_end_of_speech(None)
 
 
 def _activities(session: AgentSession[Any]) -> Iterator[Any]:

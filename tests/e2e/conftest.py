@@ -1,0 +1,44 @@
+"""Fixtures of the tests of casts: the worker that they share, and rooms with a cast and a person."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from e2e.callers import CallersProcess
+from e2e.cast_agents import CAST_AGENTS
+from e2e.reporting import show_log_on_failure
+from e2e.scene import NewScene, Scene
+from e2e.server_api import ServerApi
+from e2e.worker import TRACEBACK, WorkerProcess, openrtc_worker
+
+
+@pytest.fixture(scope="session")
+def cast_worker(
+    api: ServerApi, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[WorkerProcess]:
+    """A worker with the casts of `e2e.cast_agents`."""
+    folder = tmp_path_factory.mktemp("casts")
+    packages = [CAST_AGENTS.install_into(folder / "packages")]
+    options = ["--allow", CAST_AGENTS.name, "--metrics-jsonl", str(folder / "events.jsonl")]
+    with openrtc_worker(api, folder / "worker.log", *options, folders=packages) as running:
+        show_log_on_failure(request.node, running)
+        yield running.wait_until_ready()
+        running.stop()
+        assert TRACEBACK not in running.log()
+
+
+@pytest.fixture
+def scene(api: ServerApi, callers: CallersProcess, cast_worker: WorkerProcess) -> Iterator[NewScene]:
+    """Make a room whose name begins with the cast that it gets, with a person in it."""
+    scenes: list[Scene] = []
+
+    def make(room: str) -> Scene:
+        scenes.append(Scene(api, callers, f"{room}-{time.monotonic_ns() % 10**9}"))
+        return scenes[-1]
+
+    yield make
+    for one in scenes:
+        one.close()
