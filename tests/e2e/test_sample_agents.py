@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import pytest
 
 from e2e.callers import Caller, CallersProcess
-from e2e.energy import sounding
+from e2e.energy import Span, sounding
 from e2e.hearing import Ears
+from e2e.pcm import RATE
+from e2e.pitch import pitch
 from e2e.reporting import show_log_on_failure
 from e2e.server_api import ServerApi
 from e2e.speech import Voice
@@ -160,6 +164,33 @@ def test_a_spoken_question_is_answered_with_what_the_agents_tool_returns(
 ) -> None:
     ask(call(api, callers, conversation, "ann"), conversation, voice, ears)
     api.delete_room(conversation.room)
+
+
+@pytest.mark.usefixtures("all_agents")
+def test_the_two_members_of_the_sample_cast_have_voices_of_their_own(api: ServerApi, callers: CallersProcess) -> None:
+    caller = callers.join("ann", api.token("sample-cast", "ann"))
+    api.dispatch("sample-cast", DESK, json.dumps({"agent": "dispatch"}))
+    until = time.time() + SLOWEST_ANSWER
+    while len(speeches := spans_of(caller)) < 3 or max(span.end for _, span in speeches) > time.time() - 1.0:
+        assert time.time() < until, speeches
+        time.sleep(0.3)
+    assert [who for who, _ in speeches] == ["dispatcher", "driver", "dispatcher"]
+    assert all(later.start - sooner.end > -0.2 for (_, sooner), (_, later) in pairwise(speeches))
+    assert {one["name"] for one in caller.events("participant_connected")} == {"Tim", "Chris"}
+    heights = {recording.identity: pitch(recording.sound) for recording in caller.recordings()}
+    low, high = sorted(heights.values())
+    assert high > 1.2 * low, heights
+    api.delete_room("sample-cast")
+
+
+def spans_of(caller: Caller) -> list[tuple[str, Span]]:
+    """Return who was heard, by role, and when, by the wall clock."""
+    heard: list[tuple[str, Span]] = []
+    for recording in caller.recordings():
+        for span in sounding(recording.sound, join=0.9, at_least=0.3):
+            start, end = (recording.time_of(round(at * RATE)) for at in (span.start, span.end))
+            heard.append((recording.identity.partition("-")[0], Span(start, end)))
+    return sorted(heard, key=lambda one: one[1].start)
 
 
 @pytest.mark.usefixtures("all_agents")
