@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from livekit.agents import Agent, function_tool
@@ -152,7 +153,7 @@ never = Cast(members=[DISPATCHER, DRIVER], ends="never", turn_budget=1)
 faultyear = Cast(members=[Member(role="dispatcher", agent=spec("Tim", Faulty)), DRIVER, PORTER], turn_budget=1)
 brokenear = Cast(members=[Member(role="dispatcher", agent=spec("Tim", stt=BrokenSTT)), DRIVER], turn_budget=1)
 onlyear = Cast(members=[DISPATCHER, Member(role="driver", agent=spec("Chris", stt=None))], turn_budget=1)
-apart = AgentSpec(cast=pair, isolation="process")
+apart = Cast(members=[DISPATCHER, Member(role="driver", agent=replace(CHRIS, isolation="process"))])
 
 lively = Cast(members=[DISPATCHER, DRIVER], turn_budget=1000)
 alone = spec("Tim", Monologue)

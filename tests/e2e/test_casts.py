@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -192,14 +194,23 @@ def test_a_router_may_send_two_agents_to_one_room(scene: NewScene, cast_worker: 
     assert "'tim+chris'" in routed["reason"]
 
 
-def test_a_cast_runs_in_a_process_of_its_own(scene: NewScene, cast_worker: WorkerProcess) -> None:
+def test_a_cast_runs_in_the_process_that_a_member_asks_for_and_nobody_stays_when_that_dies(
+    scene: NewScene, cast_worker: WorkerProcess
+) -> None:
     room = scene("apart")
     speeches = room.wait_for("Tim", "Chris", "Tim", "Chris", timeout=40.0)
     assert overlap(speeches) <= 0.2
     spoke = events_of(cast_worker, room.room, "member_spoke")
-    assert {one["pid"] for one in spoke}.isdisjoint({cast_worker.pid})
-    room.close()
-    room.wait_until(lambda: not room.api.agents_in([room.room])[room.room], 5.0)
+    (pid,) = {one["pid"] for one in spoke}
+    assert pid != cast_worker.pid
+    typed = room.type("dispatcher add(porter)")
+    room.wait_until(lambda: len(room.members()) == 3)
+    room.wait_for("Tim", since=typed)
+    os.kill(pid, signal.SIGKILL)
+    room.wait_until(lambda: not room.members(), 5.0)
+    (told,) = cast_worker.records("agent 'apart': ")
+    assert told["message"].startswith("agent 'apart': its process was ended by signal 9; this call is ended")
+    assert cast_worker.running
 
 
 def test_members_may_hear_each_other_by_ear(scene: NewScene) -> None:

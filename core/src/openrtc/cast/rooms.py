@@ -16,7 +16,7 @@ from livekit.agents.voice.room_io import RoomOptions
 from openrtc.cast.company import Company
 from openrtc.cast.seat import Seat
 from openrtc.worker.late_join import shield_join
-from openrtc.worker.participant import agent_token, identity_for, member_of
+from openrtc.worker.participant import agent_token, identity_for, is_of_job, member_of
 from openrtc.worker.runtime import Runtime
 from openrtc.worker.upstream.jobs import url_of
 
@@ -74,7 +74,7 @@ def wanted_by(seat: Seat, company: Company, job_id: str) -> Wanted:
     def wanted(participant: rtc.RemoteParticipant) -> bool:
         if is_person(participant):
             return seat.listens
-        if participant.kind != KINDS.PARTICIPANT_KIND_AGENT or not participant.identity.endswith(f"-{job_id}"):
+        if participant.kind != KINDS.PARTICIPANT_KIND_AGENT or not is_of_job(participant.identity, job_id):
             return False
         heard_by_nobody_else = seat.in_jobs_room or (seat.role == second and participant.identity == jobs_own)
         return seat.hears_members or (endless and heard_by_nobody_else)

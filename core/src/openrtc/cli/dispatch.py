@@ -38,12 +38,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> int:
-    """Carry out an action; exit 1 when no agent came, or there is no such dispatch."""
-    code: int = args.action(args)
-    return code
-
-
 def _add_create(parser: argparse.ArgumentParser) -> None:
     add_room_options(parser)
     parser.add_argument("--agent", default="", metavar="AGENT", help="which agent; by default the routing decides")

@@ -89,7 +89,8 @@ def _run(argv: list[str], pool: AgentPool | None) -> int:
     module = import_module(f"openrtc.cli.{name.replace('-', '_')}")
     args = _parser_of(name, module).parse_args(argv)
     args.pool = pool
-    code: int = module.run(args)
+    run = args.action if "action" in args else module.run
+    code: int = run(args)
     return code
 
 

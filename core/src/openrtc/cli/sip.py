@@ -21,12 +21,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_actions(parser, {"rule": Action("dispatch rules: which agent answers", _add_rule)})
 
 
-def run(args: argparse.Namespace) -> int:
-    """Carry out an action."""
-    code: int = args.action(args)
-    return code
-
-
 def _add_rule(parser: argparse.ArgumentParser) -> None:
     add_actions(
         parser,

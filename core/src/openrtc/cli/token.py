@@ -32,12 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_actions(parser, {"create": Action("make a token", _add_create, _create)})
 
 
-def run(args: argparse.Namespace) -> int:
-    """Carry out an action."""
-    code: int = args.action(args)
-    return code
-
-
 def _add_create(parser: argparse.ArgumentParser) -> None:
     add_room_options(parser)
     parser.add_argument("--identity", default="", metavar="ID", help="identity of the participant (default: a new one)")

@@ -14,8 +14,9 @@ from openrtc.plugins.loaded import LoadedAgent
 from openrtc.routing.decision import Decision
 from openrtc.worker.admission import DECISION_ATTRIBUTE, distribution_of
 from openrtc.worker.live_call import LiveCall
-from openrtc.worker.participant import identity_for
+from openrtc.worker.participant import is_of_job
 from openrtc.worker.runtime import Runtime
+from openrtc.worker.server_api import server_api
 from openrtc.worker.upstream.jobs import JobExecutor, JobStatus, RunningJobInfo
 
 logger = logging.getLogger("openrtc.worker")
@@ -138,22 +139,17 @@ class ApartCalls:
 
     async def _remove(self, info: RunningJobInfo) -> None:
         # The server would keep the participant for a while, in case that it comes back.
-        worker = self._runtime.config.worker
         room = info.job.room.name
-        async with api.LiveKitAPI(info.url, worker.api_key, worker.api_secret) as server:
-            for identity in self._identities(info):
-                try:
-                    async with asyncio.timeout(REMOVE_SECONDS):
-                        await server.room.remove_participant(api.RoomParticipantIdentity(room=room, identity=identity))
-                except Exception as error:
-                    logger.debug("%s is not in its room any more: %s", identity, one_line(str(error)))
-
-    def _identities(self, info: RunningJobInfo) -> list[str]:
-        carried = info.job.attributes[DECISION_ATTRIBUTE]
-        company = self._runtime.catalog.company(Decision.from_json(carried).agents) if carried else None
-        if company is None:
-            return [info.accept_arguments.identity]
-        return [identity_for(part.role, info.job.id) for part in company.parts]
+        async with server_api(self._runtime.config.worker, info.url) as server:
+            try:
+                async with asyncio.timeout(REMOVE_SECONDS):
+                    there = await server.room.list_participants(api.ListParticipantsRequest(room=room))
+                    for one in there.participants:
+                        if is_of_job(one.identity, info.job.id):
+                            member = api.RoomParticipantIdentity(room=room, identity=one.identity)
+                            await server.room.remove_participant(member)
+            except Exception as error:
+                logger.debug("nobody is left in room %r to be removed: %s", room, one_line(str(error)))
 
 
 def _how_it_died(job: JobExecutor) -> str:

@@ -14,6 +14,7 @@ from livekit.agents import JobContext
 
 from openrtc.config import WorkerSettings
 from openrtc.errors import one_line
+from openrtc.worker.server_api import server_api
 from openrtc.worker.shielded_connect import shield_connect
 
 logger = logging.getLogger("openrtc.worker")
@@ -51,7 +52,7 @@ def shield_join(room: rtc.Room, context: JobContext, worker: WorkerSettings) -> 
 async def _delete_if_nobody_comes(name: str, worker: WorkerSettings) -> None:
     await asyncio.sleep(ALONE_SECONDS)
     try:
-        async with api.LiveKitAPI(worker.url, worker.api_key, worker.api_secret) as server:
+        async with server_api(worker) as server:
             found = await server.room.list_participants(api.ListParticipantsRequest(room=name))
             if all(one.kind == api.ParticipantInfo.Kind.AGENT for one in found.participants):
                 await server.room.delete_room(api.DeleteRoomRequest(room=name))

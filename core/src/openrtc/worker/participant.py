@@ -58,6 +58,11 @@ def identity_for(name: str, job_id: str) -> str:
     return f"{name}-{job_id}"
 
 
+def is_of_job(identity: str, job_id: str) -> bool:
+    """Whether an identity is that of an agent in a job: of the single one, or of a member of a cast."""
+    return identity.endswith(f"-{job_id}")
+
+
 def agent_token(settings: WorkerSettings, room: str, participant: Participant) -> str:
     """Return a token with which an agent joins a room.
 
