@@ -120,6 +120,11 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
     assert (config.worker.log_level, config.worker.isolation) == ("error", "thread")
 
 
+def test_the_agent_name_that_a_platform_forces_outweighs_even_a_flag(tmp_path: Path) -> None:
+    environ = {"LIVEKIT_AGENT_NAME": "desk", "LIVEKIT_AGENT_NAME_OVERRIDE": "sim-1"}
+    assert load_config(environ=environ, overrides={"agent_name": "front"}, folder=tmp_path).worker.agent_name == "sim-1"
+
+
 def test_an_empty_variable_counts_as_not_set_and_lets_dotenv_speak(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("LIVEKIT_URL=ws://dotenv:1\n")
     assert load(tmp_path, environ={"LIVEKIT_URL": "", "OPENRTC_PORT": " "}).worker.url == "ws://dotenv:1"

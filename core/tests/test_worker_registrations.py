@@ -130,3 +130,13 @@ async def test_automatic_dispatch_beside_names_is_warned_of(caplog: pytest.LogCa
     _, server = worker("per-agent,automatic")
     assert server.registrations.names == ("", "a", "b")
     assert "'per-agent,automatic': automatic dispatch beside names" in caplog.text
+
+
+async def test_a_name_that_a_platform_forces_is_the_only_one(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("LIVEKIT_AGENT_NAME_OVERRIDE", "sim-1")
+    _, server = worker("per-agent")
+    assert server.registrations.names == ("sim-1",)
+    assert server.registrations.first._agent_name == "sim-1"
+    assert "LIVEKIT_AGENT_NAME_OVERRIDE is set: this worker is registered as 'sim-1' only" in caplog.text

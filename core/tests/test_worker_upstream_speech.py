@@ -10,6 +10,7 @@ from livekit.agents import Agent, AgentSession, JobContext, llm
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS
 from livekit.agents.voice.agent_activity import AgentActivity
 from livekit.agents.voice.room_io import RoomIO
+from livekit.agents.voice.room_io._output import _ParticipantAudioOutput
 
 from openrtc.worker.upstream.jobs import url_of
 from openrtc.worker.upstream.speech import hold_speech, release_speech
@@ -61,6 +62,14 @@ def test_what_a_session_recognises_goes_to_the_room_by_one_handler() -> None:
     assert 'on("user_input_transcribed", self._on_user_input_transcribed)' in source
     assert "self._user_transcript_ch.send_nowait(ev)" in inspect.getsource(RoomIO._on_user_input_transcribed)
     assert "RoomIO" in inspect.getsource(AgentSession.room_io.fget)  # type: ignore[attr-defined]
+
+
+def test_a_paused_output_drops_what_its_track_holds_only_with_the_next_piece_and_counts_what_it_drops() -> None:
+    pause = inspect.getsource(_ParticipantAudioOutput.pause)
+    assert "self._playback_enabled.clear()" in pause and "\n        self._audio_source.clear_queue()" not in pause
+    forward = inspect.getsource(_ParticipantAudioOutput._forward_audio)
+    assert "self._source_discarded_duration += queued" in forward and "self._audio_source.clear_queue()" in forward
+    assert "_audio_output" in inspect.getsource(RoomIO.__init__)
 
 
 def test_a_job_knows_the_address_of_its_server() -> None:

@@ -58,8 +58,12 @@ class Scene:
         self._callers = callers
         self.person: Caller = callers.join(f"ann-{room}", api.token(room, "ann"))
 
-    def speeches(self) -> list[Speech]:
-        """Return what was heard of the members so far, in its order."""
+    def speeches(self, apart: float = 0.0) -> list[Speech]:
+        """Return what was heard of the members so far, in its order.
+
+        Args:
+            apart: What was said before and after this time is not one speech, however short the silence.
+        """
         found = [
             Speech(
                 heard.who,
@@ -71,7 +75,7 @@ class Scene:
             for heard in tones_heard(recording.sound, TONES)
             if heard.who in TONES  # what is sent in the place of a lost packet has no tone
         ]
-        return _without_hitches(sorted(found, key=lambda speech: speech.began))
+        return _without_hitches(sorted(found, key=lambda speech: speech.began), apart)
 
     def spoken(self, since: float = 0.0) -> list[str]:
         """Return who has spoken after a time, in their order."""
@@ -89,12 +93,12 @@ class Scene:
         """Wait until these have spoken after a time, in this order, and fell silent; return all that was heard."""
 
         def done() -> bool:
-            speeches = [speech for speech in self.speeches() if speech.began > since]
+            speeches = [speech for speech in self.speeches(since) if speech.began > since]
             heard = [speech.who for speech in speeches]
             return heard[: len(names)] == list(names) and speeches[len(names) - 1].ended < time.time() - 0.3
 
         self.wait_until(done, timeout, lambda: f"wanted {names}, heard {self.spoken(since)}")
-        return [speech for speech in self.speeches() if speech.began > since]
+        return [speech for speech in self.speeches(since) if speech.began > since]
 
     def wait_until(self, done: Callable[[], Any], timeout: float = 15.0, said: Callable[[], str] = str) -> None:
         """Wait until something is true.
@@ -145,11 +149,13 @@ class Scene:
         self.person.leave()
 
 
-def _without_hitches(speeches: list[Speech]) -> list[Speech]:
+def _without_hitches(speeches: list[Speech], apart: float) -> list[Speech]:
     whole: list[Speech] = []
     for speech in speeches:
-        if whole and whole[-1].who == speech.who and speech.began - whole[-1].ended < HITCH_SECONDS:
-            whole[-1] = replace(whole[-1], ended=speech.ended)
+        last = whole[-1] if whole else None
+        goes_on = last and last.who == speech.who and speech.began - last.ended < HITCH_SECONDS
+        if last and goes_on and not last.ended <= apart <= speech.began:
+            whole[-1] = replace(last, ended=speech.ended)
         else:
             whole.append(speech)
     return whole

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import psutil
 import pytest
@@ -250,10 +251,11 @@ def test_ten_rooms_at_once_do_not_mix_and_leave_nothing_open(
     with ThreadPoolExecutor(10) as helpers:
         rooms = list(helpers.map(lambda number: scene(f"pair-{number}"), range(10)))
     for room in rooms:
-        room.wait_for_order("Tim", "Chris", "Tim", "Chris")
-        speeches = room.speeches()
-        assert overlap(speeches) <= 0.2
-        assert {speech.identity.rpartition("-")[0] for speech in speeches} == {"dispatcher", "driver"}
+        room.wait_for_order("Tim", "Chris", "Tim", "Chris", timeout=60.0)
+        assert {speech.identity.rpartition("-")[0] for speech in room.speeches()} == {"dispatcher", "driver"}
+        # By the worker's clock: ten people are more than this machine hears in time while others use it.
+        turns = events_of(cast_worker, room.room, "member_spoke")
+        assert all(later["time"] - later["seconds"] >= sooner["time"] for sooner, later in pairwise(turns)), turns
     for room in rooms:
         room.close()
     until = time.time() + 20

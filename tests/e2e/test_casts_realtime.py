@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from e2e.callers import CallersProcess
+from e2e.realtime_agents import REALTIME_AGENTS
 from e2e.realtime_server import RealtimeServer
 from e2e.reporting import show_log_on_failure
-from e2e.scene import Scene, overlap
+from e2e.scene import HELLO, Scene, events_of, overlap
 from e2e.server_api import ServerApi
 from e2e.speech import Voice
 from e2e.worker import TRACEBACK, WorkerProcess, openrtc_worker
@@ -36,6 +38,48 @@ def worker(
         show_log_on_failure(request.node, running)
         yield running.wait_until_ready()
         running.stop()
+
+
+@pytest.fixture
+def own_worker(
+    api: ServerApi, tmp_path: Path, provider: RealtimeServer, request: pytest.FixtureRequest
+) -> Iterator[WorkerProcess]:
+    key = {"OPENAI_API_KEY": "sk-of-a-test", "OPENAI_BASE_URL": provider.url}
+    more: dict[str, Any] = {"variables": key, "folders": [REALTIME_AGENTS.install_into(tmp_path / "packages")]}
+    options = ["--allow", REALTIME_AGENTS.name, "--metrics-jsonl", str(tmp_path / "events.jsonl")]
+    with openrtc_worker(api, tmp_path / "worker.log", *options, **more) as running:
+        show_log_on_failure(request.node, running)
+        yield running.wait_until_ready()
+        running.stop()
+        assert TRACEBACK not in running.log()
+
+
+def test_realtime_members_hear_each_other_and_one_is_given_the_ear(
+    api: ServerApi, callers: CallersProcess, own_worker: WorkerProcess, provider: RealtimeServer
+) -> None:
+    room = Scene(api, callers, "rtaudio-1")
+    speeches = room.wait_for(TIM, CHRIS)
+    assert overlap(speeches) <= 0.2
+    tim, chris = provider.session("alloy"), provider.session("echo")
+    assert chris.audio_bytes > 0 and chris.heard == ["Chris, where are you now"], "what its model made of Tim's voice"
+    assert not tim.heard, "nobody has said anything to the ear"
+    said = room.say(HELLO)
+    room.wait_for(TIM, since=said.ended)
+    room.close()
+    provider.sessions.clear()
+
+    room = Scene(api, callers, "rtgives-1")
+    room.wait_for(TIM)
+    said = room.say(HELLO)
+    room.wait_for(TIM, since=said.ended)
+    room.wait_until(lambda: events_of(own_worker, room.room, "ear_moved"))
+    tim, chris = provider.session("alloy"), provider.session("echo")
+    assert chris.audio_bytes == 0
+    heard = tim.audio_bytes
+    said = room.say(HELLO)
+    room.wait_for(TIM, since=said.ended)
+    assert chris.audio_bytes > 0 and tim.audio_bytes == heard
+    room.close()
 
 
 def test_each_member_has_a_realtime_session_of_its_own_and_only_the_ear_hears(

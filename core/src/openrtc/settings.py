@@ -82,6 +82,9 @@ SETTINGS = (
 )
 TABLES = tuple(dict.fromkeys(setting.table for setting in SETTINGS))
 
+NAME_OVERRIDE = "LIVEKIT_AGENT_NAME_OVERRIDE"
+"""livekit-agents' variable by which a platform forces its own agent name on a worker; it outweighs every setting."""
+
 Values = dict[tuple[str, str], Any]
 
 
@@ -93,6 +96,8 @@ def load_config(
     folder: Path | None = None,
 ) -> Config:
     """Read all settings; later ones outweigh earlier ones: file, `.env`, environment, flags.
+
+    The agent name that a platform forces outweighs all of them.
 
     Args:
         path: The settings file; by default ``OPENRTC_CONFIG``, else `openrtc.toml` in ``folder`` if there is one.
@@ -113,6 +118,8 @@ def load_config(
     values.update(_from_variables(dotenv, ".env: "))
     values.update(_from_variables(real, ""))
     values.update(_from_flags(overrides or {}))
+    if forced := real.get(NAME_OVERRIDE) or dotenv.get(NAME_OVERRIDE):
+        values["worker", "agent_name"] = forced
     return _build(values, source)
 
 

@@ -88,7 +88,8 @@ class RoomCast(RunningCast):
         wanted = room_options(seat, self.company, self.call.job_id)
         options = start_options(self.runtime.config.worker.profile, wanted)
         if not seat.in_jobs_room:
-            seat.session.input.set_audio_enabled(seat.hears_members)
+            if not seat.hears_members:
+                seat.session.input.set_audio_enabled(False)
             options = {**options, "room_options": without_past(options["room_options"]), "record": False}
         await seat.session.start(agent, room=seat.room, **options)
 

@@ -23,7 +23,7 @@ from openrtc.errors import one_line
 from openrtc.worker.ears import Ears
 from openrtc.worker.greeting import greet
 from openrtc.worker.participant import ROLE_ATTRIBUTE
-from openrtc.worker.upstream.speech import hold_speech, release_speech
+from openrtc.worker.upstream.speech import hold_speech, release_speech, silence
 
 ENTER_SECONDS = 5.0
 
@@ -194,6 +194,8 @@ class Seat:
         if audio is not None and audio.can_pause:
             self._paused = True
             audio.pause()
+            if self.room is not None and self.speaking:
+                silence(self.session)
         else:
             self.cut()
 

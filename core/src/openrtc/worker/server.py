@@ -14,6 +14,7 @@ from livekit.protocol import agent as proto
 from openrtc.catalog.isolation import KINDS
 from openrtc.config import WorkerSettings
 from openrtc.observe.events import WorkerRegistered
+from openrtc.settings import NAME_OVERRIDE
 from openrtc.worker.admission import Admission
 from openrtc.worker.apart import ApartCalls
 from openrtc.worker.coroutine_pool import CoroutinePool
@@ -170,6 +171,10 @@ class WorkerServer:
         self._runtime.events.emit(WorkerRegistered(worker_id=worker_id, agent_name=name))
 
     def _supported_names(self, setting: str) -> tuple[str, ...]:
+        if forced := os.environ.get(NAME_OVERRIDE):
+            text = "%s is set: this worker is registered as %r only, whatever its agent name setting says"
+            logger.warning(text, NAME_OVERRIDE, forced)
+            return (forced,)
         names = WorkerNames.parse(setting)
         if names.mixed:
             logger.warning(

@@ -20,6 +20,14 @@ def release_speech(session: AgentSession[Any]) -> None:
         activity._resume_authorization()
 
 
+def silence(session: AgentSession[Any]) -> None:
+    """Drop what a paused session has handed to its track: livekit-agents would do so only with the next piece."""
+    output = session.room_io._audio_output
+    if output is not None:
+        output._source_discarded_duration += output._audio_source.queued_duration
+        output._audio_source.clear_queue()
+
+
 def keep_transcripts(session: AgentSession[Any]) -> None:
     """Let a session that has started tell nobody in the room what it recognises."""
     session.off("user_input_transcribed", session.room_io._on_user_input_transcribed)
