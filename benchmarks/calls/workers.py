@@ -34,7 +34,7 @@ class Worker:
 
 NO_PRELOAD = {"LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE": "0"}
 OPENRTC = ""
-WITHOUT_UVLOOP = "vad,events,signatures,schemas,imports"
+WITHOUT_UVLOOP = "vad,events,signatures,schemas,connections,imports"
 THREADS = {"BENCH_EXECUTOR": "thread"}
 OURS = ("start", "--allow", DISTRIBUTION, "--agent-name", "bench", "--max-sessions", "200", "--log-level", "info")
 

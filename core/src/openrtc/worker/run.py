@@ -26,6 +26,7 @@ from openrtc.worker.server import WorkerServer
 from openrtc.worker.speed.event_loop import new_event_loop
 from openrtc.worker.speed.imports import imports_are_done
 from openrtc.worker.speed.speedups import use_speedups
+from openrtc.worker.upstream.http import close_connections, open_connections
 from openrtc.worker.upstream.late_openai import import_openai_now
 from openrtc.worker.upstream.warm_up import warm_up
 from openrtc.worker.watchdog import Watchdog
@@ -92,6 +93,7 @@ async def prepare(runtime: Runtime, server: WorkerServer) -> None:
     if set(server.kinds.values()) != {"process"}:
         await runtime.start()
         _warm_up(runtime, _loaded_keys(runtime))
+    open_connections()
     use_runtime(runtime)
     imports_are_done()
 
@@ -106,6 +108,7 @@ def _warm_up(runtime: Runtime, resources: Collection[str]) -> None:
 async def close(runtime: Runtime, server: WorkerServer) -> None:
     """Close the server with its jobs, then the plugins and resources."""
     await server.registrations.aclose()
+    await close_connections()
     await runtime.aclose(
         WorkerInfo(
             worker_id=server.agent_server.id,
