@@ -6,6 +6,7 @@ import contextlib
 import os
 
 import livekit.local_inference as local_inference
+from livekit.rtc._ffi_client import get_ffi_lib
 
 from openrtc.worker.upstream.jobs import why_no_routes, why_panics_are_signals, why_unsupported
 
@@ -41,6 +42,7 @@ def warm_up(*, end_of_turn: bool, openai: bool) -> None:
             from livekit.agents.ipc import _preload  # noqa: F401
     if make_context := getattr(http_context, "_create_ssl_context", None):
         make_context()  # a tenth of a second and 2 MB, kept; livekit-agents 1.8.0 has none of its own
+    get_ffi_lib()  # 0.2 s; the library starts threads only when it is used
     local_inference.init_vad()
     if end_of_turn and os.environ.get(PRELOAD_VARIABLE, "1").strip().lower() not in NO:
         local_inference.init_eot()
