@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import report
+from installed import install_our_agent
 from measure import Bench, Result
 from speech import write_speech
 from workers import HERE, WORKERS
@@ -44,6 +45,7 @@ def _measure_all(arguments: argparse.Namespace, names: list[str]) -> list[Result
     with tempfile.TemporaryDirectory() as folder, LocalServer(port=0) as server:
         speech = Path(folder) / "speech.npz"
         write_speech(speech)
+        install_our_agent(speech.parent)
         bench = Bench(
             server, speech, arguments.output, arguments.seconds, arguments.peer_python, arguments.turn_detector
         )

@@ -73,7 +73,7 @@ class Bench:
 
     Args:
         server: The LiveKit server.
-        speech: File with what the callers say.
+        speech: File with what the callers say, in the folder where our agent is installed.
         output: Folder for logs.
         seconds: How long each measurement lasts.
         peer_python: Interpreter of the peer's environment.
@@ -110,6 +110,7 @@ class Bench:
             "BENCH_CALLS": str(calls),
             "BENCH_TURN_DETECTOR": "1" if self.turn_detector else "0",
             "OPENRTC_PORT": "0",
+            "PYTHONPATH": os.pathsep.join([str(HERE), str(self.speech.parent)]),
         }
 
     def _with_callers(self, result: Result, pid: int, variables: Mapping[str, str], log: Path, lags: Path) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from installed import DISTRIBUTION
+
 HERE = Path(__file__).resolve().parent
 
 
@@ -16,7 +18,7 @@ class Worker:
     """One worker.
 
     Args:
-        script: File that runs it.
+        script: File that runs it; empty for the command `openrtc`.
         about: What it is, in a few words.
         arguments: Command and options of the script.
         variables: Its environment, over the common one.
@@ -31,19 +33,20 @@ class Worker:
 
 
 NO_PRELOAD = {"LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE": "0"}
-WITHOUT_UVLOOP = "vad,events,signatures,schemas"
+OPENRTC = ""
+WITHOUT_UVLOOP = "vad,events,signatures,schemas,connections,imports"
 THREADS = {"BENCH_EXECUTOR": "thread"}
-OURS = ("start", "--agent-name", "bench", "--max-sessions", "200", "--log-level", "info")
+OURS = ("start", "--allow", DISTRIBUTION, "--agent-name", "bench", "--max-sessions", "200", "--log-level", "info")
 
 WORKERS = {
     "process": Worker("livekit_worker.py", "livekit-agents as shipped: a process for each call"),
     "process-no-preload": Worker("livekit_worker.py", "the same, its model preload off", variables=NO_PRELOAD),
     "thread": Worker("livekit_worker.py", "livekit-agents: a thread for each call", variables=THREADS),
     "peer": Worker("peer_worker.py", "openrtc 0.20.1: coroutine mode, uvloop", peer=True),
-    "ours": Worker("our_worker.py", "OpenRTC", OURS),
-    "ours-lean": Worker("our_worker.py", "OpenRTC, profile lean", (*OURS, "--profile", "lean")),
-    "ours-plain": Worker("our_worker.py", "OpenRTC without speedups", (*OURS, "--speedups", "none")),
-    "ours-asyncio": Worker("our_worker.py", "OpenRTC without uvloop", (*OURS, "--speedups", WITHOUT_UVLOOP)),
+    "ours": Worker(OPENRTC, "OpenRTC", OURS),
+    "ours-lean": Worker(OPENRTC, "OpenRTC, profile lean", (*OURS, "--profile", "lean")),
+    "ours-plain": Worker(OPENRTC, "OpenRTC without speedups", (*OURS, "--speedups", "none")),
+    "ours-asyncio": Worker(OPENRTC, "OpenRTC without uvloop", (*OURS, "--speedups", WITHOUT_UVLOOP)),
     "floor": Worker("floor_worker.py", "livekit.rtc and the VAD alone", ()),
 }
 
@@ -51,10 +54,11 @@ WORKERS = {
 def command(worker: Worker, peer_python: Path) -> list[str]:
     """Return the command line of a worker."""
     python = peer_python if worker.peer else Path(sys.executable)
-    return [str(python), str(HERE / worker.script), *worker.arguments]
+    program = [str(HERE / worker.script)] if worker.script else ["-m", "openrtc"]
+    return [str(python), *program, *worker.arguments]
 
 
 def environment(worker: Worker, common: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a worker: this process's without proxies, and what the worker and the run add."""
     own = {name: text for name, text in os.environ.items() if not name.lower().endswith("_proxy")}
-    return own | {"PYTHONPATH": str(HERE), "HF_HUB_OFFLINE": "1"} | dict(common) | dict(worker.variables)
+    return own | {"HF_HUB_OFFLINE": "1"} | dict(common) | dict(worker.variables)

@@ -20,6 +20,7 @@ from pathlib import Path
 from openrtc.supervisor import prefork, supervisor
 from openrtc.worker.exit_codes import REPLACE_ME
 from openrtc.worker.leash import REGISTERED, Leash
+from openrtc.worker.speed.imports import imports_are_done
 from openrtc.supervisor.nursery import Nursery
 from openrtc.supervisor.nursery_link import NurseryLink
 from openrtc.supervisor.part import NURSERY, SPAWNER, WORKER, same_command, take_part
@@ -77,7 +78,7 @@ if part.name == NURSERY and prefork.why_not_fork():
     prefork._start_again_as(SPAWNER, connection, environ)
 if part.name == SPAWNER:
     sys.exit(prefork._spawn_workers(connection, environ))
-prefork.freeze()
+imports_are_done()
 nursery = Nursery(connection, lambda *given: prefork._fork(work, *given))
 nursery.tell("ready", how="forked", seconds=0.0)
 nursery.run()

@@ -172,12 +172,6 @@ def test_the_server_tells_of_its_registration_with_its_id() -> None:
     assert 'self.emit("worker_registered", reg.worker_id, reg.server_info)' in inspect.getsource(AgentServer)
 
 
-def test_preloading_works_with_this_livekit_agents() -> None:
-    code = "from openrtc.worker.upstream.jobs import preload; preload(end_of_turn=False)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
 async def test_the_functions_of_tools_can_be_replaced_once_and_keep_their_signature() -> None:
     @function_tool
     async def shared(word: str) -> str:

@@ -14,6 +14,7 @@ from openrtc.cli.worker_options import (
     runtime_arguments,
 )
 from openrtc.config import Config
+from openrtc.worker.speed.imports import hurry_imports
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +30,7 @@ def run(args: argparse.Namespace) -> int:
     """Join the room and stay until the call ends."""
     config = read_config(args)
     require_credentials(config)
+    hurry_imports(config.worker.speedups)
     config = replace(config, worker=replace(config.worker, isolation="coroutine", port=0))
     from openrtc.observe.logs import configure_logs
     from openrtc.worker.containment import run_contained

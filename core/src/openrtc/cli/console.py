@@ -6,6 +6,7 @@ import argparse
 from dataclasses import replace
 
 from openrtc.cli.worker_options import add_session_options, read_config, runtime_arguments
+from openrtc.worker.speed.imports import hurry_imports
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +21,7 @@ def run(args: argparse.Namespace) -> int:
     """Chat until the caller or the agent ends it."""
     config = read_config(args, log_level="warning")
     config = replace(config, worker=replace(config.worker, isolation="coroutine", port=0))
+    hurry_imports(config.worker.speedups)
     from openrtc.cli.output import console
 
     out = console()

@@ -13,6 +13,7 @@ from openrtc.cli.worker_options import (
     runtime_arguments,
 )
 from openrtc.config import Config
+from openrtc.worker.speed.imports import hurry_imports
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Hold the conversations; on a terminal, offer to go on."""
     config = read_config(args, log_level="warning")
+    hurry_imports(config.worker.speedups)
     from openrtc.cli.output import console
 
     out = console()

@@ -16,6 +16,7 @@ from openrtc.cli.worker_options import (
     runtime_arguments,
 )
 from openrtc.config import Config, WorkerSettings
+from openrtc.worker.speed.imports import hurry_imports
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run a worker until it is told to stop."""
     config = read_config(args, url=DEV_URL, api_key=DEV_KEY, api_secret=DEV_SECRET, port=0, log_level="debug")
+    hurry_imports(config.worker.speedups)
     from openrtc.observe.logs import configure_logs
     from openrtc.worker.run import run_worker
 

@@ -6,6 +6,7 @@ import argparse
 import os
 
 from openrtc.cli.worker_options import add_worker_options, read_config, require_credentials, runtime_arguments
+from openrtc.worker.speed.imports import hurry_imports
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,14 +30,15 @@ def run(args: argparse.Namespace) -> int:
     from openrtc.observe.logs import configure_logs
 
     configure_logs(config.worker.log_level, config.worker.log_format)
+    if part is None and config.worker.processes:
+        from openrtc.supervisor.supervise import supervise
+
+        return supervise(config.worker.processes, environ)
+    hurry_imports(config.worker.speedups)
     if part is not None:
         from openrtc.supervisor.prefork import play
 
         return play(part, config, runtime_arguments(args), environ)
-    if config.worker.processes:
-        from openrtc.supervisor.supervise import supervise
-
-        return supervise(config.worker.processes, environ)
     from openrtc.worker.run import run_worker
 
     return run_worker(config, runtime_arguments(args))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import signal
@@ -22,6 +21,7 @@ from openrtc.supervisor.nursery import Nursery
 from openrtc.supervisor.part import SPAWNER, WORKER, Part, same_command
 from openrtc.worker.leash import Leash, put_on_leash
 from openrtc.worker.leave import leave
+from openrtc.worker.speed.imports import imports_are_done
 
 logger = logging.getLogger("openrtc.supervisor")
 
@@ -61,12 +61,6 @@ def why_not_fork() -> str | None:
     return f"a package has started {how_many} at import: {', '.join(known[1:]) or 'native code'}"
 
 
-def freeze() -> None:
-    """Keep the collector off everything that is there now, so that its pages stay shared after a fork."""
-    gc.collect()
-    gc.freeze()
-
-
 def run_numbered(number: int, connection: socket.socket, config: Config, arguments: Mapping[str, Any]) -> int:
     """Run a worker that was started separately; returns its exit code."""
     from openrtc.worker.run import run_worker
@@ -102,7 +96,7 @@ def _fork_workers(
     if problem := why_not_fork():
         logger.warning("workers share no memory and start slowly: %s", problem)
         _start_again_as(SPAWNER, connection, environ)
-    freeze()
+    imports_are_done()  # the collector would write to the pages of all this, and workers not share them any more
     nursery = Nursery(connection, lambda number, leash, let_go: _fork(work, number, leash, let_go))
     nursery.tell("ready", how="forked", seconds=time.monotonic() - began)
     nursery.run()

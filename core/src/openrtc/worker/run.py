@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
+import os
 import signal
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from openrtc.call import WorkerInfo
@@ -18,12 +19,16 @@ from openrtc.worker.end_of_turn import needs_end_of_turn
 from openrtc.worker.entrypoint import current_call, use_runtime
 from openrtc.worker.exit_codes import REPLACE_ME, SERVER_LOST, STOPPED_AT_ONCE
 from openrtc.worker.failure import tell_upstream_errors
+from openrtc.worker.inference_llm import may_use_inference_llm
 from openrtc.worker.leash import REGISTERED, REPLACE, Leash, ask_to_be_replaced, on_leash
 from openrtc.worker.runtime import Runtime, build_runtime
 from openrtc.worker.server import WorkerServer
 from openrtc.worker.speed.event_loop import new_event_loop
+from openrtc.worker.speed.imports import imports_are_done
 from openrtc.worker.speed.speedups import use_speedups
-from openrtc.worker.upstream.jobs import preload
+from openrtc.worker.upstream.http import close_connections, open_connections
+from openrtc.worker.upstream.late_openai import import_openai_now
+from openrtc.worker.upstream.warm_up import warm_up
 from openrtc.worker.watchdog import Watchdog
 from openrtc.worker.worn_out import WornOut, until_worn_out
 
@@ -87,16 +92,23 @@ async def prepare(runtime: Runtime, server: WorkerServer) -> None:
     use_speedups(runtime.config.worker.speedups)
     if set(server.kinds.values()) != {"process"}:
         await runtime.start()
-        preload(end_of_turn=needs_end_of_turn(runtime, _loaded_keys(runtime)))
+        _warm_up(runtime, _loaded_keys(runtime))
+    open_connections()
     use_runtime(runtime)
-    # Without this the collector, which waits until garbage is a quarter of everything, lets each call leave 0.8 MB.
-    gc.collect()
-    gc.freeze()
+    imports_are_done()
+
+
+def _warm_up(runtime: Runtime, resources: Collection[str]) -> None:
+    openai = "openai" in sys.modules or may_use_inference_llm(runtime, os.environ)
+    if openai:
+        import_openai_now()
+    warm_up(end_of_turn=needs_end_of_turn(runtime, resources), openai=openai)
 
 
 async def close(runtime: Runtime, server: WorkerServer) -> None:
     """Close the server with its jobs, then the plugins and resources."""
     await server.registrations.aclose()
+    await close_connections()
     await runtime.aclose(
         WorkerInfo(
             worker_id=server.agent_server.id,
@@ -245,7 +257,7 @@ def load_all(config: Config, arguments: Mapping[str, Any]) -> Runtime:
     runtime = build_runtime(config, **arguments)
     require_agents(runtime)
     use_speedups(config.worker.speedups)
-    preload(end_of_turn=needs_end_of_turn(runtime, runtime.offered_keys()))
+    _warm_up(runtime, runtime.offered_keys())
     return runtime
 
 

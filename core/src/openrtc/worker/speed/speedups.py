@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from openrtc.worker.upstream.emitter import keep_signatures, why_signatures_not_kept
+from openrtc.worker.upstream.http import share_connections, why_connections_not_shared
 from openrtc.worker.upstream.rtc import route_events, why_not_routed
 from openrtc.worker.upstream.schemas import keep_schemas, why_schemas_not_kept
 from openrtc.worker.upstream.vad import detect_in_loop, why_not_in_loop
@@ -26,6 +27,7 @@ _SPEEDUPS = {
     "events": _Speedup(why_not_routed, route_events),
     "signatures": _Speedup(why_signatures_not_kept, keep_signatures),
     "schemas": _Speedup(why_schemas_not_kept, keep_schemas),
+    "connections": _Speedup(why_connections_not_shared, share_connections),
 }
 
 

@@ -8,7 +8,6 @@ order of shutdown, HTTP session of the job) in the worker's loop, fed through a 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import inspect
 import os
@@ -37,7 +36,6 @@ __all__ = [
     "is_connecting",
     "launch",
     "on_native_panic",
-    "preload",
     "preloading",
     "replace_tool_functions",
     "url_of",
@@ -253,39 +251,6 @@ def replace_tool_functions(agent: Agent, replacement: Callable[[Callable[..., An
 async def launch(server: AgentServer, info: RunningJobInfo) -> None:
     """Run a job that no LiveKit server assigned."""
     await server._proc_pool.launch_job(info)
-
-
-def preload(*, end_of_turn: bool) -> None:
-    """Do livekit-agents' own one-time warm-up now, so that no call waits for it.
-
-    Args:
-        end_of_turn: Also load the end-of-turn weights (about 240 MB), unless the variable
-            ``LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE`` says otherwise.
-    """
-    import livekit.local_inference as local_inference
-
-    for look in (why_unsupported, why_no_routes, why_panics_are_signals):
-        look()  # to look into source touches every module: a process that is forked later has that behind it
-    if not end_of_turn:
-        os.environ.setdefault("LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE", "0")
-    from multiprocessing import forkserver, spawn  # noqa: F401 - AgentServer.run imports them
-
-    import numpy.fft  # noqa: F401 - for the transcript of what the agent says
-    from livekit.agents.tokenize.basic import hyphenate_word
-    from livekit.agents.utils import http_context
-
-    with contextlib.suppress(ImportError):
-        from livekit.agents.llm import async_toolset  # noqa: F401 - of a session's first activity
-    with contextlib.suppress(ImportError):  # livekit-agents 1.8.0 has neither
-        from livekit.agents.ipc import _preload  # noqa: F401
-        from livekit.agents.telemetry.traces import _resource
-
-        _resource({})
-    if make_context := getattr(http_context, "_create_ssl_context", None):
-        make_context()  # a tenth of a second and 2 MB, kept; livekit-agents 1.8.0 has none of its own
-    local_inference.init_vad()
-    # The transcript of the first call would wait a third of a second for the patterns to be read.
-    hyphenate_word("prewarm")
 
 
 class JobLifecycle(_JobProc):

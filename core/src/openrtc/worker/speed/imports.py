@@ -1,0 +1,30 @@
+"""Makes importing livekit-agents cheaper."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Collection
+
+from openrtc.worker.upstream.late_openai import import_openai_late
+
+
+def hurry_imports(speedups: Collection[str]) -> None:
+    """Import what follows, livekit-agents first of all, in less time.
+
+    Args:
+        speedups: Some of `openrtc.config.SPEEDUPS`.
+    """
+    # Next to nothing of what is imported is garbage, and the collector would look through all of it again and again.
+    gc.disable()
+    if "imports" in speedups:
+        import_openai_late()
+
+
+def imports_are_done() -> None:
+    """Collect what importing has left, keep the collector off the rest, and let it run from now on.
+
+    Without the freeze it waits until garbage is a quarter of everything, and lets each call leave 0.8 MB.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.enable()
