@@ -15,11 +15,11 @@ from e2e.server_api import ServerApi
 from e2e.worker import TRACEBACK, WorkerProcess, openrtc_worker
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cast_worker(
     api: ServerApi, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[WorkerProcess]:
-    """A worker with the casts of `e2e.cast_agents`."""
+    """A worker with the casts of `e2e.cast_agents`; it takes every call, so it ends before other tests begin."""
     folder = tmp_path_factory.mktemp("casts")
     packages = [CAST_AGENTS.install_into(folder / "packages")]
     options = ["--allow", CAST_AGENTS.name, "--metrics-jsonl", str(folder / "events.jsonl")]
