@@ -7,6 +7,7 @@ import logging
 import multiprocessing
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -118,6 +119,27 @@ async def test_a_job_that_waits_can_be_hung_up() -> None:
     assert pool.get_by_job_id(info.job.id) is None and not launched
     assert not [job for job in pool.processes if job.running_job]
     await asyncio.wait_for(pool.aclose(), 10.0)
+
+
+async def test_a_job_whose_end_hangs_is_cancelled_and_its_slot_is_free(caplog: pytest.LogCaptureFixture) -> None:
+    async def begin_to_end(context: JobContext) -> None:
+        context.add_shutdown_callback(lambda reason: asyncio.sleep(60.0))
+        context.shutdown("over")
+
+    server = PooledAgentServer(lambda server, _: CoroutinePool(server, dict), ws_url="ws://x", api_key="k")
+    server.rtc_session(begin_to_end, agent_name="")
+    server._proc_pool = server._inference_executor = None
+    pool = server.pool
+    pool.close_seconds = 0.2
+    closed = asyncio.Event()
+    pool.on("process_closed", lambda _: closed.set())
+    await pool.start()
+    info = replace(job_for("quick"), fake_job=True)
+    with caplog.at_level(logging.ERROR, "openrtc.worker"):
+        await pool.launch_job(info)
+        await asyncio.wait_for(closed.wait(), 5.0)
+    assert not pool.processes
+    assert f"job {info.job.id} has not ended 0 s after its call: it is cancelled" in caplog.text
 
 
 async def test_a_job_that_nothing_can_run_is_told_and_reported_as_failed(caplog: pytest.LogCaptureFixture) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,6 +13,8 @@ from livekit.agents import JobContext, utils
 from openrtc.worker.hang_up import end_leftovers_soon
 from openrtc.worker.shielded_connect import wait_until_left
 from openrtc.worker.upstream.jobs import JobLifecycle, JobStatus, PooledAgentServer, RunningJobInfo, cancel_and_wait
+
+logger = logging.getLogger("openrtc.worker")
 
 CLOSE_SECONDS = 90.0
 """How long a job has to shut down before it is cancelled, besides the end of its session: livekit-agents itself
@@ -47,6 +50,8 @@ class CoroutineJob:
             userdata=userdata,
         )
         self.task = asyncio.create_task(self._lifecycle.run(info), name=f"job-{info.job.id}")
+        self._deadline = asyncio.create_task(self._end_in_time(), name="job-deadline")
+        self.task.add_done_callback(lambda _: self._deadline.cancel())
 
     @property
     def running_job(self) -> RunningJobInfo | None:
@@ -89,6 +94,14 @@ class CoroutineJob:
         await asyncio.wait({self.task}, timeout=self._server.pool.close_seconds)
         if not self.task.done():
             await cancel_and_wait(self.task)
+
+    async def _end_in_time(self) -> None:
+        # A job process would be killed; here a shutdown that hangs would keep its slot for ever.
+        await self._lifecycle.shutting_down.wait()
+        await asyncio.sleep(self._server.pool.close_seconds)
+        text = "job %s has not ended %d s after its call: it is cancelled"
+        logger.error(text, self.job_id, self._server.pool.close_seconds, extra=self.logging_extra())
+        self.task.cancel()
 
     async def _enter(self, context: JobContext) -> None:
         try:

@@ -21,7 +21,10 @@ logger = logging.getLogger("openrtc.worker")
 SID_SECONDS = 2.0
 """The server tells a room's id with the join, or a moment later."""
 
-_leaving: set[asyncio.Task[None]] = set()
+DISCONNECT_SECONDS = 20
+"""The native library takes up to 15 s for a room that was deleted while it joined."""
+
+_leaving: set[asyncio.Future[None]] = set()
 
 
 class RoomGone(RuntimeError):
@@ -31,21 +34,31 @@ class RoomGone(RuntimeError):
 def shield_connect(room: rtc.Room, sid: str, made_anew: Callable[[], None]) -> None:
     """Let ``room.connect`` finish in the background when its caller is cancelled, and leave the room then.
 
+    ``room.disconnect`` is waited for only so long, and finishes in the background, too: in a room that is deleted while
+    somebody joins, the native library may answer late or never.
+
     Args:
         room: A room that is not connected yet.
         sid: The server's id of the room that is to be joined; empty when it is not known.
         made_anew: Called when the room was made anew by this connect.
     """
-    connect = room.connect
+    connect, disconnect = room.connect, room.disconnect
+
+    async def limited_disconnect(*args: Any, **kwargs: Any) -> None:
+        leaving = asyncio.ensure_future(disconnect(*args, **kwargs))
+        _keep(leaving)
+        await asyncio.wait({leaving}, timeout=DISCONNECT_SECONDS)
+        if leaving.done():
+            leaving.result()
+        else:
+            logger.warning("room %r was not left within %d s: it is left behind", room.name, DISCONNECT_SECONDS)
 
     async def shielded(*args: Any, **kwargs: Any) -> None:
         attempt = asyncio.ensure_future(connect(*args, **kwargs))
         try:
             await asyncio.shield(attempt)
         except asyncio.CancelledError:
-            task = asyncio.create_task(leave_when_connected(attempt), name="leave-cancelled-room")
-            _leaving.add(task)
-            task.add_done_callback(_leaving.discard)
+            _keep(asyncio.create_task(leave_when_connected(attempt), name="leave-cancelled-room"))
             raise
         if await _is_another(room, sid):
             made_anew()
@@ -62,6 +75,12 @@ def shield_connect(room: rtc.Room, sid: str, made_anew: Callable[[], None]) -> N
             logger.debug("a cancelled connect ended with: %s", error)
 
     room.connect = shielded  # type: ignore[method-assign]
+    room.disconnect = limited_disconnect  # type: ignore[method-assign]
+
+
+def _keep(task: asyncio.Future[None]) -> None:
+    _leaving.add(task)
+    task.add_done_callback(_leaving.discard)
 
 
 async def wait_until_left(limit: float) -> None:

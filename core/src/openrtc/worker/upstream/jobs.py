@@ -262,6 +262,8 @@ class JobLifecycle(_JobProc):
         session_end_seconds: How long that may take.
         inference: The server's inference executor, if any.
         userdata: Initial contents of ``JobProcess.userdata``.
+
+    ``shutting_down`` is set when the job has begun to end.
     """
 
     def __init__(
@@ -286,6 +288,17 @@ class JobLifecycle(_JobProc):
         self._job_proc = JobProcess(executor_type=JobExecutorType.THREAD, user_arguments=None, http_proxy=None)
         self._job_proc.userdata.update(userdata)
         self._messages: utils.aio.Chan[Any] = utils.aio.Chan()
+        self.shutting_down = asyncio.Event()
+
+    @property
+    def _shutdown_fut(self) -> Any:
+        return self.__dict__["_shutdown"]
+
+    @_shutdown_fut.setter
+    def _shutdown_fut(self, future: asyncio.Future[Any]) -> None:
+        # livekit-agents makes it when the job starts; it is done when the job is to end, for whatever reason.
+        self.__dict__["_shutdown"] = future
+        future.add_done_callback(lambda _: self.shutting_down.set())
 
     async def run(self, info: RunningJobInfo) -> None:
         """Run the job from its start to the end of its shutdown."""
