@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from livekit import api
 
@@ -20,6 +22,8 @@ from openrtc.worker.server_api import server_api
 from openrtc.worker.upstream.jobs import JobExecutor, JobStatus, RunningJobInfo
 
 logger = logging.getLogger("openrtc.worker")
+
+T = TypeVar("T")
 
 LAST_WORDS_SECONDS = 0.3
 REMOVE_SECONDS = 10.0
@@ -141,15 +145,19 @@ class ApartCalls:
         # The server would keep the participant for a while, in case that it comes back.
         room = info.job.room.name
         async with server_api(self._runtime.config.worker, info.url) as server:
-            try:
-                async with asyncio.timeout(REMOVE_SECONDS):
-                    there = await server.room.list_participants(api.ListParticipantsRequest(room=room))
-                    for one in there.participants:
-                        if is_of_job(one.identity, info.job.id):
-                            member = api.RoomParticipantIdentity(room=room, identity=one.identity)
-                            await server.room.remove_participant(member)
-            except Exception as error:
-                logger.debug("nobody is left in room %r to be removed: %s", room, one_line(str(error)))
+            there = await _in_time(server.room.list_participants(api.ListParticipantsRequest(room=room)))
+            for one in there.participants if there else ():
+                if is_of_job(one.identity, info.job.id):
+                    member = api.RoomParticipantIdentity(room=room, identity=one.identity)
+                    await _in_time(server.room.remove_participant(member))
+
+
+async def _in_time(request: Coroutine[Any, Any, T]) -> T | None:
+    try:
+        return await asyncio.wait_for(request, REMOVE_SECONDS)
+    except Exception as error:  # the room is gone, or whoever else has left it must not keep the others there
+        logger.debug("a participant of a lost job cannot be removed: %s", one_line(str(error)))
+        return None
 
 
 def _how_it_died(job: JobExecutor) -> str:
