@@ -16,6 +16,9 @@ import time
 from pathlib import Path
 from statistics import median
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from e2e.packages import Package
 from openrtc.server import LocalServer
 
 COUNTS = (1, 20, 100)
@@ -33,13 +36,11 @@ class Desk(Agent):
 
 def install_agents(folder: Path, count: int) -> str:
     """Write so many packages with an agent each; returns their names."""
-    for number in range(count):
-        info = folder / f"desk_{number}-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: desk-{number}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(f"[openrtc.agents]\ndesk-{number} = desk_{number}:Desk\n")
-        (folder / f"desk_{number}.py").write_text(MODULE)
-    return ",".join(f"desk-{number}" for number in range(count))
+    names = [f"desk-{number}" for number in range(count)]
+    for name in names:
+        module = name.replace("-", "_")
+        Package(name=name, modules={f"{module}.py": MODULE}, agents={name: f"{module}:Desk"}).install_into(folder)
+    return ",".join(names)
 
 
 def seconds_to_register(server: LocalServer, folder: Path, allowed: str) -> float:

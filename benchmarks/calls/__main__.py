@@ -15,10 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import report
-from installed import install_our_agent
 from measure import Bench, Result
 from speech import write_speech
-from workers import HERE, WORKERS
+from workers import HERE, OUR_AGENT, WORKERS
 
 from openrtc.server import LocalServer
 
@@ -45,7 +44,7 @@ def _measure_all(arguments: argparse.Namespace, names: list[str]) -> list[Result
     with tempfile.TemporaryDirectory() as folder, LocalServer(port=0) as server:
         speech = Path(folder) / "speech.npz"
         write_speech(speech)
-        install_our_agent(speech.parent)
+        OUR_AGENT.install_into(speech.parent)
         bench = Bench(
             server, speech, arguments.output, arguments.seconds, arguments.peer_python, arguments.turn_detector
         )

@@ -8,9 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from installed import DISTRIBUTION
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+
+from e2e.packages import Package
 
 HERE = Path(__file__).resolve().parent
+OUR_AGENT = Package(name="openrtc-bench", agents={"bench": "our_agent:bench"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ NO_PRELOAD = {"LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE": "0"}
 OPENRTC = ""
 WITHOUT_UVLOOP = "vad,events,signatures,schemas,connections,imports"
 THREADS = {"BENCH_EXECUTOR": "thread"}
-OURS = ("start", "--allow", DISTRIBUTION, "--agent-name", "bench", "--max-sessions", "200", "--log-level", "info")
+OURS = ("start", "--allow", OUR_AGENT.name, "--agent-name", "bench", "--max-sessions", "200", "--log-level", "info")
 
 WORKERS = {
     "process": Worker("livekit_worker.py", "livekit-agents as shipped: a process for each call"),

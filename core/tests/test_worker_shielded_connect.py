@@ -32,24 +32,15 @@ class Room(SimpleNamespace):
         shield_connect(self, "", lambda: None)  # type: ignore[arg-type]
 
 
-async def test_a_cancelled_connect_goes_on_and_the_room_is_left() -> None:
-    room = Room(connects=0.1)
-    joining: asyncio.Task[Any] = asyncio.create_task(room.connect())
+@pytest.mark.parametrize(("what", "did"), [("connect", ["connected", "left"]), ("disconnect", ["left"])])
+async def test_one_that_is_cancelled_goes_on_and_the_room_is_left(what: str, did: list[str]) -> None:
+    room = Room(**{f"{what}s": 0.1})
+    running: asyncio.Task[Any] = asyncio.create_task(getattr(room, what)())
     await asyncio.sleep(0.02)
-    joining.cancel()
-    await asyncio.wait({joining})
+    running.cancel()
+    await asyncio.wait({running})
     await wait_until_left(2.0)
-    assert room.did == ["connected", "left"]
-
-
-async def test_a_cancelled_disconnect_goes_on() -> None:
-    room = Room(disconnects=0.1)
-    leaving: asyncio.Task[Any] = asyncio.create_task(room.disconnect())
-    await asyncio.sleep(0.02)
-    leaving.cancel()
-    await asyncio.wait({leaving})
-    await wait_until_left(2.0)
-    assert room.did == ["left"]
+    assert room.did == did
 
 
 async def test_a_disconnect_is_waited_for_only_so_long(

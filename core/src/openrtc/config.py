@@ -12,8 +12,8 @@ PROFILES = ("standard", "lean")
 
 SPEEDUPS = ("vad", "events", "signatures", "schemas", "connections", "uvloop", "imports")
 """What makes calls cheaper and changes nothing else: voice activity detection in the loop, events of the native library
-only to whom they are for, signatures of callbacks and arguments of tools looked at once, and the event loop uvloop
-where it is installed."""
+only to whom they are for, signatures of callbacks and arguments of tools looked at once, HTTP connections kept for the
+next calls, the event loop uvloop where it is installed, and the SDK of OpenAI imported only where it is used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

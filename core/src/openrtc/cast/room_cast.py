@@ -15,10 +15,10 @@ from openrtc.cast.overhearing import Overhearing
 from openrtc.cast.rooms import (
     connect_ear,
     connect_member,
-    heard,
     room_options,
     subscribe,
     take_typed_text,
+    wait_until_heard,
     without_past,
 )
 from openrtc.cast.running import RunningCast
@@ -102,7 +102,7 @@ class RoomCast(RunningCast):
         """Let a person's sound reach a member that listens to nobody yet."""
         seat.listens = True
         subscribe(seat, self.company, self.call.job_id)
-        await heard(seat, self._attendance.heard, SUBSCRIBE_SECONDS)
+        await wait_until_heard(seat, self._attendance.heard, SUBSCRIBE_SECONDS)
 
     def listen(self, seat: Seat) -> None:
         """Let a member that is prepared hear people."""

@@ -129,8 +129,8 @@ def take_typed_text(room: rtc.Room, typed: Callable[[str, str], Coroutine[Any, A
     room.register_text_stream_handler(CHAT_TOPIC, came)
 
 
-async def heard(seat: Seat, identity: str, seconds: float) -> bool:
-    """Wait until a member gets a person's audio, if there is any; return whether it does.
+async def wait_until_heard(seat: Seat, identity: str, seconds: float) -> None:
+    """Wait until a member gets a person's audio, if there is any.
 
     Args:
         seat: The member, which has subscribed to the person.
@@ -142,9 +142,8 @@ async def heard(seat: Seat, identity: str, seconds: float) -> bool:
     while (person := seat.room.remote_participants.get(identity)) is not None and time.monotonic() < until:
         tracks = [one for one in person.track_publications.values() if one.kind == rtc.TrackKind.KIND_AUDIO]
         if not tracks or any(one.track is not None for one in tracks):
-            return True
+            return
         await asyncio.sleep(STEP)
-    return False
 
 
 def is_person(participant: rtc.RemoteParticipant) -> bool:
@@ -168,9 +167,10 @@ def subscribe(seat: Seat, company: Company, job_id: str) -> None:
     assert seat.room is not None
     wanted = wanted_by(seat, company, job_id)
     for participant in seat.room.remote_participants.values():
+        is_wanted = wanted(participant)
         for publication in participant.track_publications.values():
-            if publication.subscribed or wanted(participant):
-                publication.set_subscribed(wanted(participant))
+            if publication.subscribed or is_wanted:
+                publication.set_subscribed(is_wanted)
 
 
 def _nothing(reader: object, identity: str) -> None:

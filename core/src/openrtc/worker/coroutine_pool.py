@@ -98,9 +98,10 @@ class CoroutineJob:
     async def _end_in_time(self) -> None:
         # A job process would be killed; here a shutdown that hangs would keep its slot for ever.
         await self._lifecycle.shutting_down.wait()
-        await asyncio.sleep(self._server.pool.close_seconds)
+        seconds = self._server.pool.close_seconds  # a second signal may make it less meanwhile
+        await asyncio.sleep(seconds)
         text = "job %s has not ended %d s after its call: it is cancelled"
-        logger.error(text, self.job_id, self._server.pool.close_seconds, extra=self.logging_extra())
+        logger.error(text, self.job_id, seconds, extra=self.logging_extra())
         self.task.cancel()
 
     async def _enter(self, context: JobContext) -> None:

@@ -93,7 +93,7 @@ async def prepare(runtime: Runtime, server: WorkerServer) -> None:
     if set(server.kinds.values()) != {"process"}:
         await runtime.start()
         _warm_up(runtime, _loaded_keys(runtime))
-    open_connections()
+        open_connections()
     use_runtime(runtime)
     imports_are_done()
 

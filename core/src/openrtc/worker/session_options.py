@@ -118,11 +118,11 @@ def _listen_to_nobody(options: dict[str, Any]) -> None:
 
 def _made(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options with the detectors made that are there as functions that make them."""
-    made = {key: _fresh(value) if key == "vad" else value for key, value in options.items()}
-    if "turn_handling" in made:
-        made["turn_handling"] = {
-            key: _fresh(value) if key == "turn_detection" else value for key, value in made["turn_handling"].items()
-        }
+    made = dict(options)
+    if "vad" in made:
+        made["vad"] = _fresh(made["vad"])
+    if "turn_detection" in (turn := made.get("turn_handling", {})):
+        made["turn_handling"] = {**turn, "turn_detection": _fresh(turn["turn_detection"])}
     return made
 
 

@@ -40,7 +40,7 @@ def import_openai_now() -> None:
     """Import the SDK, if that was left for later."""
     importer = sys.modules.get(IMPORTER)
     for value in vars(importer).values() if importer else ():
-        if isinstance(value, _LateModule | _LateName):
+        if _stands_in(value):
             value._late_sdk.use()
             return
 

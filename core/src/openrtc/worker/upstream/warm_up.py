@@ -40,8 +40,7 @@ def warm_up(*, end_of_turn: bool, openai: bool) -> None:
         _resource({})
         if openai:
             from livekit.agents.ipc import _preload  # noqa: F401
-    if make_context := getattr(http_context, "_create_ssl_context", None):
-        make_context()  # a tenth of a second and 2 MB, kept; livekit-agents 1.8.0 has none of its own
+    http_context._create_ssl_context()  # a tenth of a second and 2 MB; livekit-agents 1.8.0 does not keep it
     get_ffi_lib()  # 0.2 s; the library starts threads only when it is used
     local_inference.init_vad()
     if end_of_turn and os.environ.get(PRELOAD_VARIABLE, "1").strip().lower() not in NO:
