@@ -239,6 +239,7 @@ def test_without_people_members_talk_on_until_somebody_closes_the_room(
         time.sleep(0.2)
 
 
+@pytest.mark.flaky(reruns=2)  # ten people who join at once may miss the first second on a small machine
 def test_ten_rooms_at_once_do_not_mix_and_leave_nothing_open(
     scene: NewScene, cast_worker: WorkerProcess, api: ServerApi
 ) -> None:
@@ -252,8 +253,9 @@ def test_ten_rooms_at_once_do_not_mix_and_leave_nothing_open(
         rooms = list(helpers.map(lambda number: scene(f"pair-{number}"), range(10)))
     for room in rooms:
         room.wait_for_order("Tim", "Chris", "Tim", "Chris", timeout=60.0)
-        assert {speech.identity.rpartition("-")[0] for speech in room.speeches()} == {"dispatcher", "driver"}
-        # By the worker's clock: ten people are more than this machine hears in time while others use it.
+        speeches = room.speeches()
+        assert overlap(speeches) <= 0.2
+        assert {speech.identity.rpartition("-")[0] for speech in speeches} == {"dispatcher", "driver"}
         turns = events_of(cast_worker, room.room, "member_spoke")
         assert all(later["time"] - later["seconds"] >= sooner["time"] for sooner, later in pairwise(turns)), turns
     for room in rooms:
