@@ -37,7 +37,7 @@ class Worker:
 
 NO_PRELOAD = {"LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE": "0"}
 OPENRTC = ""
-WITHOUT_UVLOOP = "vad,events,signatures,schemas,connections,imports"
+WITHOUT_UVLOOP = "vad,native,events,pace,signatures,schemas,connections,imports"
 THREADS = {"BENCH_EXECUTOR": "thread"}
 OURS = ("start", "--allow", OUR_AGENT.name, "--agent-name", "bench", "--max-sessions", "200", "--log-level", "info")
 

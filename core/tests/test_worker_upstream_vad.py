@@ -10,13 +10,12 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from livekit import rtc
-from livekit.agents import Agent, inference, vad
+from livekit.agents import inference, vad
 from livekit.agents.metrics import VADMetrics
+from spoken import at_rate, spoken
 
 import openrtc.worker.upstream.vad as upstream_vad
-from openrtc.providers.provider import ProviderContext
 from openrtc.worker.speed.windows import Samples
-from openrtc_offline.provider import OfflineProvider
 
 SENTENCES = "Hello there, where is my order? It should have come on Monday."
 SETTLED_SECONDS = 0.05
@@ -27,17 +26,7 @@ Step = rtc.AudioFrame | Callable[[vad.VADStream], Any]
 
 @pytest.fixture(scope="module")
 def speech() -> tuple[Samples, int]:
-    """Two sentences with a pause between them, and their rate."""
-
-    async def speak() -> rtc.AudioFrame:
-        tts = provider.tts("espeak", ProviderContext(agent_name="desk", agent=Agent(instructions="")))
-        spoken: rtc.AudioFrame = await tts.synthesize(SENTENCES).collect()
-        return spoken
-
-    provider = OfflineProvider()
-    frame = asyncio.run(speak())
-    provider.close()
-    return np.frombuffer(frame.data, np.int16), frame.sample_rate
+    return spoken(SENTENCES)
 
 
 @pytest.fixture(autouse=True)
@@ -66,12 +55,6 @@ class Dithering:
 @pytest.fixture(autouse=True)
 def _same_dither(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rtc, "AudioResampler", Dithering)
-
-
-def at_rate(samples: Samples, rate: int, wanted: int) -> Samples:
-    times = np.arange(int(len(samples) * wanted / rate)) * (rate / wanted)
-    resampled: Samples = np.interp(times, np.arange(len(samples)), samples).astype(np.int16)
-    return resampled
 
 
 def call_of(speech: tuple[Samples, int], rate: int, *, noise: int = 0) -> Samples:

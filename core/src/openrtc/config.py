@@ -10,7 +10,7 @@ from typing import Any
 PROFILES = ("standard", "lean")
 """What a call costs and has: as livekit-agents has it by default, or less of both."""
 
-SPEEDUPS = ("vad", "events", "signatures", "schemas", "connections", "uvloop", "imports")
+SPEEDUPS = ("vad", "native", "events", "pace", "signatures", "schemas", "connections", "uvloop", "imports")
 """What makes calls cheaper and changes nothing else: voice activity detection in the loop, events of the native library
 only to whom they are for, signatures of callbacks and arguments of tools looked at once, HTTP connections kept for the
 next calls, the event loop uvloop where it is installed, and the SDK of OpenAI imported only where it is used."""

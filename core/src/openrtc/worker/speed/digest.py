@@ -8,13 +8,29 @@ import hashlib
 import inspect
 import textwrap
 from collections.abc import Mapping
+from dataclasses import dataclass
+from types import ModuleType
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A function or class of a module, where what a decorator has made of it does not tell its source."""
+
+    module: ModuleType
+    name: str
 
 
 @functools.cache
 def digest_of(owner: object) -> str:
     """Return a short digest of what a function or class does: its syntax tree, without docstrings and positions."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(owner)))  # type: ignore[arg-type]
-    return hashlib.sha256(_shape(tree.body).encode()).hexdigest()[:16]
+    return hashlib.sha256(_shape(_body_of(owner)).encode()).hexdigest()[:16]
+
+
+def _body_of(owner: object) -> list[ast.stmt]:
+    if isinstance(owner, Definition):
+        body = ast.parse(inspect.getsource(owner.module)).body
+        return [part for part in body if getattr(part, "name", None) == owner.name]
+    return ast.parse(textwrap.dedent(inspect.getsource(owner))).body  # type: ignore[arg-type]
 
 
 def _shape(part: object) -> str:

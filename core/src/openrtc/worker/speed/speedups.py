@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from openrtc.worker.upstream.emitter import keep_signatures, why_signatures_not_kept
 from openrtc.worker.upstream.http import share_connections, why_connections_not_shared
+from openrtc.worker.upstream.native_client import change_client, why_client_not_changed
+from openrtc.worker.upstream.pace import keep_pace, why_pace_not_kept
 from openrtc.worker.upstream.rtc import route_events, why_not_routed
 from openrtc.worker.upstream.schemas import keep_schemas, why_schemas_not_kept
 from openrtc.worker.upstream.vad import detect_in_loop, why_not_in_loop
@@ -24,7 +26,9 @@ class _Speedup(NamedTuple):
 
 _SPEEDUPS = {
     "vad": _Speedup(why_not_in_loop, detect_in_loop),
+    "native": _Speedup(why_client_not_changed, change_client),
     "events": _Speedup(why_not_routed, route_events),
+    "pace": _Speedup(why_pace_not_kept, keep_pace),
     "signatures": _Speedup(why_signatures_not_kept, keep_signatures),
     "schemas": _Speedup(why_schemas_not_kept, keep_schemas),
     "connections": _Speedup(why_connections_not_shared, share_connections),

@@ -12,6 +12,7 @@ import functools
 import inspect
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
 from aiohttp import web
@@ -210,17 +211,14 @@ def on_native_panic(tell: Callable[[str], None]) -> None:
         return
     module: Any = _ffi_client
     module.print = lambda *words, **_: tell(" ".join(str(word).strip() for word in words[1:]))
-    module.os = _OsWithoutKill()
+    module.os = _os_without_kill()
 
 
-class _OsWithoutKill:
-    """The module ``os`` as livekit's callback sees it: without the signal."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(os, name)
-
-    def kill(self, pid: int, number: int) -> None:
-        """Send nothing: the panic has been told."""
+def _os_without_kill() -> ModuleType:
+    """Return the module ``os`` as livekit's callback sees it: without the signal, since the panic has been told."""
+    module = ModuleType("os")
+    vars(module).update(vars(os), kill=lambda pid, number: None)
+    return module
 
 
 def another_pool(pool: ProcPool, kind: str, idle: int) -> ProcPool:
