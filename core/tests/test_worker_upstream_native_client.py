@@ -99,13 +99,18 @@ def test_a_line_that_may_be_shown_is_logged_as_upstream_does(level: int, caplog:
 
 
 @pytest.mark.parametrize("target", [NETWORK, OTHER])
-@pytest.mark.parametrize("level", [ffi_pb2.LOG_DEBUG, ffi_pb2.LOG_TRACE])
+@pytest.mark.parametrize("level", [ffi_pb2.LOG_INFO, ffi_pb2.LOG_DEBUG, ffi_pb2.LOG_TRACE])
 def test_a_line_that_nobody_sees_is_dropped_at_once(
     level: int, target: str, upstream: list[FfiEvent], caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.INFO, "livekit"):
+    with caplog.at_level(logging.WARNING, "livekit"):
         tell(line(level, target))
     assert not upstream
+
+
+@pytest.mark.parametrize("level", ffi_pb2.LogLevel.values())
+def test_the_levels_are_livekits(level: int) -> None:
+    assert native_client._LEVELS.get(level) == _ffi_client.to_python_level(level)  # type: ignore[arg-type]
 
 
 def test_while_debug_lines_are_shown_upstream_decides(caplog: pytest.LogCaptureFixture) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from livekit.rtc import _ffi_client
 from livekit.rtc._ffi_client import FfiClient
-from livekit.rtc._proto.ffi_pb2 import LOG_DEBUG, LOG_TRACE, FfiEvent
+from livekit.rtc._proto.ffi_pb2 import LOG_DEBUG, LOG_ERROR, LOG_INFO, LOG_WARN, FfiEvent
 from livekit.rtc.log import logger
 from livekit.rtc.version import __version__
 
@@ -30,6 +30,14 @@ _KNOWN = {
     "to_python_level": (_ffi_client.to_python_level, ("ab714f44f9a2feb8",)),
     "FfiClient.__init__": (FfiClient.__init__, ("07c05875af41b928", "0b72f8c90821da38")),  # livekit 1.1.17, 1.1.21
 }
+
+_LEVELS: dict[int, int] = {
+    LOG_ERROR: logging.ERROR,
+    LOG_WARN: logging.WARNING,
+    LOG_INFO: logging.INFO,
+    LOG_DEBUG: logging.DEBUG,
+}
+"""Of the native library's levels, those that livekit logs, and as what."""
 
 _take_as_upstream = _ffi_client.ffi_event_callback
 _start_as_upstream = FfiClient.__init__
@@ -76,7 +84,7 @@ def _take(data: Any, length: int) -> None:
     event = FfiEvent.FromString(ctypes.string_at(data, length))
     kind = event.WhichOneof("message")
     if kind == "logs":
-        if any(_may_be_shown(record.level) for record in event.logs.records):
+        if any(_is_logged(record.level) for record in event.logs.records):
             _take_as_upstream(data, length)
     elif kind == "panic":
         _take_as_upstream(data, length)
@@ -84,7 +92,5 @@ def _take(data: Any, length: int) -> None:
         FfiClient.instance.queue.put(event)
 
 
-def _may_be_shown(level: int) -> bool:
-    if level == LOG_DEBUG:
-        return logger.isEnabledFor(logging.DEBUG)
-    return level != LOG_TRACE
+def _is_logged(level: int) -> bool:
+    return level in _LEVELS and logger.isEnabledFor(_LEVELS[level])
