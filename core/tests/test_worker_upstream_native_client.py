@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -77,17 +78,12 @@ async def test_answers_arrive() -> None:
 
 
 def test_an_event_reaches_whoever_listens(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Listening:
-        taken: list[FfiEvent] = []
-
-        def put(self, event: FfiEvent) -> None:
-            self.taken.append(event)
-
-    monkeypatch.setattr(FfiClient.instance, "_queue", Listening())
+    taken: list[FfiEvent] = []
+    monkeypatch.setattr(FfiClient.instance, "_queue", SimpleNamespace(put=taken.append))
     event = FfiEvent()
     event.publish_data.async_id = 7
     tell(event)
-    assert Listening.taken == [event]
+    assert taken == [event]
 
 
 @pytest.mark.parametrize("level", [ffi_pb2.LOG_ERROR, ffi_pb2.LOG_WARN, ffi_pb2.LOG_INFO])

@@ -10,11 +10,11 @@ import pytest
 from livekit import rtc
 from livekit.agents.voice.transcription import _speaking_rate
 from livekit.agents.voice.transcription._speaking_rate import SpeakingRateDetector, SpeakingRateEvent
-from spoken import Samples, at_rate, spoken
 
 from openrtc.worker.speed import spectral_flux
 from openrtc.worker.speed.spectral_flux import SpectralFlux
 from openrtc.worker.upstream import pace
+from spoken import Samples, at_rate, spoken
 
 SENTENCES = "Certainly. Your parcel left our store this morning, and you will have it by noon tomorrow."
 

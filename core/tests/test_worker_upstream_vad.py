@@ -12,10 +12,10 @@ import pytest
 from livekit import rtc
 from livekit.agents import inference, vad
 from livekit.agents.metrics import VADMetrics
-from spoken import at_rate, spoken
 
 import openrtc.worker.upstream.vad as upstream_vad
 from openrtc.worker.speed.windows import Samples
+from spoken import at_rate, spoken
 
 SENTENCES = "Hello there, where is my order? It should have come on Monday."
 SETTLED_SECONDS = 0.05

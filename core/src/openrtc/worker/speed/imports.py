@@ -23,8 +23,8 @@ def hurry_imports(speedups: Collection[str]) -> None:
 def imports_are_done() -> None:
     """Let the collector run from now on, but keep it off all that is there.
 
-    Without the freeze it waits until garbage is a quarter of everything, and lets each call leave 0.8 MB. What importing
-    has left is not collected before: that takes a tenth of a second, and frees less than can be measured.
+    Without the freeze it waits until garbage is a quarter of everything, and lets each call leave 0.8 MB. What is left
+    of importing is not collected before: that takes a tenth of a second, and frees less than can be measured.
     """
     gc.freeze()
     gc.enable()

@@ -1,7 +1,7 @@
 """Every private name of livekit-agents' pace of transcripts that OpenRTC uses, and nothing else.
 
-livekit-agents works out how fast a voice speaks from overlapping windows, each as a whole, frame by frame: 1.3 ms of the
-loop for each 0.1 s that an agent speaks. `SpectralFlux` looks only at what is new, at once.
+livekit-agents works out how fast a voice speaks from overlapping windows, each as a whole, frame by frame: 1.3 ms of
+the loop for each 0.1 s that an agent speaks. `SpectralFlux` looks only at what is new, at once.
 """
 
 from __future__ import annotations
