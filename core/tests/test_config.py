@@ -301,7 +301,9 @@ def test_speedups_are_some_of_the_known_ones(
 
 
 def test_a_wrong_speedup_or_profile_is_told_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(OpenRTCError, match=r"OPENRTC_SPEEDUPS: speedups must be one of vad, native, events.*did you mean"):
+    with pytest.raises(
+        OpenRTCError, match=r"OPENRTC_SPEEDUPS: speedups must be one of vad, native, events.*did you mean"
+    ):
         load_config(folder=tmp_path, environ={"OPENRTC_SPEEDUPS": "evnts"})
     (tmp_path / "openrtc.toml").write_text("[worker]\nspeedups = 3\n")
     with pytest.raises(OpenRTCError, match="speedups must be a list with some of vad, native, events"):

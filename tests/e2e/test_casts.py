@@ -7,12 +7,13 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from typing import Any
 
 import psutil
 import pytest
 
 from e2e.cast_agents import ROLES
-from e2e.scene import DRIVER_WHERE, HELLO, PORTER_PLEASE, NewScene, events_of, overlap
+from e2e.scene import DRIVER_WHERE, HELLO, PORTER_PLEASE, NewScene, Scene, events_of, overlap
 from e2e.server_api import ServerApi
 from e2e.worker import WorkerProcess
 
@@ -239,7 +240,22 @@ def test_without_people_members_talk_on_until_somebody_closes_the_room(
         time.sleep(0.2)
 
 
-@pytest.mark.flaky(reruns=2)  # ten people who join at once may miss the first second on a small machine
+def wait_for_turns(worker: WorkerProcess, room: Scene, count: int) -> list[dict[str, Any]]:
+    """Return what the worker tells of a room's turns once it has told of so many."""
+    room.wait_until(lambda: len(events_of(worker, room.room, "member_spoke")) == count, 60.0)
+    return events_of(worker, room.room, "member_spoke")
+
+
+def wait_until_heard(room: Scene, order: list[str]) -> None:
+    """Wait until members have spoken in this order, of which the beginning may not have been heard."""
+
+    def done() -> bool:
+        heard = room.order()
+        return len(heard) >= 2 and heard == order[-len(heard) :]
+
+    room.wait_until(done, 30.0, lambda: str(room.order()))
+
+
 def test_ten_rooms_at_once_do_not_mix_and_leave_nothing_open(
     scene: NewScene, cast_worker: WorkerProcess, api: ServerApi
 ) -> None:
@@ -251,12 +267,15 @@ def test_ten_rooms_at_once_do_not_mix_and_leave_nothing_open(
     files, threads = process.num_fds(), process.num_threads()
     with ThreadPoolExecutor(10) as helpers:
         rooms = list(helpers.map(lambda number: scene(f"pair-{number}"), range(10)))
+    order = ["Tim", "Chris", "Tim", "Chris"]
     for room in rooms:
-        room.wait_for_order("Tim", "Chris", "Tim", "Chris", timeout=60.0)
+        # Ten people who join at once may miss the first seconds on a small machine, but hear the rest in its order.
+        turns = wait_for_turns(cast_worker, room, len(order))
+        assert [turn["member"] for turn in turns] == ["dispatcher", "driver", "dispatcher", "driver"]
+        wait_until_heard(room, order)
         speeches = room.speeches()
         assert overlap(speeches) <= 0.2
         assert {speech.identity.rpartition("-")[0] for speech in speeches} == {"dispatcher", "driver"}
-        turns = events_of(cast_worker, room.room, "member_spoke")
         assert all(later["time"] - later["seconds"] >= sooner["time"] for sooner, later in pairwise(turns)), turns
     for room in rooms:
         room.close()
