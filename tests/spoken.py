@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from typing import Any
 
 import numpy as np
 from livekit import rtc
 from livekit.agents import Agent
 
 from openrtc.providers.provider import ProviderContext
+from openrtc.worker.speed.windows import Samples
 from openrtc_offline.provider import OfflineProvider
-
-Samples = np.ndarray[Any, np.dtype[np.int16]]
 
 
 @functools.cache

@@ -194,3 +194,11 @@ def _check_broken() -> Callable[..., None]:
 def agent_source() -> str:
     """Source of a module with the agent class ``Support``."""
     return AGENT
+
+
+@pytest.fixture(scope="session")
+def speech() -> tuple[Any, int]:
+    """Two sentences with a pause between them, as mono samples, and their rate."""
+    from spoken import spoken  # with livekit-agents, which most tests do without
+
+    return spoken("Hello there, where is my order? It should have come on Monday.")

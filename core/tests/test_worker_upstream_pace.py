@@ -13,15 +13,9 @@ from livekit.agents.voice.transcription._speaking_rate import SpeakingRateDetect
 
 from openrtc.worker.speed import spectral_flux
 from openrtc.worker.speed.spectral_flux import SpectralFlux
+from openrtc.worker.speed.windows import Samples
 from openrtc.worker.upstream import pace
-from spoken import Samples, at_rate, spoken
-
-SENTENCES = "Certainly. Your parcel left our store this morning, and you will have it by noon tomorrow."
-
-
-@pytest.fixture(scope="module")
-def speech() -> tuple[Samples, int]:
-    return spoken(SENTENCES)
+from spoken import at_rate
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +44,7 @@ def test_this_pace_is_known() -> None:
 
 @pytest.mark.parametrize("rate", [8000, 16000, 22050, 24000, 44100, 48000])
 async def test_every_event_is_upstreams_at_each_rate(speech: tuple[Samples, int], rate: int) -> None:
-    samples = at_rate(*speech, rate)
+    samples = np.tile(at_rate(*speech, rate), 2)
     upstream = await told(samples, rate, rate // 20, kept=False)
     assert len(upstream) > 20 and any(event.speaking for event in upstream)
     assert await told(samples, rate, rate // 20, kept=True) == upstream

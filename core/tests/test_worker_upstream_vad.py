@@ -15,18 +15,12 @@ from livekit.agents.metrics import VADMetrics
 
 import openrtc.worker.upstream.vad as upstream_vad
 from openrtc.worker.speed.windows import Samples
-from spoken import at_rate, spoken
+from spoken import at_rate
 
-SENTENCES = "Hello there, where is my order? It should have come on Monday."
 SETTLED_SECONDS = 0.05
 
 Step = rtc.AudioFrame | Callable[[vad.VADStream], Any]
 """A frame that is pushed, or what is done to the stream once all before it has been heard."""
-
-
-@pytest.fixture(scope="module")
-def speech() -> tuple[Samples, int]:
-    return spoken(SENTENCES)
 
 
 @pytest.fixture(autouse=True)
