@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import groupby
 from typing import Any
 
 from e2e.callers import Answer, Caller, CallersProcess
@@ -81,14 +80,6 @@ class Scene:
         """Return who has spoken after a time, in their order."""
         return [speech.who for speech in self.speeches() if speech.ended > since]
 
-    def order(self) -> list[str]:
-        """Return who has spoken after whom, however often the machine stood still meanwhile."""
-        return [who for who, _ in groupby(self.spoken())]
-
-    def wait_for_order(self, *names: str, timeout: float = 30.0) -> None:
-        """Wait until these, and nobody else, have spoken after each other."""
-        self.wait_until(lambda: self.order() == list(names), timeout, lambda: str(self.order()))
-
     def wait_for(self, *names: str, since: float = 0.0, timeout: float = 15.0) -> list[Speech]:
         """Wait until these have spoken after a time, in this order, and fell silent; return all that was heard."""
 
@@ -143,6 +134,11 @@ class Scene:
     def identity(self, role: str) -> str:
         """Return the identity of the member with a role."""
         return next(identity for identity in self.members() if identity.startswith(f"{role}-"))
+
+    def gets_track_of(self, role: str) -> float:
+        """Return since when the person gets a member's sound: the member may have begun before, unheard."""
+        tracks = self.person.events("track_subscribed")
+        return next(float(one["at"]) for one in tracks if one["identity"].startswith(role))
 
     def close(self) -> None:
         """Let the person leave."""
