@@ -21,13 +21,14 @@ from openrtc.worker.exit_codes import REPLACE_ME, SERVER_LOST, STOPPED_AT_ONCE
 from openrtc.worker.failure import tell_upstream_errors
 from openrtc.worker.inference_llm import may_use_inference_llm
 from openrtc.worker.leash import REGISTERED, REPLACE, Leash, ask_to_be_replaced, on_leash
+from openrtc.worker.recording_uploads import may_upload_recordings
 from openrtc.worker.runtime import Runtime, build_runtime
 from openrtc.worker.server import WorkerServer
 from openrtc.worker.speed.event_loop import new_event_loop
 from openrtc.worker.speed.imports import imports_are_done
 from openrtc.worker.speed.speedups import use_speedups
 from openrtc.worker.upstream.http import close_connections, open_connections
-from openrtc.worker.upstream.late_openai import import_openai_now
+from openrtc.worker.upstream.late_imports import INFERENCE_LLM, UPLOADS, import_now
 from openrtc.worker.upstream.warm_up import warm_up
 from openrtc.worker.watchdog import Watchdog
 from openrtc.worker.worn_out import WornOut, until_worn_out
@@ -101,7 +102,9 @@ async def prepare(runtime: Runtime, server: WorkerServer) -> None:
 def _warm_up(runtime: Runtime, resources: Collection[str]) -> None:
     openai = "openai" in sys.modules or may_use_inference_llm(runtime, os.environ)
     if openai:
-        import_openai_now()
+        import_now(INFERENCE_LLM)
+    if may_upload_recordings(runtime.config.worker.url, os.environ):
+        import_now(UPLOADS)
     warm_up(end_of_turn=needs_end_of_turn(runtime, resources), openai=openai)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import threading
 from collections.abc import Collection
 
-from openrtc.worker.upstream.late_openai import import_openai_late
+from openrtc.worker.upstream.late_imports import import_late
 
 
 def hurry_imports(speedups: Collection[str]) -> None:
@@ -17,7 +19,8 @@ def hurry_imports(speedups: Collection[str]) -> None:
     # Next to nothing of what is imported is garbage, and the collector would look through all of it again and again.
     gc.disable()
     if "imports" in speedups:
-        import_openai_late()
+        import_late()
+        threading.Thread(target=_import_aiohttp, name="import-aiohttp").start()
 
 
 def imports_are_done() -> None:
@@ -28,3 +31,9 @@ def imports_are_done() -> None:
     """
     gc.freeze()
     gc.enable()
+
+
+def _import_aiohttp() -> None:
+    # It reads all certificates of the machine, which takes as long as a tenth of livekit-agents, beside other imports.
+    with contextlib.suppress(ImportError):  # which whoever needs it tells
+        import aiohttp  # noqa: F401
