@@ -13,7 +13,7 @@ PROFILES = ("standard", "lean")
 SPEEDUPS = ("vad", "native", "events", "pace", "signatures", "schemas", "connections", "uvloop", "imports")
 """What makes calls cheaper and changes nothing else: voice activity detection in the loop, events of the native library
 only to whom they are for, signatures of callbacks and arguments of tools looked at once, HTTP connections kept for the
-next calls, the event loop uvloop where it is installed, and what few calls need of livekit-agents' imports only where it is used."""
+next calls, the event loop uvloop where it is installed, and what few calls need imported only where it is used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

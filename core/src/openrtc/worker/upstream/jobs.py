@@ -87,20 +87,20 @@ def why_unsupported() -> str | None:
         return f"the process pool also takes {', '.join(sorted(missing))}"
     if not callable(getattr(_JobProc, "entrypoint", None)):
         return "the job lifecycle has no entrypoint"
-    if "self._proc_pool = " not in _source_of_run():
+    if "self._proc_pool = " not in _source_of(AgentServer.run):
         return "AgentServer.run does not set _proc_pool"
     return None
 
 
 @functools.cache
-def _source_of_run() -> str:
-    return inspect.getsource(AgentServer.run)
+def _source_of(function: Any) -> str:
+    return inspect.getsource(function)
 
 
 @functools.cache
 def why_no_routes() -> str | None:
     """Return None when this livekit-agents has a health server that takes further routes, else what is different."""
-    run = _source_of_run()
+    run = _source_of(AgentServer.run)
     if "self._http_server = http_server.HttpServer(" not in run or not hasattr(utils.http_server.HttpServer, "app"):
         return "AgentServer.run makes its health server in another way"
     taken = [path for path in ("/ready", "/agents", "/metrics") if f'"{path}"' in run]
