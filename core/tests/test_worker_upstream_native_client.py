@@ -23,15 +23,21 @@ from openrtc.worker.upstream import native_client
 NETWORK, OTHER = "libwebrtc", "tungstenite::protocol"
 
 THREADS = """
-import os, pathlib
+import os, pathlib, sys, time
 from openrtc.worker.upstream.native_client import change_client
 from livekit import rtc
 change_client()
 before = os.environ.get("TOKIO_WORKER_THREADS")
 rtc.AudioSource(24000, 1)
 assert os.environ.get("TOKIO_WORKER_THREADS") == before
-names = [path.read_text().strip() for path in pathlib.Path("/proc/self/task").glob("*/comm")]
-print(names.count("tokio-rt-worker"))
+def workers():
+    names = [path.read_text().strip() for path in pathlib.Path("/proc/self/task").glob("*/comm")]
+    return names.count("tokio-rt-worker")
+until = time.monotonic() + 10
+while workers() < int(sys.argv[1]) and time.monotonic() < until:
+    time.sleep(0.01)  # a thread has its name a moment after it has begun
+time.sleep(0.2)
+print(workers())
 """
 
 
@@ -136,5 +142,6 @@ def test_a_panic_is_upstreams(upstream: list[FfiEvent]) -> None:
 def test_asynchronous_work_has_one_thread_unless_somebody_wants_more(wanted: str | None, threads: int) -> None:
     variables = {name: text for name, text in os.environ.items() if name != native_client.THREADS}
     variables |= {native_client.THREADS: wanted} if wanted else {}
-    ended = subprocess.run([sys.executable, "-c", THREADS], env=variables, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", THREADS, str(threads)]
+    ended = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout.strip()) == (0, str(threads)), ended.stderr
