@@ -4,7 +4,8 @@ Imported by livekit-agents' workers, by the peer's and by ours, so that it knows
 
 The speech recogniser tells its transcript 250 ms after the caller falls silent, the language model gives 40 tokens in
 one second, and the voice gives 3 s of audio four times as fast as it is heard, without any pause: a hole in what the
-caller hears is the worker's.
+caller hears is the worker's. Each worker notes how late its loops run, and how long after the caller's last sound that
+it has heard its reply begins: what callers hear later than that comes about outside the worker, or in its audio.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from livekit import rtc
-from livekit.agents import Agent, AgentSession, inference, llm, stt, tts
+from livekit.agents import Agent, AgentSession, get_job_context, inference, llm, stt, tts
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, NOT_GIVEN
 
 NAME = "bench"
@@ -70,6 +71,7 @@ class _HearingStream(stt.RecognizeStream):
                 continue
             if np.abs(np.frombuffer(frame.data, np.int16)[::4]).max(initial=0) > LOUD:
                 loud, quiet = loud + frame.duration, 0.0
+                _last_heard[_job()] = time.monotonic()
                 continue
             quiet += frame.duration
             if loud > SPOKEN_SECONDS and quiet > SILENT_SECONDS:
@@ -131,11 +133,28 @@ class _SpeakingStream(tts.SynthesizeStream):
 
 async def _speak(output: tts.AudioEmitter) -> None:
     await asyncio.sleep(0.05)
+    _note_reply()
     output.start_segment(segment_id=uuid.uuid4().hex)
     piece = int(RATE * PIECE_SECONDS) * 2
     for at in range(0, len(AUDIO), piece):
         output.push(AUDIO[at : at + piece])
         await asyncio.sleep(PIECE_SECONDS / SPEED)
+
+
+_last_heard: dict[str, float] = {}
+"""When each job's caller was last heard to speak, on the monotonic clock."""
+
+
+def _job() -> str:
+    context = get_job_context(required=False)
+    return context.job.id if context else ""
+
+
+def _note_reply() -> None:
+    if (job := _job()) in _last_heard:
+        now = time.monotonic()
+        with (Path(os.environ["BENCH_LAG_FOLDER"]) / f"{os.getpid()}.replies").open("a") as file:
+            file.write(f"{now:.2f} {(now - _last_heard[job]) * 1e3:.3f}\n")
 
 
 class BenchAgent(Agent):
@@ -183,7 +202,7 @@ def note_lag() -> None:
     loop = asyncio.get_running_loop()
     if id(loop) in _noted:
         return
-    path = Path(os.environ["BENCH_LAG_FOLDER"]) / f"{os.getpid()}-{id(loop):x}.txt"
+    path = Path(os.environ["BENCH_LAG_FOLDER"]) / f"{os.getpid()}-{id(loop):x}.lags"
     # In a context of its own, because it outlives the call that began it.
     _noted[id(loop)] = loop.create_task(_note_lag(path), context=contextvars.Context())
 

@@ -67,7 +67,7 @@ async def join(name: str) -> None:
 
 async def note_lag() -> None:
     """As in the agent of the other workers."""
-    with (Path(os.environ["BENCH_LAG_FOLDER"]) / f"{os.getpid()}.txt").open("a", buffering=1) as file:
+    with (Path(os.environ["BENCH_LAG_FOLDER"]) / f"{os.getpid()}.lags").open("a", buffering=1) as file:
         while True:
             due = time.monotonic() + 0.05
             await asyncio.sleep(0.05)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -34,7 +34,8 @@ class Result:
     """What one run has shown; times in seconds, memory in MB, CPU in seconds for a call that is served for a minute.
 
     ``relative`` is the worker's CPU time divided by that of the callers in the same window: they do the same work each
-    time, so that most of the machine's mood cancels.
+    time, so that most of the machine's mood cancels. ``in_worker`` is how long after the last sound that a worker has
+    heard of a caller its reply begins there.
     """
 
     worker: str
@@ -52,6 +53,7 @@ class Result:
     lost: int = 0
     holes: int = 0
     replies: list[float] = field(default_factory=list)
+    in_worker: list[float] = field(default_factory=list)
     lags: list[float] = field(default_factory=list)
     callers_late: int = 0
     machine_busy: float = 0.0
@@ -124,7 +126,8 @@ class Bench:
             heard = _stop(callers)
         _fill_cost(result, before, after, sum(joined is not None for joined in heard["join"]))
         _fill_replies(result, heard, before.time, after.time)
-        result.lags = [lag for path in lags.iterdir() for lag in _lags_in(path, before.time, after.time)]
+        result.lags = _noted(lags.glob("*.lags"), before.time, after.time)
+        result.in_worker = [lag / 1e3 for lag in _noted(lags.glob("*.replies"), before.time, after.time)]
 
 
 @dataclass(frozen=True)
@@ -166,11 +169,9 @@ def _fill_replies(result: Result, heard: Mapping[str, Any], start: float, end: f
     result.callers_late = heard["late"]
 
 
-def _lags_in(path: Path, start: float, end: float) -> Iterator[float]:
-    for line in path.read_text().splitlines():
-        at, _, milliseconds = line.partition(" ")
-        if milliseconds and start <= float(at) <= end:
-            yield float(milliseconds)
+def _noted(paths: Iterable[Path], start: float, end: float) -> list[float]:
+    lines = (line.partition(" ") for path in paths for line in path.read_text().splitlines())
+    return [float(milliseconds) for at, _, milliseconds in lines if milliseconds and start <= float(at) <= end]
 
 
 @contextmanager

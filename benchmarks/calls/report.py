@@ -12,7 +12,7 @@ from measure import Result
 
 COLUMNS = (
     "calls", "worker", "runs", "CPU s a call-minute", "CPU / callers' CPU", "of process", "MB a call", "idle MB",
-    "start s", "reply p50/p95 s", "lost", "holes", "lag p99 ms", "machine busy",
+    "start s", "reply p50/p95 s", "in worker p50/p95 s", "lost", "holes", "lag p99 ms", "machine busy",
 )  # fmt: skip
 BASE = "process"
 
@@ -29,6 +29,7 @@ def table(results: Sequence[Result]) -> str:
 
 def _cells(calls: int, worker: str, runs: Sequence[Result], base: Sequence[float]) -> list[str]:
     replies = [reply for run in runs for reply in run.replies]
+    in_worker = [reply for run in runs for reply in run.in_worker]
     lags = [lag for run in runs for lag in run.lags]
     ratio = f"{mean(run.relative for run in runs) / mean(base):.2f}" if base else "–"
     return [
@@ -41,12 +42,17 @@ def _cells(calls: int, worker: str, runs: Sequence[Result], base: Sequence[float
         _spread(runs, lambda run: run.memory_per_call, 1),
         f"{mean(run.idle['pss'] for run in runs):.0f}",
         f"{mean(run.start for run in runs):.1f}",
-        f"{percentile(replies, 0.5):.2f}/{percentile(replies, 0.95):.2f}",
+        _median_and_tail(replies),
+        _median_and_tail(in_worker),
         f"{sum(run.lost for run in runs)}/{sum(run.turns for run in runs)}",
         str(sum(run.holes for run in runs)),
         f"{percentile(lags, 0.99):.0f}",
         f"{mean(run.machine_busy for run in runs):.2f}",
     ]
+
+
+def _median_and_tail(seconds: Sequence[float]) -> str:
+    return f"{percentile(seconds, 0.5):.2f}/{percentile(seconds, 0.95):.2f}" if seconds else "–"
 
 
 def _spread(runs: Iterable[Result], value: Callable[[Result], float], digits: int = 2) -> str:
