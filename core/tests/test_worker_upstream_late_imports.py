@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 BEGIN = """
@@ -160,3 +161,20 @@ print(json.dumps([type(chunk).__name__, chunk == real, hash(chunk) == hash(real)
 """
     found, _ = run(IMPORT + code)
     assert found == ["_LateName", *[True] * 10]
+
+
+def test_a_module_that_cannot_do_with_stand_ins_is_imported_as_ever(tmp_path: Path) -> None:
+    (tmp_path / "needy.py").write_text(
+        "import colorsys\nassert type(colorsys.rgb_to_hsv).__name__ == 'function', 'no function'\n"
+    )
+    code = f"""
+sys.path.insert(0, {str(tmp_path)!r})
+_LATE.clear()
+_LATE["needy"] = ("colorsys",)
+import_late()
+import needy
+print(json.dumps([type(needy.colorsys).__name__, needy.colorsys is sys.modules["colorsys"], late()]))
+"""
+    found, told = run(BEGIN.replace("\nimport_late()", "") + LATE + code)
+    assert found == ["module", True, {}]
+    assert told == "speedup 'imports' is off for needy of this livekit-agents: AssertionError: no function\n"

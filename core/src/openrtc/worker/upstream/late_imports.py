@@ -23,6 +23,8 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any, ClassVar
 
+from openrtc.errors import one_line
+
 logger = logging.getLogger("openrtc.worker")
 
 INFERENCE_LLM = "livekit.agents.inference.llm"
@@ -105,8 +107,14 @@ class _ImporterLoader(Loader):
         sys.meta_path.insert(0, packages)
         try:
             self._loader.exec_module(module)
+            return
+        except Exception as error:  # a livekit-agents that does with a stand-in what it cannot stand for
+            failed = error
         finally:
             packages.withdraw()
+        self._loader.exec_module(module)
+        said = f"{type(failed).__name__}: {failed}"
+        logger.warning("speedup 'imports' is off for %s of this livekit-agents: %s", module.__name__, one_line(said))
 
 
 class _LatePackages(MetaPathFinder, Loader):
