@@ -272,3 +272,15 @@ def test_with_more_than_one_thread_workers_are_started_separately(supervise: Cal
     os.kill(doomed, signal.SIGKILL)
     two.wait_for("is registered", 3)
     assert two.stop() == 0
+
+
+@pytest.mark.parametrize(("seconds", "forks"), [(0.1, True), (30.0, False)])
+def test_a_thread_that_is_about_to_end_is_waited_for(seconds: float, forks: bool) -> None:
+    code = f"""
+import threading
+from openrtc.supervisor.prefork import why_not_fork
+threading.Thread(target=threading.Event().wait, args=({seconds},), name="last", daemon=True).start()
+print(why_not_fork())
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    assert said == ("None" if forks else "a package has started a thread at import: last")

@@ -27,6 +27,9 @@ logger = logging.getLogger("openrtc.supervisor")
 
 THREADS = Path("/proc/self/task")
 
+THREAD_ENDS_SECONDS = 0.5
+"""For how long a thread that is about to end, or was joined, may still be there."""
+
 IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """A service manager may signal all processes at once; here only the supervisor and the workers act on that."""
 
@@ -54,9 +57,14 @@ def why_not_fork() -> str | None:
     """Return why this process must not fork now, or None when it has exactly one thread and the system allows it."""
     if not THREADS.exists():
         return "only Linux tells how many threads a process has"
-    native, known = len(list(THREADS.iterdir())), [thread.name for thread in threading.enumerate()]
-    if native == len(known) == 1:
-        return None
+    until = time.monotonic() + THREAD_ENDS_SECONDS
+    while True:
+        native, known = len(list(THREADS.iterdir())), [thread.name for thread in threading.enumerate()]
+        if native == len(known) == 1:
+            return None
+        if time.monotonic() > until:
+            break
+        time.sleep(0.005)
     how_many = "a thread" if native == 2 else f"{native - 1} threads"
     return f"a package has started {how_many} at import: {', '.join(known[1:]) or 'native code'}"
 
