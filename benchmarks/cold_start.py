@@ -34,7 +34,7 @@ DISTRIBUTIONS = (20, 300, 1000)
 def main() -> None:
     """Print the table: a line for each command, a column for each number of distributions."""
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 15
-    commands = {"(the libraries)": BASELINE, **COMMANDS, **dict(installed())}
+    commands = {"(the libraries)": BASELINE, **COMMANDS, **dict(commands_with_packages())}
     columns = []
     for count in DISTRIBUTIONS:
         with tempfile.TemporaryDirectory() as folder:
@@ -47,7 +47,7 @@ def main() -> None:
     print(f"(the libraries): {milliseconds:.0f} ms of CPU")
 
 
-def installed() -> Iterator[tuple[str, list[str]]]:
+def commands_with_packages() -> Iterator[tuple[str, list[str]]]:
     """Return the other tools' commands that are installed beside this Python."""
     for line in OTHERS:
         tool, *options = line.split()

@@ -133,8 +133,8 @@ def now() -> float:
 
 def routing_ms(events: Path) -> list[float]:
     """Return how long the worker took to choose the agent of each call."""
-    told = [json.loads(line) for line in events.read_text().splitlines()]
-    return [event["ms"] for event in told if event["event"] == "call_routed"]
+    emitted = [json.loads(line) for line in events.read_text().splitlines()]
+    return [event["ms"] for event in emitted if event["event"] == "call_routed"]
 
 
 def print_table(taken: dict[str, list[Sequence[float]]], routing: list[float]) -> None:

@@ -19,14 +19,14 @@ from datetime import date
 from livekit import rtc
 from livekit.agents import Agent, function_tool
 
-from openrtc.providers.provider import ProviderContext
-from openrtc_offline.children import ChildPool
+from openrtc.model.provider import ProviderContext
+from openrtc_offline.child_pool import ChildPool
 from openrtc_offline.provider import OfflineProvider
-from openrtc_offline.recognition.current_vocabulary import CurrentVocabulary
 from openrtc_offline.recognition.stt import to_pcm
-from openrtc_offline.rules.conversation import CallTool, Conversation, Turn
-from openrtc_offline.rules.words import distance
-from openrtc_offline.toolbox import views
+from openrtc_offline.recognition.vocabulary import CurrentVocabulary
+from openrtc_offline.rules.conversation import CallTool, Conversation, ConversationItem
+from openrtc_offline.rules.words import count_edits
+from openrtc_offline.toolbox import describe_tools
 
 NOTHING = ""
 
@@ -215,8 +215,8 @@ async def listen(recognizers: ChildPool, vocabulary: str, frame: rtc.AudioFrame,
 
 def tool_for(agent: Agent, heard: str) -> str:
     """Return the tool that is called, or whose argument is asked for."""
-    turns = (Turn("user", heard),)
-    step = Conversation(name="agent", tools=views(agent.tools), turns=turns, today=date.today()).next_step()
+    items = (ConversationItem("user", heard),)
+    step = Conversation(name="agent", tools=describe_tools(agent.tools), items=items, today=date.today()).next_step()
     return step.name if isinstance(step, CallTool) else step.about
 
 
@@ -227,7 +227,7 @@ def word_errors(said: str, heard: str) -> int:
         "".join(codes.setdefault(word, chr(0x4E00 + len(codes))) for word in text.replace("'s", " 's").split())
         for text in (said, heard)
     ]
-    return distance(*as_letters)
+    return count_edits(*as_letters)
 
 
 async def main() -> None:

@@ -36,11 +36,11 @@ def main() -> None:
         connection = {"LIVEKIT_URL": server.url, "LIVEKIT_API_KEY": server.api_key}
         environ = {**os.environ, **connection, "LIVEKIT_API_SECRET": server.api_secret}
         print(f"{'':24}{'private MB':>12}{'PSS MB':>10}{'registered after s':>22}")
-        separate(environ, Path(folder))
-        forked(environ, Path(folder), args.workers)
+        measure_separate_workers(environ, Path(folder))
+        measure_forked_workers(environ, Path(folder), args.workers)
 
 
-def separate(environ: dict[str, str], folder: Path) -> None:
+def measure_separate_workers(environ: dict[str, str], folder: Path) -> None:
     """Measure two workers that are started separately."""
     with started(environ, folder / "one") as one, started(environ, folder / "two") as two:
         began = [time.monotonic(), time.monotonic()]
@@ -49,7 +49,7 @@ def separate(environ: dict[str, str], folder: Path) -> None:
         row("started separately", [one[0].pid, two[0].pid], after)
 
 
-def forked(environ: dict[str, str], folder: Path, workers: int) -> None:
+def measure_forked_workers(environ: dict[str, str], folder: Path, workers: int) -> None:
     """Measure the workers of one supervisor, and some that are started again."""
     with started(environ, folder / "many", "--processes", str(workers)) as (supervisor, log):
         wait_for(log, "is registered", workers)

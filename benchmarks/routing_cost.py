@@ -15,17 +15,17 @@ from types import SimpleNamespace
 from typing import Any
 
 from openrtc.catalog.catalog import Catalog
-from openrtc.catalog.spec import AgentSpec
-from openrtc.hooks.hooks import Hooks
-from openrtc.hooks.markers import hookimpl
+from openrtc.model.agents import AgentSpec
+from openrtc.model.hookspecs import hookimpl
+from openrtc.model.request import RouteRequest
+from openrtc.plugins.hooks import Hooks
 from openrtc.plugins.load import Loaded
-from openrtc.routing.request import RouteRequest
 from openrtc.routing.router import Router
 
 COUNTS = (0, 1, 10, 100)
 
 
-def undecided(number: int, *, waits: bool) -> Any:
+def build_undecided_router(number: int, *, waits: bool) -> Any:
     """Return a plugin with a router that leaves every call to others."""
 
     async def openrtc_route(request: Any, agents: Any) -> None:
@@ -42,7 +42,7 @@ def undecided(number: int, *, waits: bool) -> Any:
 async def milliseconds(count: int, decisions: int, *, waits: bool) -> float:
     """Return how long a decision takes."""
     catalog = Catalog.of(Loaded(), specs=[AgentSpec(name="desk", agent=object)])
-    router = Router(catalog, Hooks([undecided(number, waits=waits) for number in range(count)]))
+    router = Router(catalog, Hooks([build_undecided_router(number, waits=waits) for number in range(count)]))
     times = []
     for number in range(decisions):
         request = RouteRequest.parse(room_name=f"call-{number}", job_metadata='{"tier": "gold"}')

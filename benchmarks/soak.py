@@ -1,10 +1,11 @@
 """Whether a worker grows while calls come and go: memory, threads, file descriptors and tasks, per 100 calls.
 
-    python benchmarks/soak.py [MINUTES]          # 30 by default
+    nox -s soak [-- MINUTES]                     # 30 by default; the tests run a quarter of a minute of it
 
 A real LiveKit server, one worker in coroutine mode, and callers in this process who join, hear the agent's answer,
 and leave; so many lines of calls at once that both cores have something to do. The first part of the calls fills
-caches and is left out of the slopes. The longest wait for an answer is told too, and how many calls were lost.
+caches and is left out of the slopes. The longest wait for an answer and the number of lost calls are reported too.
+It ends with 1 when a call was lost, or when something is left of the calls.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from livekit import api, rtc
 
+from openrtc.model.dispatch_names import HANGS_UP_ATTRIBUTE
 from openrtc.server import LocalServer
 
 LINES = 2
@@ -28,6 +30,13 @@ STAY_SECONDS = 1.0
 ANSWER_LIMIT = 30.0
 WARM_UP = 0.2
 MEASURED = {"memory_mb": "MB", "threads": "", "files": "", "tasks": ""}
+FIRST = 2
+ENDS_SECONDS = 60.0
+MAY_STAY = 2
+"""How many more threads, files or tasks there may be than after the first calls, where threads are made as needed."""
+MANY = 500
+MEMORY_MB = 3.0
+"""How much memory may grow per 100 calls, where they are many: of fewer it is mostly caches that fill."""
 
 PACKAGE = """
 import asyncio
@@ -83,18 +92,27 @@ async def openrtc_session_ended(call, reason):
 """
 
 
-async def main(minutes: float) -> None:
-    """Run the calls and print the table."""
+async def main(minutes: float) -> list[str]:
+    """Run the calls, print the table and return what is wrong."""
     with tempfile.TemporaryDirectory() as name, LocalServer(port=0) as server:
         folder = Path(name)
         samples = folder / "samples"
         worker = start_worker(server, folder, samples)
         try:
-            answers = await run_calls(server, minutes * 60)
+            # The first calls, one after the other, are what the last one is compared with.
+            answers = [await call(server, f"soaked-first-{number}") for number in range(FIRST)]
+            await asyncio.to_thread(wait_for_ends, samples, FIRST)
+            answers += await run_calls(server, minutes * 60)
+            await asyncio.to_thread(wait_for_ends, samples, len(answers))
+            # One more, alone as the first ones were: what others that end have is not yet gone at the end of a call.
+            answers.append(await call(server, "soaked-last"))
+            await asyncio.to_thread(wait_for_ends, samples, len(answers))
         finally:
             worker.terminate()
             worker.wait(60)
-        report([json.loads(line) for line in samples.read_text().splitlines()], answers)
+        found = [json.loads(line) for line in samples.read_text().splitlines()]
+        report(found[round(len(found) * WARM_UP) :], answers)
+        return [*find_lost(answers), *find_growth(found)]
 
 
 def start_worker(server: LocalServer, folder: Path, samples: Path) -> subprocess.Popen[bytes]:
@@ -140,7 +158,8 @@ async def run_calls(server: LocalServer, seconds: float) -> list[float | None]:
 async def call(server: LocalServer, room_name: str) -> float | None:
     """Join a room, wait for the agent's voice, stay a little, and leave."""
     grants = api.VideoGrants(room_join=True, room=room_name)
-    token = api.AccessToken(server.api_key, server.api_secret).with_identity("caller").with_grants(grants).to_jwt()
+    token = api.AccessToken(server.api_key, server.api_secret).with_identity("caller").with_grants(grants)
+    token = token.with_attributes({HANGS_UP_ATTRIBUTE: "true"})  # else the agent waits for the caller to come back
     room, heard = rtc.Room(), asyncio.Event()
     listening: list[asyncio.Task[None]] = []
 
@@ -148,7 +167,7 @@ async def call(server: LocalServer, room_name: str) -> float | None:
     def subscribed(track: rtc.Track, *_: object) -> None:
         listening.append(asyncio.create_task(listen(track, heard)))
 
-    await room.connect(server.url, token)
+    await room.connect(server.url, token.to_jwt())
     source = rtc.AudioSource(48_000, 1)
     await room.local_participant.publish_track(rtc.LocalAudioTrack.create_audio_track("microphone", source))
     joined = time.monotonic()
@@ -177,19 +196,49 @@ async def listen(track: rtc.Track, heard: asyncio.Event) -> None:
         await stream.aclose()
 
 
-def report(samples: list[dict[str, float]], answers: list[float | None]) -> None:
+def wait_for_ends(samples: Path, calls: int) -> None:
+    """Wait until as many calls have ended; a room that its caller has left keeps its agent for 20 seconds."""
+    until = time.monotonic() + ENDS_SECONDS
+    while time.monotonic() < until and (not samples.exists() or len(samples.read_text().splitlines()) < calls):
+        time.sleep(0.2)
+
+
+def report(settled: list[dict[str, float]], answers: list[float | None]) -> None:
     """Print the slopes."""
-    settled = samples[round(len(samples) * WARM_UP) :]
-    calls = [sample["calls"] for sample in settled]
     waits = sorted(wait for wait in answers if wait is not None)
-    print(f"{len(answers)} calls, {len(answers) - len(waits)} without an answer; {len(samples)} sessions ended")
-    print(f"answer after {waits[len(waits) // 2]:.2f} s (median), {waits[-1]:.2f} s (longest)")
+    print(f"{len(answers)} calls, {len(answers) - len(waits)} without an answer")
+    if waits:
+        print(f"answer after {waits[len(waits) // 2]:.2f} s (median), {waits[-1]:.2f} s (longest)")
     print(f"\n{'':>12}{'first':>10}{'last':>10}{'per 100 calls':>16}")
     for name, unit in MEASURED.items():
         values = [sample[name] for sample in settled]
-        slope = float(np.polyfit(calls, values, 1)[0]) * 100
-        print(f"{name:>12}{values[0]:>10.1f}{values[-1]:>10.1f}{slope:>+16.3f} {unit}")
+        print(f"{name:>12}{values[0]:>10.1f}{values[-1]:>10.1f}{slope(settled, name):>+16.3f} {unit}")
+
+
+def slope(samples: list[dict[str, float]], name: str) -> float:
+    """Return by how much something grows per 100 calls."""
+    calls = [sample["calls"] for sample in samples]
+    return float(np.polyfit(calls, [sample[name] for sample in samples], 1)[0]) * 100
+
+
+def find_lost(answers: list[float | None]) -> list[str]:
+    """Say how many callers heard nothing."""
+    lost = answers.count(None)
+    return [f"{lost} of {len(answers)} callers heard nothing"] if lost or not answers else []
+
+
+def find_growth(samples: list[dict[str, float]]) -> list[str]:
+    """Say what stays of calls that have ended."""
+    before, after = samples[FIRST - 1], samples[-1]
+    wrong = [
+        f"{name}: {before[name]} after the first calls, {after[name]} after all"
+        for name in ("threads", "files", "tasks")
+        if after[name] > before[name] + MAY_STAY
+    ]
+    if len(samples) > MANY and (grows := slope(samples, "memory_mb")) > MEMORY_MB:
+        wrong.append(f"memory grows by {grows:.1f} MB per 100 calls")
+    return wrong
 
 
 if __name__ == "__main__":
-    asyncio.run(main(float(sys.argv[1]) if len(sys.argv) > 1 else 30.0))
+    sys.exit("\n".join(asyncio.run(main(float(sys.argv[1]) if len(sys.argv) > 1 else 30.0))) or None)

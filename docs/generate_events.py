@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from openrtc.observe.events import EVENTS, Event
-from openrtc.observe.schema import event_schema, meanings, summary
+from openrtc.observe.schema import build_event_schema, describe_event, describe_fields
 
 PAGE = Path(__file__).with_name("events.md")
 SCHEMA = Path(__file__).with_name("events.schema.json")
 HEAD = """# Events
 
-Everything that happens in a worker is one stream of typed events. `openrtc start --metrics-jsonl FILE` appends each of
-them to a file, one JSON object a line; `/metrics` and `openrtc top` are made from the same stream. The JSON schema is
-[events.schema.json](events.schema.json). Later versions may add kinds and fields: ignore what you do not know.
+Everything that happens in a worker is one stream of typed events.
+`openrtc start --metrics-jsonl FILE` appends each of them to a file, one JSON object a line.
+`/metrics` and `openrtc top` come from the same stream.
+The JSON schema is [events.schema.json](events.schema.json).
+Later versions may add kinds and fields: ignore what you do not know.
 
 ```json
 {"event": "call_routed", "time": 1790000000.25, "pid": 4711, "job_id": "AJ_7y", "room": "support-call-1",
@@ -31,20 +34,32 @@ This page is generated from `openrtc.observe.events`.
 
 def page() -> str:
     """Return the whole page."""
-    definitions = event_schema()["$defs"]
+    definitions = build_event_schema()["$defs"]
     return "\n".join([HEAD, *(_section(kind, definitions[kind.kind()]["properties"]) for kind in EVENTS)])
 
 
 def schema() -> str:
     """Return the schema's file."""
-    return json.dumps(event_schema(), indent=2) + "\n"
+    return json.dumps(build_event_schema(), indent=2) + "\n"
 
 
 def _section(kind: type[Event], properties: dict[str, Any]) -> str:
-    rows = [f"| `{name}` | {_type(properties[name])} | {text} |" for name, text in meanings(kind).items()]
+    rows = [f"| `{name}` | {_type(properties[name])} | {text} |" for name, text in describe_fields(kind).items()]
     return "\n".join(
-        [f"## `{kind.kind()}`\n", f"{summary(kind)}\n", "| field | type | meaning |", "|---|---|---|", *rows, ""]
+        [
+            f"## `{kind.kind()}`\n",
+            f"{_split_sentences(describe_event(kind))}\n",
+            "| field | type | meaning |",
+            "|---|---|---|",
+            *rows,
+            "",
+        ]
     )
+
+
+def _split_sentences(text: str) -> str:
+    """Return text with one sentence a line, so that a change shows as one line."""
+    return re.sub(r"(?<=\.) (?=[A-Z`])", "\n", text)
 
 
 def _type(described: dict[str, Any]) -> str:

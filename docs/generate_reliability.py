@@ -2,7 +2,8 @@
 
 python -m nox -s faults -- --fault-table faults.json
 python benchmarks/peer_faults.py peer/bin/python --json peer.json
-python docs/generate_reliability.py faults.json peer.json
+python benchmarks/clusters.py --only peer --peer peer/bin/python --json nodes.json
+python docs/generate_reliability.py faults.json peer.json nodes.json
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ LONGEST = 150
 
 def main() -> None:
     """Put the table into the page."""
-    faults, peer = (json.loads(Path(path).read_text()) for path in sys.argv[1:3])
+    faults, *peers = (json.loads(Path(path).read_text()) for path in sys.argv[1:])
+    peer = {fault: what for one in peers for fault, what in one.items()}
     page = PAGE.read_text()
     before, _, rest = page.partition(BEGIN)
     after = rest.partition(END)[2]
@@ -37,12 +39,12 @@ def row(fault: Mapping[str, Any], peer: Mapping[str, str]) -> str:
     if not fault["passed"]:
         raise SystemExit(f"failed: {fault['fault']}")
     hole = "–" if fault["hole"] is None else f"{fault['hole']:.2f} s"
-    seen = f"`{shortened(fault['operator'])}`" if fault["operator"] else "nothing"
+    seen = f"`{shorten(fault['operator'])}`" if fault["operator"] else "nothing"
     cells = [fault["fault"], hole, peer.get(fault["fault"], NOT_RUN), seen, fault["lost"], f"`{test_of(fault)}`"]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
 
-def shortened(text: str) -> str:
+def shorten(text: str) -> str:
     """Return a log line without what makes it too long for a table."""
     text = text.replace("`", "'")
     return text if len(text) <= LONGEST else text[: LONGEST - 2] + " …"

@@ -1,4 +1,4 @@
-"""Fixtures of the end-to-end tests: one server for all of them, callers, workers, a voice and ears."""
+"""Fixtures of the end-to-end tests: one server for all of them, callers, workers, a voice and a speech recogniser."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from e2e.callers import CallersProcess
-from e2e.hearing import Ears
+from e2e.recognition import Recogniser
 from e2e.reporting import logs_for, show_log_on_failure
 from e2e.server_api import ServerApi
 from e2e.speech import Voice
@@ -52,10 +52,10 @@ def voice() -> Iterator[Voice]:
 
 
 @pytest.fixture(scope="session")
-def ears() -> Iterator[Ears]:
-    """What recognises the answers."""
-    with Ears() as listening:
-        yield listening
+def recogniser() -> Iterator[Recogniser]:
+    """The speech recogniser that says what agents answered."""
+    with Recogniser() as running:
+        yield running
 
 
 @pytest.fixture
@@ -85,10 +85,11 @@ def start_worker(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Try a failed test of a real call once more: machines stand still now and then; pytest tells of each such test."""
+    """Mark what starts processes: all end-to-end tests."""
+    here = Path(__file__).parent
     for item in items:
-        if {"server", "mortal"} & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.flaky(reruns=1))
+        if here in item.path.parent.parents:  # end to end, faults and operations: workers, callers and a server
+            item.add_marker("process")
 
 
 @pytest.hookimpl(wrapper=True)

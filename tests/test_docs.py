@@ -11,6 +11,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "core" / "src" / "openrtc"
+PAGES = sorted(
+    path.relative_to(ROOT)
+    for pattern in ("*.md", "docs/**/*.md", "tests/README.md", "plugins/*/README.md", "sample_agents/*/README.md")
+    for path in ROOT.glob(pattern)
+)
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -23,6 +29,11 @@ def test_the_event_reference_and_its_schema_are_what_the_events_give() -> None:
     generator = runpy.run_path(str(ROOT / "docs" / "generate_events.py"))
     assert (ROOT / "docs" / "events.md").read_text(encoding="utf-8") == generator["page"]()
     assert (ROOT / "docs" / "events.schema.json").read_text(encoding="utf-8") == generator["schema"]()
+
+
+def test_the_settings_reference_is_what_the_declarations_give() -> None:
+    generator = runpy.run_path(str(ROOT / "docs" / "generate_settings.py"))
+    assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == generator["page"]()
 
 
 def test_the_first_screen_names_the_two_commands() -> None:
@@ -58,12 +69,13 @@ def test_every_option_and_every_deed_of_a_cast_is_explained() -> None:
 
 
 def test_every_command_of_the_readme_is_a_command() -> None:
-    from openrtc.cli.main import COMMANDS
+    from openrtc.cli.commands import COMMANDS
 
     named = set(re.findall(r"`openrtc ([a-z-]+)", README))
     assert named == set(COMMANDS)
 
 
+@pytest.mark.process
 def test_the_settings_of_the_readme_are_accepted(tmp_path: Path) -> None:
     (block,) = re.findall(r"```toml\n(\[plugins\].*?)```", README, re.DOTALL)
     settings = tmp_path / "openrtc.toml"
@@ -78,11 +90,26 @@ def test_the_settings_of_the_readme_are_accepted(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_every_linked_file_is_there() -> None:
-    linked = re.findall(r"\]\(((?!https?:)[^)#]+)", README)
-    assert linked and all((ROOT / path).exists() for path in linked)
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_linked_file_is_there(page: Path) -> None:
+    linked = re.findall(r"\]\(((?!https?:)[^)#]+)", (ROOT / page).read_text(encoding="utf-8"))
+    assert not [link for link in linked if not (ROOT / page.parent / link).exists()]
 
 
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_file_that_a_page_names_is_there(page: Path) -> None:
+    files = r"`((?:[a-z_][\w.-]*/)+[a-z_][\w-]*\.(?:py|md|toml|json))(?:::[^`]*)?`"
+    named = set(re.findall(files, (ROOT / page).read_text(encoding="utf-8")))
+    assert not [path for path in named if not any((base / path).exists() for base in (ROOT, PACKAGE))]
+
+
+def test_every_test_that_a_page_names_is_there() -> None:
+    for page in PAGES:
+        named = re.findall(r"([\w/-]+/test_\w+\.py)::(\w+)", (ROOT / page).read_text(encoding="utf-8"))
+        assert not [f"{path}::{name}" for path, name in named if f"def {name}(" not in (ROOT / path).read_text()], page
+
+
+@pytest.mark.process
 def test_no_package_registry_host_and_no_lock_file_stands_in_the_repository() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     assert not [path for path in listed if Path(path).name in {"uv.lock", "poetry.lock", "package-lock.json"}]

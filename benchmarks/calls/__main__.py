@@ -52,12 +52,12 @@ def _measure_all(arguments: argparse.Namespace, names: list[str]) -> list[Result
             for repeat in range(arguments.repeats):  # A B C A B C, so that each meets the same machine
                 for name in names:
                     results.append(bench.measure(name, calls, repeat))
-                    _tell(results[-1])
+                    _print_result(results[-1])
                     _write(arguments.output, results)
     return results
 
 
-def _tell(result: Result) -> None:
+def _print_result(result: Result) -> None:
     print(
         f"{time.strftime('%H:%M:%S')} {result.worker} with {result.calls} calls: {result.cpu:.2f} CPU s a call-minute, "
         f"{result.relative:.2f} of the callers', reply {report.percentile(result.replies, 0.5):.2f} s, "

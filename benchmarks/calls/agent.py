@@ -2,7 +2,7 @@
 
 Imported by livekit-agents' workers, by the peer's and by ours, so that it knows none of them.
 
-The speech recogniser tells its transcript 250 ms after the caller falls silent, the language model gives 40 tokens in
+The speech recogniser gives its transcript 250 ms after the caller falls silent, the language model gives 40 tokens in
 one second, and the voice gives 3 s of audio four times as fast as it is heard, without any pause: a hole in what the
 caller hears is the worker's. Each worker notes how late its loops run, and how long after the caller's last sound that
 it has heard its reply begins: what callers hear later than that comes about outside the worker, or in its audio.

@@ -15,8 +15,8 @@ import numpy as np
 from livekit import api, rtc
 from livekit.local_inference import VAD, VAD_WINDOW_SAMPLES
 
-from openrtc.worker.speed.event_loop import new_event_loop
-from openrtc.worker.upstream.rtc import route_events
+from openrtc.speedups import events
+from openrtc.speedups.uvloop import new_event_loop
 
 RATE, HEARD_RATE = 24000, 16000
 WINDOW_SECONDS = VAD_WINDOW_SAMPLES / HEARD_RATE
@@ -88,6 +88,6 @@ async def main() -> None:
             await asyncio.sleep(0.5 if len(joined) < int(os.environ["BENCH_CALLS"]) else 5.0)
 
 
-route_events()
+events.install()
 loop = new_event_loop(("uvloop",))
 loop.run_until_complete(main())

@@ -23,7 +23,7 @@ import numpy as np
 from livekit import api, rtc
 from speech import RATE, Samples, read_speech
 
-from openrtc.worker.upstream.rtc import route_events
+from openrtc.speedups import events
 
 AGENT = "bench"
 CHUNK_SECONDS = 0.1
@@ -119,7 +119,7 @@ class Caller:
             rest = audio[whole:]
 
     async def _say(self, audio: Samples, clock: float, starts: float, ends: float) -> float:
-        told = False
+        reported = False
         for at in range(0, len(audio), CHUNK):
             now = time.monotonic()
             if clock > now:
@@ -129,8 +129,8 @@ class Caller:
                 ends, clock = ends + now - clock, now
             heard_until = clock + CHUNK_SECONDS
             self.talking = starts <= heard_until < ends
-            if heard_until >= ends and not told:
-                told = True
+            if heard_until >= ends and not reported:
+                reported = True
                 self.turns.append(Turn(ends))
             await self._source.capture_frame(rtc.AudioFrame(audio[at : at + CHUNK].tobytes(), RATE, 1, CHUNK))
             clock += CHUNK_SECONDS
@@ -156,7 +156,7 @@ class Caller:
         turn.loud += FRAME_SECONDS
 
 
-async def told_to_stop() -> None:
+async def wait_for_stop() -> None:
     """Wait for a line on the standard input."""
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
@@ -165,8 +165,8 @@ async def told_to_stop() -> None:
 
 
 async def run(calls: int, name: str, speech: Path) -> dict[str, Any]:
-    """Run the callers until told to stop; returns what they heard."""
-    route_events()
+    """Run the callers until stopped; returns what they heard."""
+    events.install()
     sentences = read_speech(speech)
     async with api.LiveKitAPI() as server:
         callers = [Caller(number, f"{name}-{number}", sentences) for number in range(calls)]
@@ -179,7 +179,7 @@ async def run(calls: int, name: str, speech: Path) -> dict[str, Any]:
             async with asyncio.timeout(FIRST_REPLY_SECONDS):
                 await asyncio.gather(*(caller.answered.wait() for caller in callers))
         print("READY", flush=True)
-        await told_to_stop()
+        await wait_for_stop()
         turns = [asdict(turn) for caller in callers for turn in caller.turns]
         await asyncio.gather(*(caller.stop() for caller in callers), return_exceptions=True)
         for caller in callers:

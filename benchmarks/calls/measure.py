@@ -21,7 +21,7 @@ from load import LISTEN_SECONDS
 from workers import HERE, WORKERS, command, environment
 
 from openrtc.server import LocalServer
-from openrtc.server.settings import free_port
+from openrtc.server.settings import find_free_port
 
 REGISTERED = "registered worker"
 REGISTER_SECONDS = 90.0
@@ -108,7 +108,7 @@ class Bench:
             "LIVEKIT_API_KEY": self.server.api_key,
             "LIVEKIT_API_SECRET": self.server.api_secret,
             "BENCH_LAG_FOLDER": str(lags),
-            "BENCH_HEALTH_PORT": str(free_port(socket.SOCK_STREAM)),
+            "BENCH_HEALTH_PORT": str(find_free_port(socket.SOCK_STREAM)),
             "BENCH_CALLS": str(calls),
             "BENCH_TURN_DETECTOR": "1" if self.turn_detector else "0",
             "OPENRTC_PORT": "0",
@@ -126,8 +126,8 @@ class Bench:
             heard = _stop(callers)
         _fill_cost(result, before, after, sum(joined is not None for joined in heard["join"]))
         _fill_replies(result, heard, before.time, after.time)
-        result.lags = _noted(lags.glob("*.lags"), before.time, after.time)
-        result.in_worker = [lag / 1e3 for lag in _noted(lags.glob("*.replies"), before.time, after.time)]
+        result.lags = _read_notes(lags.glob("*.lags"), before.time, after.time)
+        result.in_worker = [lag / 1e3 for lag in _read_notes(lags.glob("*.replies"), before.time, after.time)]
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def _fill_replies(result: Result, heard: Mapping[str, Any], start: float, end: f
     result.callers_late = heard["late"]
 
 
-def _noted(paths: Iterable[Path], start: float, end: float) -> list[float]:
+def _read_notes(paths: Iterable[Path], start: float, end: float) -> list[float]:
     lines = (line.partition(" ") for path in paths for line in path.read_text().splitlines())
     return [float(milliseconds) for at, _, milliseconds in lines if milliseconds and start <= float(at) <= end]
 

@@ -21,9 +21,9 @@ Samples = np.ndarray[Any, np.dtype[np.int16]]
 
 def write_speech(path: Path) -> None:
     """Speak the sentences and write them to ``path``."""
-    from spoken import at_rate, spoken  # with livekit-agents, which the callers do without
+    from offline_speech import at_rate, synthesize  # with livekit-agents, which the callers do without
 
-    np.savez(path, *(_ready(at_rate(*spoken(sentence), RATE)) for sentence in SENTENCES))
+    np.savez(path, *(_pad_and_scale(at_rate(*synthesize(sentence), RATE)) for sentence in SENTENCES))
 
 
 def read_speech(path: Path) -> list[Samples]:
@@ -32,7 +32,7 @@ def read_speech(path: Path) -> list[Samples]:
         return [file[name] for name in file.files]
 
 
-def _ready(samples: Samples) -> Samples:
+def _pad_and_scale(samples: Samples) -> Samples:
     loud = np.flatnonzero(np.abs(samples) > LOUD)
     sound = samples[loud[0] : loud[-1]].astype(float)
     return (sound / np.abs(sound).max() * PEAK).astype(np.int16)

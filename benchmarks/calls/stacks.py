@@ -24,7 +24,7 @@ def watch_stacks() -> None:
     whole: Counter[str] = Counter()
     main = threading.main_thread().ident or 0
     threading.Thread(target=_look, args=(main, own, whole), daemon=True, name="stacks").start()
-    atexit.register(lambda: Path(path).write_text(_told("in itself", own) + _told("with what it calls", whole)))
+    atexit.register(lambda: Path(path).write_text(_describe("in itself", own) + _describe("with what it calls", whole)))
 
 
 def _look(thread: int, own: Counter[str], whole: Counter[str]) -> None:
@@ -47,7 +47,7 @@ def _names(frame: FrameType | None) -> list[str]:
     return names
 
 
-def _told(what: str, counted: Counter[str]) -> str:
+def _describe(what: str, counted: Counter[str]) -> str:
     total = max(counted.values(), default=1) if what != "in itself" else counted.total()
     lines = [f"{100 * count / total:5.1f} %  {name}" for name, count in counted.most_common(SHOWN)]
     return f"{what}:\n" + "\n".join(lines) + "\n\n"

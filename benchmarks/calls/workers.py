@@ -37,7 +37,8 @@ class Worker:
 
 NO_PRELOAD = {"LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE": "0"}
 OPENRTC = ""
-WITHOUT_UVLOOP = "vad,native,events,pace,signatures,schemas,connections,imports"
+WITHOUT_UVLOOP = "vad,native,events,pace,signatures,schemas,connections,playout,imports"
+WITHOUT_PLAYOUT = "vad,native,events,pace,signatures,schemas,connections,uvloop,imports"
 THREADS = {"BENCH_EXECUTOR": "thread"}
 OURS = ("start", "--allow", OUR_AGENT.name, "--agent-name", "bench", "--max-sessions", "200", "--log-level", "info")
 
@@ -50,6 +51,7 @@ WORKERS = {
     "ours-lean": Worker(OPENRTC, "OpenRTC, profile lean", (*OURS, "--profile", "lean")),
     "ours-plain": Worker(OPENRTC, "OpenRTC without speedups", (*OURS, "--speedups", "none")),
     "ours-asyncio": Worker(OPENRTC, "OpenRTC without uvloop", (*OURS, "--speedups", WITHOUT_UVLOOP)),
+    "ours-shallow": Worker(OPENRTC, "OpenRTC without playout", (*OURS, "--speedups", WITHOUT_PLAYOUT)),
     "floor": Worker("floor_worker.py", "livekit.rtc and the VAD alone", ()),
 }
 

@@ -7,18 +7,20 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from openrtc.config import Config, Policy
 from openrtc.discovery.discover import discover
-from openrtc.discovery.entries import Entry, State
+from openrtc.discovery.entries import Entry
+from openrtc.model.names import normalise_name
+from openrtc.model.status import State
 from openrtc.plugins.load import Loaded, LoadedAgent, LoadedPlugin, load
-from openrtc.setting_kinds import normalised
+from openrtc.settings.config import Config, Policy
 
 AGENT = """
 from livekit.agents import Agent
@@ -43,6 +45,7 @@ class Site:
         self.folder = folder
         self.work = work
         self.distributions: set[str] = set()
+        self.warnings: list[str] = []
 
     def add(
         self,
@@ -56,6 +59,8 @@ class Site:
         summary: str = "",
         entry_points: str | bytes | None = None,
         metadata: str | bytes | None = "",
+        folder: str = "",
+        record: Iterable[str] | None = None,
     ) -> Path:
         """Install a distribution and return its metadata folder.
 
@@ -69,14 +74,18 @@ class Site:
             summary: Its summary.
             entry_points: The whole `entry_points.txt` instead.
             metadata: The whole METADATA instead; None for none.
+            folder: The name of its metadata folder, where that is another than its name and version.
+            record: The lines of its RECORD; None for no such file, as Linux distributions install.
         """
-        self.distributions.add(normalised(distribution))
+        self.distributions.add(normalise_name(distribution))
         for path, source in (files or {}).items():
             target = self.folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(textwrap.dedent(source), encoding="utf-8")
-        info = self.folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        info = self.folder / (folder or f"{distribution.replace('-', '_')}-{version}.dist-info")
         info.mkdir(parents=True)
+        if record is not None:
+            _write(info / "RECORD", "\n".join([*record, f"{info.name}/RECORD,,\n"]))
         groups = {"openrtc.agents": agents, "openrtc.plugins": plugins}
         text = "".join(
             f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in named.items()) + "\n"
@@ -87,7 +96,8 @@ class Site:
         lines = [f"Name: {distribution}", f"Version: {version}", *([f"Summary: {summary}"] if summary else [])]
         lines += [f"Requires-Dist: {requirement}" for requirement in requires]
         if metadata is not None:
-            _write(info / "METADATA", metadata or "\n".join(["Metadata-Version: 2.4", *lines, "", "Some text.\n"]))
+            file = "PKG-INFO" if info.suffix == ".egg-info" else "METADATA"
+            _write(info / file, metadata or "\n".join(["Metadata-Version: 2.4", *lines, "", "Some text.\n"]))
         return info
 
     def beside(self, name: str) -> Site:
@@ -96,8 +106,9 @@ class Site:
 
     def entries(self, **policy: Any) -> list[Entry]:
         """Return what `discover` finds in this folder."""
-        found = discover(Config(policy=Policy(**policy)))
-        return [entry for entry in found if normalised(entry.distribution) in self.distributions]
+        self.warnings.clear()
+        found = discover(Config(policy=Policy(**policy)), self.warnings.append)
+        return [entry for entry in found if normalise_name(entry.distribution) in self.distributions]
 
     def load(self, **policy: Any) -> Loaded:
         """Import what `discover` finds in this folder, in this process."""
@@ -149,7 +160,7 @@ class Site:
         assert result.returncode == 0, result.stderr
         document = json.loads(result.stdout)
         assert document["schema_version"] == 1
-        return {row["name"]: row for row in document[key] if normalised(row["distribution"]) in self.distributions}
+        return {row["name"]: row for row in document[key] if normalise_name(row["distribution"]) in self.distributions}
 
 
 def check_broken(item: LoadedAgent | LoadedPlugin, reason: str, fix: str, place: str | None = None) -> None:
@@ -191,14 +202,29 @@ def _check_broken() -> Callable[..., None]:
 
 
 @pytest.fixture
+def runtime_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty XDG_RUNTIME_DIR, in which workers have their sockets; its path is short, as those of sockets must be."""
+    with tempfile.TemporaryDirectory(prefix="rt") as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        yield Path(folder)
+
+
+@pytest.fixture
 def agent_source() -> str:
     """Source of a module with the agent class ``Support``."""
     return AGENT
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that use `speech`: the voice's process is started for whichever of them runs first."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent) and "speech" in getattr(item, "fixturenames", ()):
+            item.add_marker("process")
+
+
 @pytest.fixture(scope="session")
 def speech() -> tuple[Any, int]:
     """Two sentences with a pause between them, as mono samples, and their rate."""
-    from spoken import spoken  # with livekit-agents, which most tests do without
+    from offline_speech import synthesize  # with livekit-agents, which most tests do without
 
-    return spoken("Hello there, where is my order? It should have come on Monday.")
+    return synthesize("Hello there, where is my order? It should have come on Monday.")

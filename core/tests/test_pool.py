@@ -4,7 +4,7 @@ import pytest
 from livekit.agents import Agent
 
 from openrtc import AgentPool, AgentSpec, OpenRTCError
-from openrtc.config import Config, WorkerSettings
+from openrtc.settings.config import Config, WorkerSettings
 
 
 class Support(Agent):

@@ -3,6 +3,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 import openrtc
 
 
@@ -12,6 +14,7 @@ def test_the_public_names_are_sorted_and_all_exist() -> None:
     assert set(openrtc.__all__) <= set(dir(openrtc))
 
 
+@pytest.mark.process
 def test_importing_openrtc_and_its_names_imports_no_livekit() -> None:
     code = """
 import sys, openrtc

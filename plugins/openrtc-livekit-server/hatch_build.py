@@ -17,11 +17,12 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 MODULE = "github.com/livekit/livekit-server"
 GO_NEEDED = (1, 26)
-FIRST_GO_THAT_FETCHES_NEWER_ONES = (1, 21)
+FIRST_SELF_UPDATING_GO = (1, 21)
+"""From this version on Go fetches a newer toolchain by itself, where GOTOOLCHAIN lets it."""
 
 SYSTEMS = {"linux": "linux", "darwin": "darwin", "win32": "windows"}
 MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
-TEXTS = ("LICENSE", "NOTICE")
+LICENSE_FILES = ("LICENSE", "NOTICE")
 
 
 class BuildError(Exception):
@@ -63,10 +64,14 @@ class Target(NamedTuple):  # no dataclass: these need their module in sys.module
 
     @property
     def wheel_platform(self) -> str:
-        """Platform tag of the wheel: the binary is static, so it asks nothing of the system's libraries."""
+        """Platform tag of the wheel: the binary is static, so it asks nothing of the system's libraries.
+
+        An index takes no wheel that is tagged plain ``linux``; a static program suits glibc and musl alike.
+        """
         arm = self.machine == "arm64"
+        linux = "aarch64" if arm else "x86_64"
         return {
-            "linux": "linux_aarch64" if arm else "linux_x86_64",
+            "linux": f"manylinux_2_17_{linux}.musllinux_1_1_{linux}",
             "darwin": "macosx_12_0_arm64" if arm else "macosx_12_0_x86_64",
             "windows": "win_arm64" if arm else "win_amd64",
         }[self.system]
@@ -88,9 +93,9 @@ class ServerBuildHook(BuildHookInterface[Any]):
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{target.wheel_platform}"
         build_data["shared_scripts"][str(target.folder / target.binary_name)] = target.binary_name
-        for text in TEXTS:
-            if (target.folder / text).is_file():
-                build_data["extra_metadata"][str(target.folder / text)] = f"livekit-server/{text}"
+        for name in LICENSE_FILES:
+            if (target.folder / name).is_file():
+                build_data["extra_metadata"][str(target.folder / name)] = f"livekit-server/{name}"
 
 
 def build(target: Target, go: str) -> None:
@@ -100,7 +105,7 @@ def build(target: Target, go: str) -> None:
         with tempfile.TemporaryDirectory(dir=target.folder.parent, prefix=".build-") as scratch:
             result = Path(scratch) / "result"
             install(go, target, result)
-            copy_texts(go, target, result)
+            copy_license_files(go, target, result)
             publish(result, target)
     except OSError as error:
         raise BuildError(f"cannot keep the built server ({error}); XDG_CACHE_HOME chooses another folder") from error
@@ -116,7 +121,7 @@ def find_go() -> str:
     facts = json.loads(run([go, "env", "-json", "GOVERSION", "GOTOOLCHAIN"]))
     found = re.match(r"go(\d+)\.(\d+)", facts["GOVERSION"])
     have = (int(found[1]), int(found[2])) if found else GO_NEEDED
-    fetches = have >= FIRST_GO_THAT_FETCHES_NEWER_ONES and facts["GOTOOLCHAIN"] != "local"
+    fetches = have >= FIRST_SELF_UPDATING_GO and facts["GOTOOLCHAIN"] != "local"
     if have < GO_NEEDED and not fetches:
         raise BuildError(f"the LiveKit server needs Go {needed}, and {go} is {facts['GOVERSION']}: {advice}")
     return go
@@ -131,11 +136,11 @@ def install(go: str, target: Target, result: Path) -> None:
     (result / f"server{suffix}").rename(result / target.binary_name)
 
 
-def copy_texts(go: str, target: Target, result: Path) -> None:
-    """Copy the server's licence and notice beside it."""
+def copy_license_files(go: str, target: Target, result: Path) -> None:
+    """Copy the server's licence and notice beside it, as Apache-2.0 asks of whoever passes it on."""
     module = json.loads(run([go, "mod", "download", "-json", f"{MODULE}@v{target.version}"]))
-    for text in TEXTS:
-        shutil.copyfile(Path(module["Dir"]) / text, result / text)
+    for name in LICENSE_FILES:
+        shutil.copyfile(Path(module["Dir"]) / name, result / name)
 
 
 def publish(result: Path, target: Target) -> None:
@@ -149,12 +154,13 @@ def publish(result: Path, target: Target) -> None:
 
 def run(command: list[str], own: dict[str, str] | None = None) -> str:
     """Return what the command prints; when it fails, its last line is the error."""
-    with tempfile.TemporaryDirectory() as away_from_any_module:
+    # Elsewhere, since in a folder with a go.mod Go would take that module's versions.
+    with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
-            command, env=os.environ | (own or {}), cwd=away_from_any_module, capture_output=True, text=True, check=False
+            command, env=os.environ | (own or {}), cwd=folder, capture_output=True, text=True, check=False
         )
     if done.returncode:
-        said = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-        last = said[-1] if said else f"exit code {done.returncode}"
+        lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+        last = lines[-1] if lines else f"exit code {done.returncode}"
         raise BuildError(f"`{' '.join(['go', *command[1:]])}` failed: {last}")
     return done.stdout

@@ -48,7 +48,7 @@ class CallersProcess:
         folder.mkdir(parents=True, exist_ok=True)
         self._errors = (folder / "callers.log").open("wb")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "e2e.caller"],
+            [sys.executable, "-m", "e2e.caller_process"],
             env=environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -72,15 +72,18 @@ class CallersProcess:
         """Process id."""
         return self._process.pid
 
-    def join(self, name: str, token: str, *, speaks: bool = True) -> Caller:
+    def join(self, name: str, token: str, *, speaks: bool = True, subscribes: bool = True) -> Caller:
         """Let a caller join the room that ``token`` is for, and wait until it is there."""
-        caller, joined = self.start_joining(name, token, speaks=speaks)
+        caller, joined = self.start_joining(name, token, speaks=speaks, subscribes=subscribes)
         joined.result(ANSWER_TIMEOUT)
         return caller
 
-    def start_joining(self, name: str, token: str, *, speaks: bool = True) -> tuple[Caller, Future[float]]:
-        """Let a caller join without waiting; the future tells when it was there."""
-        return Caller(self, name), self.command("join", caller=name, url=self.url, token=token, speaks=speaks)
+    def start_joining(
+        self, name: str, token: str, *, speaks: bool = True, subscribes: bool = True
+    ) -> tuple[Caller, Future[float]]:
+        """Let a caller join without waiting; the future holds when it was there."""
+        how = {"speaks": speaks, "subscribes": subscribes}
+        return Caller(self, name), self.command("join", caller=name, url=self.url, token=token, **how)
 
     def command(self, do: str, **values: Any) -> Future[Any]:
         """Send a command; the future is its answer, or fails with what went wrong."""
@@ -121,7 +124,7 @@ class CallersProcess:
         for line in _pipe(self._process.stdout):
             message = json.loads(line)
             if "answer" in message:
-                self._settle(message)
+                self._resolve(message)
             else:
                 with self._changed:
                     self.events.append(message)
@@ -130,7 +133,7 @@ class CallersProcess:
             if not future.done():
                 future.set_exception(RuntimeError(f"the callers' process has ended: {self._last_words()}"))
 
-    def _settle(self, message: dict[str, Any]) -> None:
+    def _resolve(self, message: dict[str, Any]) -> None:
         future = self._answers.pop(message["answer"])
         if "error" in message:
             future.set_exception(RuntimeError(message["error"]))
@@ -180,6 +183,10 @@ class Caller:
     def send_text(self, text: str) -> None:
         """Send a chat message to the agent."""
         self.process.command("send_text", caller=self.name, text=text).result(ANSWER_TIMEOUT)
+
+    def subscribe(self) -> None:
+        """Subscribe to all tracks that are there; only who has joined without has to."""
+        self.process.command("subscribe", caller=self.name).result(ANSWER_TIMEOUT)
 
     def wait_for_answer(self, after: float, *, quiet: float = 1.0, timeout: float = 20.0) -> Answer | None:
         """Return when somebody was heard after ``after`` until there was silence; None when nobody was."""

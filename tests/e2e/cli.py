@@ -64,6 +64,6 @@ class CommandLine:
             check=False,
             timeout=120,
         )
-        told = done.stdout + done.stderr
-        assert self.secret not in told and "turn_password" not in told and "Traceback" not in told, told
+        printed = done.stdout + done.stderr
+        assert self.secret not in printed and "turn_password" not in printed and "Traceback" not in printed, printed
         return Done(done.returncode, done.stdout, done.stderr)

@@ -9,8 +9,8 @@ import pytest
 
 from e2e.callers import CallersProcess
 from e2e.cast_agents import CAST_AGENTS
+from e2e.cast_room import CastRoom, NewCastRoom
 from e2e.reporting import show_log_on_failure
-from e2e.scene import NewScene, Scene
 from e2e.server_api import ServerApi
 from e2e.worker import TRACEBACK, WorkerProcess, openrtc_worker
 
@@ -31,14 +31,14 @@ def cast_worker(
 
 
 @pytest.fixture
-def scene(api: ServerApi, callers: CallersProcess, cast_worker: WorkerProcess) -> Iterator[NewScene]:
+def cast_room(api: ServerApi, callers: CallersProcess, cast_worker: WorkerProcess) -> Iterator[NewCastRoom]:
     """Make a room whose name begins with the cast that it gets, with a person in it."""
-    scenes: list[Scene] = []
+    rooms: list[CastRoom] = []
 
-    def make(room: str) -> Scene:
-        scenes.append(Scene(api, callers, f"{room}-{time.monotonic_ns() % 10**9}"))
-        return scenes[-1]
+    def make(room: str) -> CastRoom:
+        rooms.append(CastRoom(api, callers, f"{room}-{time.monotonic_ns() % 10**9}"))
+        return rooms[-1]
 
     yield make
-    for one in scenes:
+    for one in rooms:
         one.close()

@@ -35,7 +35,7 @@ def loudness(sound: Pcm) -> NDArray[np.float64]:
     return means
 
 
-def sounding(sound: Pcm, *, join: float = 0.0, at_least: float = 0.0, loud: float = LOUD) -> list[Span]:
+def find_sounds(sound: Pcm, *, join: float = 0.0, at_least: float = 0.0, loud: float = LOUD) -> list[Span]:
     """Return when there is sound.
 
     Args:
@@ -55,14 +55,14 @@ def sounding(sound: Pcm, *, join: float = 0.0, at_least: float = 0.0, loud: floa
 
 def first_sound(sound: Pcm, after: float = 0.0, *, at_least: float = 0.05, loud: float = LOUD) -> float | None:
     """Return when sound of some length is first heard after ``after``, both in seconds; None when there is none."""
-    for span in sounding(sound[round(after * RATE) :], join=0.03, at_least=at_least, loud=loud):
+    for span in find_sounds(sound[round(after * RATE) :], join=0.03, at_least=at_least, loud=loud):
         return after + span.start
     return None
 
 
 def holes(sound: Pcm, *, at_least: float = 0.02, loud: float = LOUD) -> list[Span]:
     """Return the silences between the first and the last sound, of ``at_least`` so many seconds."""
-    spans = sounding(sound, loud=loud)
+    spans = find_sounds(sound, loud=loud)
     gaps = [Span(before.end, after.start) for before, after in pairwise(spans)]
     return [gap for gap in gaps if gap.seconds >= at_least - 1e-9]
 

@@ -42,7 +42,7 @@ class _LoudStream(vad.VADStream):
                 spoken = quiet = 0.0
 
     def _tell(self, kind: vad.VADEventType, spoken: float, quiet: float, frame: rtc.AudioFrame) -> None:
-        told = vad.VADEvent(
+        event = vad.VADEvent(
             type=kind,
             samples_index=0,
             timestamp=0.0,
@@ -54,4 +54,4 @@ class _LoudStream(vad.VADStream):
             raw_accumulated_silence=quiet,
             raw_accumulated_speech=spoken,
         )
-        self._event_ch.send_nowait(told)
+        self._event_ch.send_nowait(event)

@@ -65,7 +65,7 @@ class RealtimeServer:
 
     async def _serve(self) -> None:
         app = web.Application()
-        app.router.add_get("/v1/realtime", self._connected)
+        app.router.add_get("/v1/realtime", self._serve_connection)
         runner = web.AppRunner(app, shutdown_timeout=1.0)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -75,7 +75,7 @@ class RealtimeServer:
         await self._stop.wait()
         await runner.cleanup()
 
-    async def _connected(self, request: web.Request) -> web.WebSocketResponse:
+    async def _serve_connection(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(max_msg_size=0)
         await socket.prepare(request)
         session = RealtimeSession(self, socket, request.headers.get("Authorization", ""))
@@ -129,7 +129,7 @@ class RealtimeSession:
     async def _on_conversation_item_create(self, event: dict[str, Any]) -> None:
         item = event["item"]
         self.heard += [part["text"] for part in item.get("content", []) if part.get("text") and item["role"] == "user"]
-        await self._added(item, event.get("previous_item_id"))
+        await self._announce_item(item, event.get("previous_item_id"))
 
     async def _on_conversation_item_delete(self, event: dict[str, Any]) -> None:
         await self._tell("conversation.item.deleted", item_id=event["item_id"])
@@ -140,7 +140,7 @@ class RealtimeSession:
     async def _on_input_audio_buffer_commit(self, event: dict[str, Any]) -> None:
         content = [{"type": "input_audio", "transcript": None}]
         item = {"id": self._new("item"), "type": "message", "role": "user", "status": "completed", "content": content}
-        await self._added(item, self._last_item)
+        await self._announce_item(item, self._last_item)
         text = self._server.next_transcript()
         self.heard.append(text)
         usage = {"type": "duration", "seconds": 1}
@@ -154,14 +154,14 @@ class RealtimeSession:
         if self._response:
             self._response.cancel()
 
-    async def _respond(self, wish: dict[str, Any]) -> None:
+    async def _respond(self, request: dict[str, Any]) -> None:
         response: dict[str, Any] = {
             "id": self._new("resp"),
             "object": "realtime.response",
             "status": "in_progress",
             "output": [],
         }
-        response |= {"metadata": wish.get("metadata"), "usage": None, "status_details": None}
+        response |= {"metadata": request.get("metadata"), "usage": None, "status_details": None}
         await self._tell("response.created", response=response)
         item: dict[str, Any] = {"id": self._new("item"), "type": "message", "role": "assistant"}
         item |= {"status": "in_progress", "content": []}
@@ -170,9 +170,9 @@ class RealtimeSession:
         status = "completed"
         try:
             await self._tell("response.output_item.added", **place, item=item)
-            await self._added(item, self._last_item)
+            await self._announce_item(item, self._last_item)
             await self._tell("response.content_part.added", **part, part={"type": "audio", "transcript": ""})
-            await self._speak(self._words(wish.get("instructions") or ""), part)
+            await self._speak(self._words(request.get("instructions") or ""), part)
             await self._tell("response.output_audio.done", **part)
         except asyncio.CancelledError:
             status = "cancelled"
@@ -194,7 +194,7 @@ class RealtimeSession:
             await self._tell("response.output_audio.delta", **part, delta=base64.b64encode(chunk).decode())
             await asyncio.sleep(0.03)
 
-    async def _added(self, item: dict[str, Any], previous: str | None) -> None:
+    async def _announce_item(self, item: dict[str, Any], previous: str | None) -> None:
         previous = None if previous == "root" else previous
         self._last_item = item["id"]
         await self._tell("conversation.item.added", item=item, previous_item_id=previous)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from openrtc.server.settings import LOOPBACK, free_port
+from openrtc.server.settings import LOOPBACK, find_free_port
 
 START_SECONDS = 10.0
 
@@ -19,7 +19,7 @@ START_SECONDS = 10.0
 @contextmanager
 def redis_server() -> Iterator[str]:
     """Run a server that keeps nothing; yields its host and port."""
-    port = free_port(socket.SOCK_STREAM)
+    port = find_free_port(socket.SOCK_STREAM)
     options = ["--bind", LOOPBACK, "--port", str(port), "--save", "", "--appendonly", "no", "--daemonize", "no"]
     process = subprocess.Popen([redis_program(), *options], stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
     try:

@@ -21,7 +21,7 @@ from livekit import api, rtc
 from livekit.rtc._ffi_client import FfiClient
 from livekit.rtc.data_stream import StreamError
 
-import openrtc.worker.upstream.rtc as upstream_rtc
+import openrtc.speedups.events as speedup
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ class Line:
     """A room with somebody who sends and somebody who receives.
 
     Args:
-        number: Which room it is; what is sent tells it.
+        number: Which room it is; what is sent names it.
         server: URL, key and secret.
     """
 
@@ -103,14 +103,14 @@ class Line:
     async def _check_messages(self) -> None:
         for turn in range(5):
             await self.sender.local_participant.publish_data(f"{self.text} {turn}", reliable=True)
-            assert await soon(self.packets.get()) == f"{self.text} {turn}".encode()
+            assert await in_time(self.packets.get()) == f"{self.text} {turn}".encode()
         await self.sender.local_participant.send_text(self.text + LONG_TEXT, topic="text")
-        assert await soon(self.texts.get()) == self.text + LONG_TEXT
+        assert await in_time(self.texts.get()) == self.text + LONG_TEXT
         writer = await self.sender.local_participant.stream_bytes(name="x", topic="file")
         for _ in range(20):
             await writer.write(self.text.encode() * 100)
         await writer.aclose()
-        assert await soon(self.files.get()) == self.text.encode() * 2000
+        assert await in_time(self.files.get()) == self.text.encode() * 2000
 
     async def _check_rpc(self) -> None:
         async def ask(payload: str) -> str:
@@ -118,7 +118,7 @@ class Line:
                 destination_identity="receiver", method="double", payload=payload
             )
 
-        answers = await soon(asyncio.gather(*(ask(word) for word in ("slow", "a", "b", "slow"))))
+        answers = await in_time(asyncio.gather(*(ask(word) for word in ("slow", "a", "b", "slow"))))
         assert answers == [f"{self.number}:{word * 2}" for word in ("slow", "a", "b", "slow")]
         with pytest.raises(rtc.RpcError, match="not supported"):
             await self.sender.local_participant.perform_rpc(destination_identity="receiver", method="no", payload="")
@@ -128,8 +128,8 @@ class Line:
         track = rtc.LocalAudioTrack.create_audio_track("tone", source)
         publication = await self.sender.local_participant.publish_track(track)
         self._start(self._play(source))
-        stream = rtc.AudioStream(await soon(self.tracks.get()), sample_rate=RATE, num_channels=1)
-        heard = np.concatenate([np.frombuffer((await soon(anext(stream))).frame.data, np.int16) for _ in range(150)])
+        stream = rtc.AudioStream(await in_time(self.tracks.get()), sample_rate=RATE, num_channels=1)
+        heard = np.concatenate([np.frombuffer((await in_time(anext(stream))).frame.data, np.int16) for _ in range(150)])
         spectrum = np.abs(np.fft.rfft(heard[RATE // 2 :]))
         pitch = np.fft.rfftfreq(len(heard) - RATE // 2, 1 / RATE)[spectrum.argmax()]
         assert abs(pitch - self._pitch) < 20, (self.number, pitch)
@@ -153,9 +153,9 @@ class Line:
         level = 40 + 50 * self.number
         picture = rtc.VideoFrame(SIZE, SIZE, rtc.VideoBufferType.RGBA, bytes([level, level, level, 255]) * SIZE * SIZE)
         showing = asyncio.create_task(self._show(source, picture))
-        stream = rtc.VideoStream(await soon(self.tracks.get()), format=rtc.VideoBufferType.RGBA)
+        stream = rtc.VideoStream(await in_time(self.tracks.get()), format=rtc.VideoBufferType.RGBA)
         for _ in range(5):
-            frame = (await soon(anext(stream))).frame
+            frame = (await in_time(anext(stream))).frame
             assert abs(np.frombuffer(frame.data, np.uint8).reshape(-1, 4)[:, :3].mean() - level) < 12, self.number
         showing.cancel()
         await stream.aclose()
@@ -169,7 +169,7 @@ class Line:
         changed: asyncio.Queue[dict[str, str]] = asyncio.Queue()
         self.receiver.on("participant_attributes_changed", lambda new, _: changed.put_nowait(new))
         await self.sender.local_participant.set_attributes({"room": self.text})
-        assert await soon(changed.get()) == {"room": self.text}
+        assert await in_time(changed.get()) == {"room": self.text}
 
     async def _check_readers_left_behind(self) -> None:
         # A waiter that is cancelled, and a text that is still being sent when the room is left.
@@ -186,12 +186,12 @@ class Line:
     async def close(self) -> None:
         """Leave with both."""
         await self.sender.disconnect()
-        await soon(self.broken.wait())
+        await in_time(self.broken.wait())
         await self.receiver.disconnect()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-async def soon(wanted: Awaitable[T]) -> T:
+async def in_time(wanted: Awaitable[T]) -> T:
     """Return what comes within `LIMIT` seconds."""
     return await asyncio.wait_for(wanted, LIMIT)
 
@@ -206,7 +206,7 @@ async def hold(numbers: list[int], server: tuple[str, str, str]) -> None:
 
 def count_deliveries() -> None:
     """Count how many listeners each event is given to."""
-    put, deliver = upstream_rtc.RoutedQueue.put, upstream_rtc._deliver
+    put, deliver = speedup.RoutedQueue.put, speedup._deliver
 
     def counted_put(self: Any, item: Any) -> None:
         delivered["events"] += 1
@@ -216,13 +216,13 @@ def count_deliveries() -> None:
         delivered["deliveries"] += 1
         deliver(*args)
 
-    upstream_rtc.RoutedQueue.put = counted_put  # type: ignore[method-assign]
-    upstream_rtc._deliver = counted_deliver  # type: ignore[assignment]
+    speedup.RoutedQueue.put = counted_put  # type: ignore[method-assign]
+    speedup._deliver = counted_deliver  # type: ignore[assignment]
 
 
 def main(url: str, key: str, secret: str) -> None:
     """Hold all rooms but one in this loop, and that one in a loop of another thread."""
-    upstream_rtc.route_events()
+    speedup.install()
     count_deliveries()
     assert FfiClient.instance  # livekit makes two of them when two threads want the first one at once
     failed: list[BaseException] = []
@@ -240,7 +240,7 @@ def main(url: str, key: str, secret: str) -> None:
     if failed:
         raise failed[0]
     queue: Any = FfiClient.instance.queue
-    assert not queue._seats and not queue._by_address and not queue._subscribers, (queue._seats, queue._subscribers)
+    assert not queue._routes and not queue._by_address and not queue._subscribers, (queue._routes, queue._subscribers)
     # Without routing it would be several times the events: every room and every waiter got all.
     assert delivered["deliveries"] <= 1.2 * delivered["events"], delivered
     print(dict(delivered), flush=True)

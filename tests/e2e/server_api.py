@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from livekit import api
 
+from openrtc.model.dispatch_names import HANGS_UP_ATTRIBUTE
+
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatch:
-    """A wish for an agent in a room.
+    """A request for an agent in a room.
 
     Args:
         room: Name of the room, which is made when it does not exist.
@@ -53,14 +56,14 @@ class ServerApi:
         self, room: str, agent_name: str = "", metadata: str = "", attributes: Mapping[str, str] | None = None
     ) -> str:
         """Ask for an agent; return the dispatch's id."""
-        wish = Dispatch(room=room, agent_name=agent_name, metadata=metadata, attributes=attributes or {})
-        return self.dispatch_all([wish])[0]
+        dispatch = Dispatch(room=room, agent_name=agent_name, metadata=metadata, attributes=attributes or {})
+        return self.dispatch_all([dispatch])[0]
 
-    def dispatch_all(self, wishes: Sequence[Dispatch]) -> list[str]:
+    def dispatch_all(self, dispatches: Sequence[Dispatch]) -> list[str]:
         """Ask for all agents at the same time; return the dispatches' ids."""
 
         async def create(lk: api.LiveKitAPI) -> list[str]:
-            made = await asyncio.gather(*(lk.agent_dispatch.create_dispatch(wish.request()) for wish in wishes))
+            made = await asyncio.gather(*(lk.agent_dispatch.create_dispatch(one.request()) for one in dispatches))
             return [dispatch.id for dispatch in made]
 
         return self._run(create)
@@ -74,9 +77,9 @@ class ServerApi:
 
         return self._run(get)
 
-    def create_room(self, name: str, metadata: str = "", agents: Sequence[Dispatch] = ()) -> None:
-        """Make a room, perhaps with agents dispatched to it."""
-        request = api.CreateRoomRequest(name=name, metadata=metadata, agents=_room_agents(agents))
+    def create_room(self, name: str, metadata: str = "", agents: Sequence[Dispatch] = (), node: str = "") -> None:
+        """Make a room, perhaps with agents dispatched to it, and on the node of a cluster that has this id."""
+        request = api.CreateRoomRequest(name=name, metadata=metadata, agents=_room_agents(agents), node_id=node)
 
         async def create(lk: api.LiveKitAPI) -> None:
             await lk.room.create_room(request)
@@ -88,7 +91,8 @@ class ServerApi:
 
         async def delete(lk: api.LiveKitAPI) -> None:
             for room in (await lk.room.list_rooms(api.ListRoomsRequest())).rooms:
-                await lk.room.delete_room(api.DeleteRoomRequest(room=room.name))
+                with contextlib.suppress(api.TwirpError):  # it has ended by itself since it was listed
+                    await lk.room.delete_room(api.DeleteRoomRequest(room=room.name))
 
         self._run(delete)
 
@@ -134,10 +138,23 @@ class ServerApi:
 
         return self._run(get)
 
-    def token(self, room: str, identity: str, *, agents: Sequence[Dispatch] = (), room_metadata: str = "") -> str:
-        """Return a token for a room; with ``agents`` or ``room_metadata``, the room is made so when it is new."""
+    def token(
+        self,
+        room: str,
+        identity: str,
+        *,
+        agents: Sequence[Dispatch] = (),
+        room_metadata: str = "",
+        hangs_up: bool = True,
+    ) -> str:
+        """Return a token for a room; with ``agents`` or ``room_metadata``, the room is made so when it is new.
+
+        With ``hangs_up``, who leaves has hung up; without, it may as well be a page that is loaded anew.
+        """
         token = api.AccessToken(self.key, self.secret).with_identity(identity).with_name(identity)
         token = token.with_grants(api.VideoGrants(room_join=True, room=room))
+        if hangs_up:
+            token = token.with_attributes({HANGS_UP_ATTRIBUTE: "true"})
         if agents or room_metadata:
             config = api.RoomConfiguration(name=room, metadata=room_metadata, agents=_room_agents(agents))
             token = token.with_room_config(config)

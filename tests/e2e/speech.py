@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 
 from e2e.child import Child
-from e2e.energy import sounding
+from e2e.energy import find_sounds
 from e2e.pcm import RATE, Pcm, read_wav, resample
 
 # The recogniser understands this voice; of espeak-ng's plain one it gets one sentence in four.
@@ -50,7 +50,7 @@ class Voice:
                 "espeak-ng": _espeak,
                 "espeakng-loader": self._espeak_library,
             }
-            self._said[sentence] = _trimmed(engines[self.engine](" ".join(sentence.split())))
+            self._said[sentence] = _trim(engines[self.engine](" ".join(sentence.split())))
         return self._said[sentence]
 
     def _espeak_library(self, sentence: str) -> Pcm:
@@ -74,6 +74,6 @@ def _by_command(command: list[str]) -> Pcm:
         return read_wav(path)
 
 
-def _trimmed(sound: Pcm) -> Pcm:
-    spans = sounding(sound)
+def _trim(sound: Pcm) -> Pcm:
+    spans = find_sounds(sound)
     return sound[round(spans[0].start * RATE) : round(spans[-1].end * RATE)] if spans else sound

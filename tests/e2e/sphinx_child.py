@@ -8,7 +8,7 @@ import sys
 from functools import cache
 from typing import Any
 
-from pocketsphinx import Decoder, get_model_path, set_loglevel  # type: ignore[import-untyped]
+from pocketsphinx import Decoder, get_model_path, set_loglevel
 
 from e2e.child import read_message, write_message
 from e2e.pcm import RATE
@@ -56,7 +56,7 @@ def decode(decoder: Decoder, samples: bytes) -> tuple[str, float]:
     return re.sub(r"\(\d+\)", "", hypothesis.hypstr), math.log(hypothesis.best_score) * _SCALE / frames
 
 
-def among(sentences: list[str], samples: bytes) -> dict[str, Any]:
+def best_of(sentences: list[str], samples: bytes) -> dict[str, Any]:
     """Return the best of ``sentences`` and how much worse it fits than free sounds do."""
     decoder = closed_decoder()
     unknown = sorted({word for line in sentences for word in line.split() if decoder.lookup_word(word) is None})
@@ -77,7 +77,7 @@ def main() -> None:
         if request["sentences"] is None:
             answer: dict[str, Any] = {"text": decode(open_decoder(), samples)[0]}
         else:
-            answer = among(request["sentences"], samples)
+            answer = best_of(request["sentences"], samples)
         write_message(sys.stdout.buffer, answer)
 
 

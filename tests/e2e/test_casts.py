@@ -12,19 +12,19 @@ import psutil
 import pytest
 
 from e2e.cast_agents import ROLES
-from e2e.scene import DRIVER_WHERE, HELLO, PORTER_PLEASE, NewScene, Scene, Speech, events_of, overlap
+from e2e.cast_room import DRIVER_WHERE, HELLO, PORTER_PLEASE, CastRoom, NewCastRoom, Speech, events_of, overlap
 from e2e.server_api import ServerApi
 from e2e.worker import WorkerProcess
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.realtime
 
 UNDER_WAY_SECONDS = 1.0
 
 
 def test_two_members_take_turns_each_with_its_own_participant_voice_and_transcript(
-    scene: NewScene, cast_worker: WorkerProcess
+    cast_room: NewCastRoom, cast_worker: WorkerProcess
 ) -> None:
-    room = scene("pair")
+    room = cast_room("pair")
     speeches = room.wait_for("Tim", "Chris", "Tim", "Chris")
     time.sleep(1.0)
     assert room.spoken() == ["Tim", "Chris", "Tim", "Chris"], "the turn budget is four"
@@ -46,9 +46,9 @@ def test_two_members_take_turns_each_with_its_own_participant_voice_and_transcri
 
 
 def test_a_person_who_barges_in_is_heard_at_once_and_answered_by_the_lead(
-    scene: NewScene, cast_worker: WorkerProcess
+    cast_room: NewCastRoom, cast_worker: WorkerProcess
 ) -> None:
-    room = scene("lively")
+    room = cast_room("lively")
     room.wait_until(lambda: "Chris" in room.spoken())
     said = room.say(HELLO, 0.8)
     speeches = room.wait_for("Tim", since=said.ended)
@@ -61,8 +61,8 @@ def test_a_person_who_barges_in_is_heard_at_once_and_answered_by_the_lead(
     assert 0 < turn["latency_seconds"] < 1.5
 
 
-def test_whoever_a_person_calls_by_name_answers_and_the_others_keep_quiet(scene: NewScene) -> None:
-    room = scene("quiet")
+def test_whoever_a_person_calls_by_name_answers_and_the_others_keep_quiet(cast_room: NewCastRoom) -> None:
+    room = cast_room("quiet")
     room.wait_for("Tim")
     said = room.say(DRIVER_WHERE)
     room.wait_for("Chris", since=said.ended)
@@ -71,8 +71,8 @@ def test_whoever_a_person_calls_by_name_answers_and_the_others_keep_quiet(scene:
     assert room.words()[-1] == "Chris speaks line 1 and answers an"
 
 
-def test_three_members_speak_in_their_order_and_the_package_chooses_who_answers(scene: NewScene) -> None:
-    room = scene("trio")
+def test_three_members_speak_in_their_order_and_the_package_chooses_who_answers(cast_room: NewCastRoom) -> None:
+    room = cast_room("trio")
     room.wait_for("Tim", "Chris", "Pat")
     said = room.say(HELLO)
     room.wait_for("Pat", since=said.ended)
@@ -81,8 +81,8 @@ def test_three_members_speak_in_their_order_and_the_package_chooses_who_answers(
     assert room.spoken(said.ended) == ["Pat"], "nobody was addressed by the answer"
 
 
-def test_a_member_asks_another_one_and_uses_the_answer(scene: NewScene) -> None:
-    room = scene("quiet")
+def test_a_member_asks_another_one_and_uses_the_answer(cast_room: NewCastRoom) -> None:
+    room = cast_room("quiet")
     room.wait_for("Tim")
     typed = room.type("dispatcher ask(driver, where are you)")
     speeches = room.wait_for("Chris", "Tim", since=typed)
@@ -90,8 +90,8 @@ def test_a_member_asks_another_one_and_uses_the_answer(scene: NewScene) -> None:
     assert room.words()[-1] == "Tim was told Chris speaks line 1 and answers Ti"
 
 
-def test_what_cannot_be_done_is_one_clear_line_for_the_model(scene: NewScene) -> None:
-    room = scene("onlyear")
+def test_what_cannot_be_done_is_one_clear_line_for_the_model(cast_room: NewCastRoom) -> None:
+    room = cast_room("onlyear")
     room.wait_for("Tim")
     for typed, said in (
         ("dispatcher ask(dispatcher, who)", "'dispatcher' asks itself"),
@@ -105,16 +105,16 @@ def test_what_cannot_be_done_is_one_clear_line_for_the_model(scene: NewScene) ->
         time.sleep(1.0)  # a person who goes on at once would interrupt
 
 
-def test_what_a_member_sends_is_answered_and_what_it_broadcasts_is_known(scene: NewScene) -> None:
-    room = scene("quiet")
+def test_what_a_member_sends_is_answered_and_what_it_broadcasts_is_known(cast_room: NewCastRoom) -> None:
+    room = cast_room("quiet")
     room.wait_for("Tim")
     typed = room.type("dispatcher send(driver, hurry)")
     room.wait_for("Tim", "Chris", since=typed)
     assert room.words()[-1] == "Chris speaks line 1 and answers Ti"
 
 
-def test_a_member_hands_over_and_the_other_one_answers_people_from_then_on(scene: NewScene) -> None:
-    room = scene("quiet")
+def test_a_member_hands_over_and_the_other_one_answers_people_from_then_on(cast_room: NewCastRoom) -> None:
+    room = cast_room("quiet")
     room.wait_for("Tim")
     typed = room.type("dispatcher hand_over(driver)")
     room.wait_for("Tim", "Chris", since=typed)
@@ -122,8 +122,8 @@ def test_a_member_hands_over_and_the_other_one_answers_people_from_then_on(scene
     room.wait_for("Chris", since=said.ended)
 
 
-def test_a_member_is_added_and_removed_during_the_call(scene: NewScene, cast_worker: WorkerProcess) -> None:
-    room = scene("quiet")
+def test_a_member_is_added_and_removed_during_the_call(cast_room: NewCastRoom, cast_worker: WorkerProcess) -> None:
+    room = cast_room("quiet")
     room.wait_for("Tim")
     room.type("dispatcher add(porter)")
     room.wait_until(lambda: "Pat" in room.members().values())
@@ -136,9 +136,9 @@ def test_a_member_is_added_and_removed_during_the_call(scene: NewScene, cast_wor
 
 
 def test_a_member_that_fails_at_the_start_is_left_out_and_the_others_go_on(
-    scene: NewScene, cast_worker: WorkerProcess
+    cast_room: NewCastRoom, cast_worker: WorkerProcess
 ) -> None:
-    room = scene("faulty")
+    room = cast_room("faulty")
     room.wait_for("Tim", "Pat")
     assert sorted(room.members().values()) == ["Pat", "Tim"]
     assert cast_worker.records(
@@ -146,8 +146,8 @@ def test_a_member_that_fails_at_the_start_is_left_out_and_the_others_go_on(
     )
 
 
-def test_another_member_answers_when_a_turn_fails(scene: NewScene, cast_worker: WorkerProcess) -> None:
-    room = scene("quiet")
+def test_another_member_answers_when_a_turn_fails(cast_room: NewCastRoom, cast_worker: WorkerProcess) -> None:
+    room = cast_room("quiet")
     room.wait_for("Tim")
     typed = room.type("Chris break down")
     room.wait_for("Tim", since=typed)
@@ -155,8 +155,8 @@ def test_another_member_answers_when_a_turn_fails(scene: NewScene, cast_worker: 
     assert error["member"] == "driver" and "Chris is broken" in error["error"] and not error["fatal"]
 
 
-def test_another_member_answers_when_one_is_too_slow(scene: NewScene) -> None:
-    room = scene("slow")
+def test_another_member_answers_when_one_is_too_slow(cast_room: NewCastRoom) -> None:
+    room = cast_room("slow")
     room.wait_for("Tim")
     typed = room.type("Chris wait(6)")
     speeches = room.wait_for("Tim", since=typed)
@@ -165,9 +165,9 @@ def test_another_member_answers_when_one_is_too_slow(scene: NewScene) -> None:
 
 @pytest.mark.parametrize("cast", ["quiet", "strict"])
 def test_a_member_that_is_removed_from_the_room_ends_the_call_only_where_the_cast_wants_it(
-    scene: NewScene, cast_worker: WorkerProcess, cast: str
+    cast_room: NewCastRoom, cast_worker: WorkerProcess, cast: str
 ) -> None:
-    room = scene(cast)
+    room = cast_room(cast)
     room.wait_for("Tim")
     room.api.remove_participant(room.room, room.identity("driver"))
     room.wait_until(lambda: events_of(cast_worker, room.room, "member_left"))
@@ -181,16 +181,16 @@ def test_a_member_that_is_removed_from_the_room_ends_the_call_only_where_the_cas
         assert list(room.members().values()) == ["Tim"]
 
 
-def test_nobody_stays_when_the_last_person_has_left(scene: NewScene, cast_worker: WorkerProcess) -> None:
-    room = scene("lively")
+def test_nobody_stays_when_the_last_person_has_left(cast_room: NewCastRoom, cast_worker: WorkerProcess) -> None:
+    room = cast_room("lively")
     room.wait_until(lambda: "Chris" in room.spoken())
     room.close()
     room.wait_until(lambda: not room.api.agents_in([room.room])[room.room], 5.0)
     room.wait_until(lambda: events_of(cast_worker, room.room, "call_ended"))
 
 
-def test_a_router_may_send_two_agents_to_one_room(scene: NewScene, cast_worker: WorkerProcess) -> None:
-    room = scene("both")
+def test_a_router_may_send_two_agents_to_one_room(cast_room: NewCastRoom, cast_worker: WorkerProcess) -> None:
+    room = cast_room("both")
     speeches = room.wait_for("Tim", "Chris", "Tim", "Chris")
     assert {speech.identity.rpartition("-")[0] for speech in speeches} == {"tim", "chris"}
     (routed,) = events_of(cast_worker, room.room, "call_routed")
@@ -198,9 +198,9 @@ def test_a_router_may_send_two_agents_to_one_room(scene: NewScene, cast_worker: 
 
 
 def test_a_cast_runs_in_the_process_that_a_member_asks_for_and_nobody_stays_when_that_dies(
-    scene: NewScene, cast_worker: WorkerProcess
+    cast_room: NewCastRoom, cast_worker: WorkerProcess
 ) -> None:
-    room = scene("apart")
+    room = cast_room("apart")
     speeches = room.wait_for("Tim", "Chris", "Tim", "Chris", timeout=40.0)
     assert overlap(speeches) <= 0.2
     spoke = events_of(cast_worker, room.room, "member_spoke")
@@ -211,13 +211,13 @@ def test_a_cast_runs_in_the_process_that_a_member_asks_for_and_nobody_stays_when
     room.wait_for("Tim", since=typed)
     os.kill(pid, signal.SIGKILL)
     room.wait_until(lambda: not room.members(), 5.0)
-    (told,) = cast_worker.records("agent 'apart': ")
-    assert told["message"].startswith("agent 'apart': its process was ended by signal 9; this call is ended")
+    (ended,) = cast_worker.records("agent 'apart': ")
+    assert ended["message"].startswith("agent 'apart': its process was ended by signal 9; this call is ended")
     assert cast_worker.running
 
 
-def test_members_may_hear_each_other_by_ear(scene: NewScene) -> None:
-    room = scene("voices")
+def test_members_may_hear_each_other_by_ear(cast_room: NewCastRoom) -> None:
+    room = cast_room("voices")
     speeches = room.wait_for("Tim", "Chris")
     assert overlap(speeches) <= 0.2
     assert room.words() == ["this is Tim at the dispatch desk", "Chris speaks line 1 and answers Ti by ear"]
@@ -241,13 +241,13 @@ def test_without_people_members_talk_on_until_somebody_closes_the_room(
         time.sleep(0.2)
 
 
-def wait_for_turns(worker: WorkerProcess, room: Scene, count: int) -> list[dict[str, Any]]:
-    """Return what the worker tells of a room's turns once it has told of so many."""
+def wait_for_turns(worker: WorkerProcess, room: CastRoom, count: int) -> list[dict[str, Any]]:
+    """Return the events of a room's turns once there are so many."""
     room.wait_until(lambda: len(events_of(worker, room.room, "member_spoke")) == count, 60.0)
     return events_of(worker, room.room, "member_spoke")
 
 
-def wait_until_heard(room: Scene, turns: list[dict[str, Any]]) -> None:
+def wait_until_heard(room: CastRoom, turns: list[dict[str, Any]]) -> None:
     """Wait until a person has heard each turn that began when the person could hear the member."""
     due = [turn for turn in turns if room.gets_track_of(turn["member"]) <= turn["time"] - turn["seconds"]]
     assert len(due) >= 2, "ten people in one process may be late for the beginning, on a small machine"
@@ -266,10 +266,11 @@ def is_of(speech: Speech, turn: dict[str, Any]) -> bool:
     return ROLES[speech.who] == turn["member"] and same_time
 
 
+@pytest.mark.alone
 def test_ten_rooms_at_once_do_not_mix_and_leave_nothing_open(
-    scene: NewScene, cast_worker: WorkerProcess, api: ServerApi
+    cast_room: NewCastRoom, cast_worker: WorkerProcess, api: ServerApi
 ) -> None:
-    first = scene("quiet")  # what is opened once for all calls is open then
+    first = cast_room("quiet")  # what is opened once for all calls is open then
     first.wait_for("Tim")
     first.close()
     first.wait_until(lambda: not api.agents_in([first.room])[first.room])
@@ -277,7 +278,7 @@ def test_ten_rooms_at_once_do_not_mix_and_leave_nothing_open(
     files, threads = process.num_fds(), process.num_threads()
     rooms = []
     for number in range(10):  # two members and a person each, on a small machine: one room after the other
-        rooms.append(scene(f"pair-{number}"))
+        rooms.append(cast_room(f"pair-{number}"))
         time.sleep(0.3)
     for room in rooms:
         turns = wait_for_turns(cast_worker, room, 4)

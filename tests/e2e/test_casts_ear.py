@@ -6,27 +6,27 @@ import time
 
 import pytest
 
-from e2e.scene import DRIVER_WHERE, HELLO, NewScene, Scene, events_of, overlap
+from e2e.cast_room import DRIVER_WHERE, HELLO, CastRoom, NewCastRoom, events_of, overlap
 from e2e.worker import WorkerProcess
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.realtime
 
 
-def heard_of_ann(room: Scene) -> list[str]:
+def heard_of_ann(room: CastRoom) -> list[str]:
     """Return what the person is shown of her own words, without what was not final yet."""
     return [one["text"] for one in room.written("ann") if one["final"]]
 
 
-def wait_for_ear(room: Scene, worker: WorkerProcess, role: str, times: int = 1) -> None:
+def wait_for_ear(room: CastRoom, worker: WorkerProcess, role: str, times: int = 1) -> None:
     """Wait until the ear has moved so often, at last to a member."""
     room.wait_until(lambda: len(events_of(worker, room.room, "ear_moved")) == times)
     assert events_of(worker, room.room, "ear_moved")[-1]["member"] == role
 
 
 def test_the_ear_is_given_to_another_member_and_comes_back_when_that_one_is_removed(
-    scene: NewScene, cast_worker: WorkerProcess
+    cast_room: NewCastRoom, cast_worker: WorkerProcess
 ) -> None:
-    room = scene("quiet")
+    room = cast_room("quiet")
     room.wait_for("Tim")
     typed = room.type("dispatcher give_ear(driver)")
     wait_for_ear(room, cast_worker, "driver")
@@ -47,8 +47,10 @@ def test_the_ear_is_given_to_another_member_and_comes_back_when_that_one_is_remo
     assert heard_of_ann(room) == ["driver where are you", "hello there", "hello there"]
 
 
-def test_after_the_ear_has_moved_a_person_is_still_heard_at_once(scene: NewScene, cast_worker: WorkerProcess) -> None:
-    room = scene("lively")
+def test_after_the_ear_has_moved_a_person_is_still_heard_at_once(
+    cast_room: NewCastRoom, cast_worker: WorkerProcess
+) -> None:
+    room = cast_room("lively")
     room.wait_until(lambda: "Chris" in room.spoken())
     room.type("dispatcher give_ear(driver)")
     wait_for_ear(room, cast_worker, "driver")
@@ -62,9 +64,9 @@ def test_after_the_ear_has_moved_a_person_is_still_heard_at_once(scene: NewScene
 
 
 def test_a_member_whose_recognition_fails_goes_on_to_speak_and_another_one_listens(
-    scene: NewScene, cast_worker: WorkerProcess
+    cast_room: NewCastRoom, cast_worker: WorkerProcess
 ) -> None:
-    room = scene("brokenear")
+    room = cast_room("brokenear")
     room.wait_for("Tim")
     room.say(HELLO)
     wait_for_ear(room, cast_worker, "driver")
@@ -75,9 +77,9 @@ def test_a_member_whose_recognition_fails_goes_on_to_speak_and_another_one_liste
 
 
 def test_when_the_ear_fails_at_the_start_another_member_hears_and_answers(
-    scene: NewScene, cast_worker: WorkerProcess
+    cast_room: NewCastRoom, cast_worker: WorkerProcess
 ) -> None:
-    room = scene("faultyear")
+    room = cast_room("faultyear")
     wait_for_ear(room, cast_worker, "driver")
     room.wait_for("Chris")
     said = room.say(HELLO)
@@ -89,9 +91,9 @@ def test_when_the_ear_fails_at_the_start_another_member_hears_and_answers(
 
 
 def test_an_ear_that_is_removed_falls_silent_and_another_member_hears_what_is_said_and_typed(
-    scene: NewScene, cast_worker: WorkerProcess
+    cast_room: NewCastRoom, cast_worker: WorkerProcess
 ) -> None:
-    room = scene("quiet")
+    room = cast_room("quiet")
     room.wait_for("Tim")
     room.type("driver remove(dispatcher)")
     wait_for_ear(room, cast_worker, "driver")
@@ -105,8 +107,10 @@ def test_an_ear_that_is_removed_falls_silent_and_another_member_hears_what_is_sa
     room.wait_until(lambda: events_of(cast_worker, room.room, "call_ended"))
 
 
-def test_where_members_hear_each_other_by_ear_the_ear_moves_too(scene: NewScene, cast_worker: WorkerProcess) -> None:
-    room = scene("voices")
+def test_where_members_hear_each_other_by_ear_the_ear_moves_too(
+    cast_room: NewCastRoom, cast_worker: WorkerProcess
+) -> None:
+    room = cast_room("voices")
     room.wait_for("Tim", "Chris")
     room.type("dispatcher give_ear(driver)")
     wait_for_ear(room, cast_worker, "driver")

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from e2e.callers import CallersProcess
+from e2e.cast_room import HELLO, CastRoom, events_of, overlap
 from e2e.realtime_agents import REALTIME_AGENTS
 from e2e.realtime_server import RealtimeServer
 from e2e.reporting import show_log_on_failure
-from e2e.scene import HELLO, Scene, events_of, overlap
 from e2e.server_api import ServerApi
 from e2e.speech import Voice
 from e2e.worker import TRACEBACK, WorkerProcess, openrtc_worker
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.realtime
 
 VOICES = {"alloy": 440.0, "echo": 700.0}
 TIM, CHRIS = "Tim", "Chris"
@@ -58,7 +58,7 @@ def own_worker(
 def test_realtime_members_hear_each_other_and_one_is_given_the_ear(
     api: ServerApi, callers: CallersProcess, own_worker: WorkerProcess, provider: RealtimeServer
 ) -> None:
-    room = Scene(api, callers, "rtaudio-1")
+    room = CastRoom(api, callers, "rtaudio-1")
     speeches = room.wait_for(TIM, CHRIS)
     assert overlap(speeches) <= 0.2
     tim, chris = provider.session("alloy"), provider.session("echo")
@@ -69,7 +69,7 @@ def test_realtime_members_hear_each_other_and_one_is_given_the_ear(
     room.close()
     provider.sessions.clear()
 
-    room = Scene(api, callers, "rtgives-1")
+    room = CastRoom(api, callers, "rtgives-1")
     room.wait_for(TIM)
     assert not any(one.audio_bytes for one in provider.sessions if one.voice == "echo"), "it listens to nobody yet"
     said = room.say(HELLO)
@@ -87,7 +87,7 @@ def test_realtime_members_hear_each_other_and_one_is_given_the_ear(
 def test_each_member_has_a_realtime_session_of_its_own_and_only_the_ear_hears(
     api: ServerApi, callers: CallersProcess, worker: WorkerProcess, provider: RealtimeServer, voice: Voice
 ) -> None:
-    room = Scene(api, callers, "dispatch-1")
+    room = CastRoom(api, callers, "dispatch-1")
     speeches = room.wait_for(TIM, CHRIS, TIM)
     assert overlap(speeches) <= 0.2
     assert room.words()[0] == "Chris, this is Tim. What is your position?"

@@ -142,14 +142,14 @@ def test_installing_a_wheel_adds_its_agent_and_uninstalling_takes_it_away(
     wheel = TONE_AGENTS.build_wheel(tmp_path / "wheel")
     place = Environment(tmp_path / "environment")
 
-    def listed() -> set[str]:
+    def list_agents() -> set[str]:
         done = place.run("-m", "openrtc", "list-agents", "--json")
         return {agent["name"] for agent in json.loads(done.stdout)["agents"]}
 
-    before = listed()
+    before = list_agents()
     assert "beta" not in before
     place.install(wheel)
-    assert listed() == before | set(TONE_AGENTS.agents)
+    assert list_agents() == before | set(TONE_AGENTS.agents)
     command = ["-m", "openrtc", "start", "--port", "0", "--log-format", "json", "--agent-name", "wheels"]
     with WorkerProcess(command, api=api, log=tmp_path / "first.log", python=place.python) as worker:
         worker.wait_until_ready()
@@ -157,7 +157,7 @@ def test_installing_a_wheel_adds_its_agent_and_uninstalling_takes_it_away(
         assert heard_in(callers, api, "beta-wheel") == {"beta"}
         worker.stop()
     place.uninstall(TONE_AGENTS.name)
-    assert listed() == before
+    assert list_agents() == before
     with WorkerProcess(command, api=api, log=tmp_path / "second.log", python=place.python) as worker:
         worker.wait_until_ready()
         (line,) = worker.records("^agents: ")

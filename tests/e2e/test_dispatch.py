@@ -158,11 +158,11 @@ def test_a_token_for_a_room_that_is_there_warns_that_its_agents_do_not_come(
 
 @pytest.mark.usefixtures("worker")
 def test_a_room_that_is_made_with_agents_gets_them(api: ServerApi) -> None:
-    wishes = [
+    dispatches = [
         Dispatch(room="c-1", agent_name=NAME, attributes={"openrtc.agent": "beta"}),
         Dispatch(room="c-1", agent_name=NAME, metadata='{"agent": "gamma"}'),
     ]
-    api.create_room("c-1", agents=wishes)
+    api.create_room("c-1", agents=dispatches)
     assert agents_in(api, "c-1", 2) == ["beta", "gamma"]
 
 

@@ -1,4 +1,4 @@
-"""`openrtc call`: a call from the terminal is answered, its transcript and latency are told, and silence is, too."""
+"""`openrtc call`: a call from the terminal is answered, its transcript and latency are printed, and so is silence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from e2e.pcm import tone, write_wav
 from e2e.server_api import ServerApi
 from e2e.worker import WorkerProcess, openrtc_worker
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.realtime
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +27,9 @@ def automatic_worker(api: ServerApi, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.mark.usefixtures("automatic_worker")
 def test_a_spoken_call_is_answered_and_told_with_its_transcript_and_latency(api: ServerApi) -> None:
     cli = CommandLine(api.url, api.key, api.secret)
-    told = cli.run("call", "sales", "--say", "what are the prices", "--json")
-    assert (told.code, told.err) == (0, "")
-    call = told.document
+    done = cli.run("call", "sales", "--say", "what are the prices", "--json")
+    assert (done.code, done.err) == (0, "")
+    call = done.document
     assert (call["agent"], call["greeting"]) == ("sales", "Hello, this is the sales desk.")
     (identity,) = call["identities"]
     assert identity.startswith("sales-") and 0.0 < call["joined_seconds"] < 10.0
@@ -37,7 +37,7 @@ def test_a_spoken_call_is_answered_and_told_with_its_transcript_and_latency(api:
     assert (turn["asked"], turn["heard"]) == ("what are the prices", "what are the prices")
     assert turn["said"] == "The small plan costs ten dollars, and the large plan costs thirty dollars a month."
     assert 0.1 < turn["latency_seconds"] < 10.0
-    assert "eyJ" not in told.out, "no token is printed"
+    assert "eyJ" not in done.out, "no token is printed"
 
 
 def test_any_livekit_worker_can_be_called_and_one_that_does_not_answer_is_told(api: ServerApi, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from e2e.server_api import Dispatch, ServerApi
 from e2e.tone_agents import TONE_AGENTS, TONES
 from e2e.tones import who_was_heard
 from e2e.worker import WorkerProcess
-from openrtc.server.settings import free_port
+from openrtc.server.settings import find_free_port
 
 StartWorker = Callable[..., WorkerProcess]
 
@@ -38,12 +38,24 @@ def wait_for_agents(api: ServerApi, room: str, timeout: float = 15.0) -> list[st
     return found
 
 
+def count_sessions(worker: WorkerProcess) -> tuple[int, int]:
+    seen = worker.snapshot()
+    return seen["sessions"], seen["waiting"]
+
+
+def wait_for_sessions(worker: WorkerProcess, count: int) -> None:
+    until = time.monotonic() + 20.0
+    while count_sessions(worker) != (count, 0) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert count_sessions(worker) == (count, 0)
+
+
 def test_each_agent_is_dispatched_by_its_own_name_from_one_process_with_one_set_of_slots(
     start_worker: StartWorker, api: ServerApi, callers: CallersProcess, packages: Path
 ) -> None:
     import socket
 
-    port = free_port(socket.SOCK_STREAM)
+    port = find_free_port(socket.SOCK_STREAM)
     options = ("--allow", TONE_AGENTS.name, "--agent-name", "per-agent", "--max-sessions", "3", "--port", str(port))
     worker = start_worker(*options, folders=[packages])
     for name in TONE_AGENTS.agents:
@@ -54,11 +66,14 @@ def test_each_agent_is_dispatched_by_its_own_name_from_one_process_with_one_set_
     assert joined(cli, "--room", "n-1", "--agent", "beta")["agent"] == "beta"
     api.dispatch("gamma-2", "beta")
     assert [one.partition("-")[0] for one in wait_for_agents(api, "gamma-2")] == ["beta"]
+    for room in ("n-1", "gamma-2"):  # an agent alone has no slot
+        callers.join(room, api.token(room, "bob"))  # who speaks: of others the server tells up to 3 s later
     rules = {record["message"].split(" by ")[1].partition(":")[0] for record in worker.records(r"^room '.*: beta by")}
     assert rules == {"job.agent_name"}
 
-    wish = Dispatch(room="n-3", agent_name="steady")
-    caller = callers.join("ann", api.token("n-3", "ann", agents=[wish]))
+    wait_for_sessions(worker, 2)
+    dispatch = Dispatch(room="n-3", agent_name="steady")
+    caller = callers.join("ann", api.token("n-3", "ann", agents=[dispatch]))
     caller.wait_for("track_subscribed")
     full = cli.run("dispatch", "create", "--room", "n-4", "--agent", "gamma", "--wait", "--timeout", "2")
     assert full.code == 1 and "all 3 sessions are taken" in full.err
@@ -78,13 +93,16 @@ def test_each_agent_is_dispatched_by_its_own_name_from_one_process_with_one_set_
 
 
 def test_a_second_signal_ends_the_calls_of_all_names_at_once(
-    start_worker: StartWorker, api: ServerApi, packages: Path
+    start_worker: StartWorker, api: ServerApi, callers: CallersProcess, packages: Path
 ) -> None:
     worker = start_worker("--allow", TONE_AGENTS.name, "--agent-name", "desk,per-agent", folders=[packages])
     worker.wait_for_log('registered worker.*"agent_name": "steady"')
     cli = CommandLine(api.url, api.key, api.secret, "desk,per-agent", [packages])
     assert joined(cli, "--room", "s-1", "--agent", "steady")["agent"] == "steady"
     assert joined(cli, "--room", "beta-s-2")["agent"] == "beta", "the worker's own name leaves it to the routing"
+    for room in ("s-1", "beta-s-2"):  # an agent alone would leave at the first signal
+        callers.join(room, api.token(room, "ann"), speaks=False)
+    wait_for_sessions(worker, 2)
     worker.signal()
     worker.wait_for_log("draining: 2 live calls")
     worker.signal()

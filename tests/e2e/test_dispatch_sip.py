@@ -10,7 +10,7 @@ import pytest
 from e2e.cli import CommandLine
 from e2e.redis import redis_server
 from e2e.tone_agents import TONE_AGENTS
-from openrtc import AgentWish, LiveKitConnection, create_sip_rule, delete_sip_rule, list_sip_rules
+from openrtc import AgentRequest, LiveKitConnection, create_sip_rule, delete_sip_rule, list_sip_rules
 from openrtc.server import LocalServer
 
 NAME = "tone-desk"
@@ -57,8 +57,8 @@ async def test_the_same_can_be_done_with_functions(telephone: LocalServer) -> No
     connection = LiveKitConnection(
         url=telephone.url, api_key=telephone.api_key, api_secret=telephone.api_secret, agent_name="per-agent"
     )
-    wish = AgentWish(agent="beta", metadata="m")
-    made = await create_sip_rule("lobby", agents=[wish], room="lobby", trunks=["ST_x"], connection=connection)
+    request = AgentRequest(agent="beta", metadata="m")
+    made = await create_sip_rule("lobby", agents=[request], room="lobby", trunks=["ST_x"], connection=connection)
     assert (made.room, made.room_prefix, made.trunks, made.pin) == ("lobby", "", ("ST_x",), False)
     assert [(one.agent_name, one.agent, one.metadata) for one in made.agents] == [("beta", "beta", "m")]
     assert await list_sip_rules(connection=connection) == (made,)

@@ -13,6 +13,7 @@ from e2e.packages import Package
 from e2e.server_api import ServerApi
 from e2e.tone_agents import TONE_AGENTS
 from e2e.worker import WorkerProcess
+from faults.failing_models import FAULTY_MODELS
 
 StartWorker = Callable[..., WorkerProcess]
 
@@ -64,6 +65,44 @@ TIDY = Package(
     plugins={"notes": "tidy_agents"},
 )
 
+BOOKING = Package(
+    name="booking-agents",
+    modules={
+        "booking_agents.py": """
+            import asyncio
+            import os
+
+            from faulty_models import TonesTTS, ToolCaller
+            from livekit.agents import Agent, function_tool, get_job_context
+
+            def note(what):
+                with open(os.environ["NOTES"], "a") as file:
+                    file.write(what + "\\n")
+
+            class Booking(Agent):
+                def __init__(self):
+                    super().__init__(instructions="x", llm=ToolCaller(), tts=TonesTTS())
+
+                async def on_enter(self):
+                    async def ping(data):
+                        return "pong"
+
+                    room = get_job_context().room
+                    room.local_participant.register_rpc_method("ping", ping)
+                    note("in the room: " + ", ".join(room.remote_participants))
+                    self.session.generate_reply(user_input="go")
+
+                @function_tool
+                async def look_up(self) -> str:
+                    '''Book it.'''
+                    note("books")
+                    await asyncio.sleep(14)
+                    note("booked")
+        """
+    },
+    agents={"booking": "booking_agents:Booking"},
+)
+
 
 @pytest.fixture
 def packages(tmp_path: Path) -> Path:
@@ -107,3 +146,18 @@ def test_every_way_to_hang_up_runs_every_shutdown_callback_and_hook(
     joined["tidy-drained"].leave()
     assert worker.wait(30.0) == 0
     assert all_of("tidy-drained") | {"worker served 3 coroutine"} <= set(notes.read_text().splitlines())
+
+
+def test_a_tool_may_finish_when_its_caller_has_hung_up_and_an_agent_finds_its_room_connected(
+    start_worker: StartWorker, api: ServerApi, callers: CallersProcess, tmp_path: Path
+) -> None:
+    notes = tmp_path / "notes"
+    for package in (FAULTY_MODELS, BOOKING):
+        package.install_into(tmp_path / "packages")
+    allowed = "faulty-models,booking-agents"
+    start_worker("--allow", allowed, folders=[tmp_path / "packages"], variables={"NOTES": str(notes)})
+    caller = callers.join("booking-1", api.token("booking-1", "ann"))
+    started = {"in the room: ann", "books"}
+    assert started <= wait_for_lines(notes, started)
+    caller.leave()
+    assert "booked" in wait_for_lines(notes, {"booked"}, 30.0)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from e2e.energy import first_sound, holes, longest_hole, sounding
+from e2e.energy import find_sounds, first_sound, holes, longest_hole
 from e2e.pcm import RATE, Pcm, read_wav, resample, seconds_of, silence, tone, write_wav
 
 
@@ -17,20 +17,20 @@ def joined(*parts: Pcm) -> Pcm:
 
 def test_sound_is_found_where_it_is() -> None:
     sound = joined(silence(0.5), tone(440, 1.0), silence(1.0), tone(440, 0.3), silence(0.2))
-    assert [(span.start, span.end) for span in sounding(sound)] == [(0.5, 1.5), (2.5, 2.8)]
+    assert [(span.start, span.end) for span in find_sounds(sound)] == [(0.5, 1.5), (2.5, 2.8)]
 
 
 def test_silence_has_no_sound_and_no_hole() -> None:
     noise = np.random.default_rng(1).normal(0, 20, RATE).astype(np.int16)
     for quiet in (silence(1.0), noise, silence(0.0)):
-        assert sounding(quiet) == []
+        assert find_sounds(quiet) == []
         assert first_sound(quiet) is None
         assert longest_hole(quiet) == 0.0
 
 
 def test_pauses_are_joined_up_to_a_length() -> None:
     sound = joined(tone(440, 0.2), silence(0.1), tone(440, 0.2), silence(0.3), tone(440, 0.2))
-    assert len(sounding(sound, join=0.15)) == 2
+    assert len(find_sounds(sound, join=0.15)) == 2
 
 
 def test_the_first_sound_after_a_time_is_found_and_clicks_are_not_sound() -> None:

@@ -16,6 +16,8 @@ from e2e.server_api import Dispatch, ServerApi
 from e2e.tones import tones_heard, who_was_heard
 from e2e.worker import WorkerProcess
 
+pytestmark = pytest.mark.realtime
+
 TONES = {"low": 440.0, "middle": 660.0, "high": 1200.0}
 
 
@@ -29,7 +31,7 @@ def worker(
         yield process.wait_until_ready()
 
 
-def wish(frequency: float, seconds: float, hole: tuple[float, float] | None = None) -> str:
+def tone_metadata(frequency: float, seconds: float, hole: tuple[float, float] | None = None) -> str:
     return json.dumps({"frequency": frequency, "seconds": seconds, "hole": hole})
 
 
@@ -37,7 +39,7 @@ def wish(frequency: float, seconds: float, hole: tuple[float, float] | None = No
 def test_the_tone_that_was_sent_is_heard_with_its_hole_and_no_other(api: ServerApi, callers: CallersProcess) -> None:
     room = "harness-hole"
     ann = callers.join("ann", api.token(room, "ann"))
-    dispatched = api.dispatch(room, "tone", wish(660, 4.0, (2.0, 2.3)))
+    dispatched = api.dispatch(room, "tone", tone_metadata(660, 4.0, (2.0, 2.3)))
     agent = ann.wait_for_agent()
     began = ann.wait_for("track_subscribed")["at"]
     answer = ann.wait_for_answer(began - 1, quiet=1.0)
@@ -57,8 +59,10 @@ def test_the_tone_that_was_sent_is_heard_with_its_hole_and_no_other(api: ServerA
 def test_three_callers_in_one_process_hear_each_their_own_tone(api: ServerApi, callers: CallersProcess) -> None:
     rooms = {name: f"harness-{name}" for name in TONES}
     joining = [callers.start_joining(name, api.token(room, name), speaks=False) for name, room in rooms.items()]
-    wishes = [Dispatch(room=rooms[name], agent_name="tone", metadata=wish(TONES[name], 3.0)) for name in TONES]
-    api.dispatch_all(wishes)
+    dispatches = [
+        Dispatch(room=rooms[name], agent_name="tone", metadata=tone_metadata(TONES[name], 3.0)) for name in TONES
+    ]
+    api.dispatch_all(dispatches)
     for caller, joined in joining:
         joined.result(30)
         subscribed = caller.wait_for("track_subscribed")

@@ -14,6 +14,7 @@ from e2e.tones import who_was_heard
 from e2e.worker import WorkerProcess
 
 
+@pytest.mark.realtime
 @pytest.mark.parametrize("isolation", ["thread", "process"])
 def test_two_calls_at_once_reach_their_agents(
     start_worker: Callable[..., WorkerProcess],

@@ -137,8 +137,8 @@ def test_a_rejected_dispatch_gets_no_agent_and_a_line_in_the_log(
 def test_a_token_that_brings_its_agent_is_routed_by_its_metadata_and_the_agent_is_heard(
     api: ServerApi, worker: WorkerProcess, callers: CallersProcess
 ) -> None:
-    wish = Dispatch(room="token-room", agent_name=FRONT, metadata='{"agent": "gamma"}')
-    caller = callers.join("ann", api.token("token-room", "ann", agents=[wish]))
+    dispatch = Dispatch(room="token-room", agent_name=FRONT, metadata='{"agent": "gamma"}')
+    caller = callers.join("ann", api.token("token-room", "ann", agents=[dispatch]))
     answer = caller.wait_for_answer(0.0)
     assert answer is not None
     (recording,) = caller.recordings()

@@ -12,16 +12,16 @@ from itertools import pairwise
 import pytest
 
 from e2e.callers import Caller, CallersProcess
-from e2e.energy import Span, sounding
-from e2e.hearing import Ears
+from e2e.energy import Span, find_sounds
 from e2e.pcm import RATE
 from e2e.pitch import pitch
+from e2e.recognition import Recogniser
 from e2e.reporting import show_log_on_failure
 from e2e.server_api import ServerApi
 from e2e.speech import Voice
 from e2e.worker import WorkerProcess, openrtc_worker
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.realtime
 
 DESK = "sample-desk"
 PACKAGES = ("my-support-agent", "my-sales-agent", "dispatch-desk", "my-vip-router", "openrtc-offline")
@@ -143,7 +143,7 @@ def call(api: ServerApi, callers: CallersProcess, conversation: Conversation, na
     return caller
 
 
-def ask(caller: Caller, conversation: Conversation, voice: Voice, ears: Ears) -> None:
+def ask(caller: Caller, conversation: Conversation, voice: Voice, recogniser: Recogniser) -> None:
     """Ask the question; the answer must be heard after it, in full, from the one agent in the room."""
     asked = caller.say(voice.say(conversation.question))
     answer = caller.wait_for_answer(asked.ended, quiet=1.2, timeout=SLOWEST_ANSWER)
@@ -151,18 +151,18 @@ def ask(caller: Caller, conversation: Conversation, voice: Voice, ears: Ears) ->
     assert answer is not None, f"no answer was heard; written: {written}"
     (recording,) = caller.recordings()
     assert recording.identity.startswith(f"{conversation.agent}-")
-    assert sounding(recording.between(asked.began, asked.ended), at_least=0.1) == [], "the agent spoke too early"
+    assert find_sounds(recording.between(asked.began, asked.ended), at_least=0.1) == [], "the agent spoke too early"
     sound = recording.between(asked.ended, answer.ended + 0.2)
     answers = [*(one.answer for one in CONVERSATIONS), *WRONG_ANSWERS]
-    assert ears.which(sound, answers) == conversation.answer, (ears.best(sound, answers), written)
+    assert recogniser.which(sound, answers) == conversation.answer, (recogniser.best(sound, answers), written)
 
 
 @pytest.mark.usefixtures("all_agents")
 @pytest.mark.parametrize("conversation", CONVERSATIONS, ids=lambda one: f"{one.agent}-in-{one.room}")
 def test_a_spoken_question_is_answered_with_what_the_agents_tool_returns(
-    api: ServerApi, callers: CallersProcess, voice: Voice, ears: Ears, conversation: Conversation
+    api: ServerApi, callers: CallersProcess, voice: Voice, recogniser: Recogniser, conversation: Conversation
 ) -> None:
-    ask(call(api, callers, conversation, "ann"), conversation, voice, ears)
+    ask(call(api, callers, conversation, "ann"), conversation, voice, recogniser)
     api.delete_room(conversation.room)
 
 
@@ -187,7 +187,7 @@ def spans_of(caller: Caller) -> list[tuple[str, Span]]:
     """Return who was heard, by role, and when, by the wall clock."""
     heard: list[tuple[str, Span]] = []
     for recording in caller.recordings():
-        for span in sounding(recording.sound, join=0.9, at_least=0.3):
+        for span in find_sounds(recording.sound, join=0.9, at_least=0.3):
             start, end = (recording.time_of(round(at * RATE)) for at in (span.start, span.end))
             heard.append((recording.identity.partition("-")[0], Span(start, end)))
     return sorted(heard, key=lambda one: one[1].start)
@@ -195,7 +195,7 @@ def spans_of(caller: Caller) -> list[tuple[str, Span]]:
 
 @pytest.mark.usefixtures("all_agents")
 def test_all_sample_agents_hold_their_calls_side_by_side(
-    api: ServerApi, callers: CallersProcess, voice: Voice, ears: Ears
+    api: ServerApi, callers: CallersProcess, voice: Voice, recogniser: Recogniser
 ) -> None:
     together = [replace(one, room=f"{one.room}-together") for one in CONVERSATIONS]
     for conversation in together:
@@ -207,7 +207,7 @@ def test_all_sample_agents_hold_their_calls_side_by_side(
         ]
         joined = [one.result() for one in joining]
         asking = [
-            threads.submit(ask, caller, conversation, voice, ears)
+            threads.submit(ask, caller, conversation, voice, recogniser)
             for caller, conversation in zip(joined, together, strict=True)
         ]
         for one in asking:
@@ -217,11 +217,15 @@ def test_all_sample_agents_hold_their_calls_side_by_side(
 
 
 def test_with_the_silero_package_allowed_a_call_is_heard_through_its_detector(
-    start_worker: Callable[..., WorkerProcess], api: ServerApi, callers: CallersProcess, voice: Voice, ears: Ears
+    start_worker: Callable[..., WorkerProcess],
+    api: ServerApi,
+    callers: CallersProcess,
+    voice: Voice,
+    recogniser: Recogniser,
 ) -> None:
     allowed = ",".join([*PACKAGES, "openrtc-silero"])
     worker = start_worker("--offline", "--agent-name", "silero-desk", "--allow", allowed)
     assert len(worker.records("resource 'vad' of openrtc-silero loaded")) == 1
     conversation = replace(CONVERSATIONS[0], room="sample-silero")
-    ask(call(api, callers, conversation, "ann", desk="silero-desk"), conversation, voice, ears)
+    ask(call(api, callers, conversation, "ann", desk="silero-desk"), conversation, voice, recogniser)
     api.delete_room(conversation.room)

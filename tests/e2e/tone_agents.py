@@ -1,4 +1,4 @@
-"""A package of agents that answer with a tone of their own, so that they are told apart by ear."""
+"""A package of agents that answer with a tone of their own, so that a recording shows who spoke."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ TONES = {"alpha": 440.0, "beta": 700.0, "gamma": 1100.0}
 
 SOURCE = """
 import asyncio
+import time
 
 import numpy as np
 from livekit import rtc
@@ -17,23 +18,28 @@ RATE = 24_000
 CHUNK = RATE // 20
 
 
-async def tone(frequency, seconds):
+async def tone(frequency, seconds, ahead=None):
+    began = time.monotonic()
     for index in range(round(seconds * RATE / CHUNK)):
         times = (np.arange(CHUNK) + index * CHUNK) / RATE
         samples = (np.sin(2 * np.pi * frequency * times) * 9000).astype(np.int16)
         yield rtc.AudioFrame(samples.tobytes(), RATE, 1, CHUNK)
-        await asyncio.sleep(0.04)  # like a model that speaks a little faster than real time
+        if ahead is None:
+            await asyncio.sleep(0.04)  # like a model that speaks a little faster than real time
+        else:  # like one that is much faster
+            await asyncio.sleep(max(0.0, index * CHUNK / RATE - ahead - (time.monotonic() - began)))
 
 
 class ToneAgent(Agent):
     frequency = 0.0
     seconds = 3.0
+    ahead = None
 
     def __init__(self):
         super().__init__(instructions="You play a tone.")
 
     async def on_enter(self):
-        self.session.say("tone", audio=tone(self.frequency, self.seconds))
+        self.session.say("tone", audio=tone(self.frequency, self.seconds, self.ahead))
 
 
 class Alpha(ToneAgent):

@@ -25,10 +25,10 @@ server = AgentServer(
 )
 
 
-def sound_of(wish: dict[str, Any]) -> Pcm:
+def sound_of(request: dict[str, Any]) -> Pcm:
     """Return the tone, with its hole."""
-    sound = tone(wish["frequency"], wish["seconds"])
-    if hole := wish.get("hole"):
+    sound = tone(request["frequency"], request["seconds"])
+    if hole := request.get("hole"):
         sound[round(hole[0] * RATE) : round(hole[1] * RATE)] = 0
     return sound
 

@@ -1,4 +1,4 @@
-"""Whose tone is heard, and when: agents in tests that speak in tones of their own are told apart by them."""
+"""Whose tone is heard, and when: tests distinguish agents by the tones in which they speak."""
 
 from __future__ import annotations
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +21,7 @@ import psutil
 
 from e2e.child import environment
 from e2e.server_api import ServerApi
+from openrtc.observe.snapshots import read_snapshots
 
 REGISTERED = r"registered worker"
 TRACEBACK = "Traceback (most recent call last)"
@@ -35,7 +39,9 @@ class WorkerProcess:
         variables: Environment variables, over those of this process.
         python: The interpreter; this one by default.
         cwd: Working directory.
-        ready: Regular expression for the line of the log that tells that the worker is ready.
+        ready: Regular expression for the log line by which the worker says that it is ready.
+        piped: Whether the output comes through a pipe, whose reader can be let stand still: see `pause_reading`.
+        descriptors: How many descriptors each of its processes may open at most, if not as many as this one.
     """
 
     def __init__(
@@ -49,6 +55,8 @@ class WorkerProcess:
         python: Path | None = None,
         cwd: Path | None = None,
         ready: str = REGISTERED,
+        piped: bool = False,
+        descriptors: int | None = None,
     ) -> None:
         self.log_path = log
         self._ready = re.compile(ready)
@@ -59,11 +67,17 @@ class WorkerProcess:
             [str(python or sys.executable), *command],
             env=environment(*folders, PYTHONUNBUFFERED="1", **connection, **(variables or {})),
             stdin=subprocess.DEVNULL,
-            stdout=self._log,
+            stdout=subprocess.PIPE if piped else self._log,
             stderr=subprocess.STDOUT,
             cwd=cwd,
             start_new_session=True,
+            preexec_fn=None if descriptors is None else functools.partial(_limit_descriptors, descriptors),
         )
+        self._reads = threading.Event()
+        self._reads.set()
+        if piped:
+            self._reader = threading.Thread(target=self._read, daemon=True, name="worker's log")
+            self._reader.start()
 
     def __enter__(self) -> Self:
         return self
@@ -88,13 +102,33 @@ class WorkerProcess:
         """The exit code, or None while it runs."""
         return self._process.poll()
 
+    def pause_reading(self) -> None:
+        """Let the reader of the worker's output stand still."""
+        self._reads.clear()
+
+    def go_on_reading(self) -> None:
+        """Let it read again."""
+        self._reads.set()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        while data := os.read(self._process.stdout.fileno(), 4096):
+            self._log.write(data)
+            self._log.flush()
+            self._reads.wait()
+
     def children(self) -> list[psutil.Process]:
-        """Return all processes that it has started."""
-        return psutil.Process(self.pid).children(recursive=True)
+        """Return all processes that it has started, but the one that hands its output on, which ends after it."""
+        found = psutil.Process(self.pid).children(recursive=True)
+        return [child for child in found if not any(word.endswith("line_relay.py") for word in _read_command(child))]
 
     def log(self) -> str:
         """Return all that it has written."""
         return self.log_path.read_text(errors="replace")
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return what ``openrtc top --json`` shows of it."""
+        return next(one for one in read_snapshots() if one["pid"] == self.pid)
 
     def tail(self, lines: int = 60) -> str:
         """Return the last lines of the log."""
@@ -159,7 +193,22 @@ class WorkerProcess:
             for process in [*self.children(), psutil.Process(self.pid)]:
                 process.kill()
         self._process.wait(10)
+        if self._process.stdout:
+            self._reads.set()
+            self._reader.join(10)
+            self._process.stdout.close()
         self._log.close()
+
+
+def _limit_descriptors(most: int) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _read_command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:  # it has ended meanwhile, or is a zombie
+        return []
 
 
 def openrtc_worker(api: ServerApi, log: Path, *options: str, **more: Any) -> WorkerProcess:

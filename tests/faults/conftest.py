@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,12 +18,12 @@ from e2e.reporting import show_log_on_failure
 from e2e.server_api import ServerApi
 from e2e.tone_agents import TONE_AGENTS
 from e2e.worker import WorkerProcess, openrtc_worker
+from faults.bystander_calls import BystanderCalls
 from faults.failing_agents import BYSTANDER
-from faults.line import Line
-from faults.rows import Row, Story, as_text, write
+from faults.rows import PendingRow, Row, as_text, write
 from faults.stage import Fault, Stage
 from openrtc.server import LocalServer
-from openrtc.server.settings import free_port
+from openrtc.server.settings import find_free_port
 
 StartWorker = Callable[..., WorkerProcess]
 Inject = Callable[..., AbstractContextManager[Fault]]
@@ -38,10 +39,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of this folder."""
+    """Mark the tests of this folder, and run those marked ``last`` after the others."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker("faults")
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -89,7 +91,7 @@ class Stages:
 
     def get(self) -> Stage:
         """Return the stage."""
-        if self._stage is None or not self._stage.stands:
+        if self._stage is None or not self._stage.usable:
             control = self._stage.control if self._stage else None
             self.close()
             self._count += 1
@@ -99,8 +101,8 @@ class Stages:
     def check(self) -> None:
         """Check that after all faults nothing is left behind in the stage, and that its bystander hears its agent."""
         if self._stage:
-            assert not (why := self._stage.why_more_than_at_first()), why
-            assert self._stage.bystander_sounds()
+            assert not (why := self._stage.describe_leak()), why
+            assert self._stage.bystander_hears()
 
     def close(self) -> None:
         """End the stage."""
@@ -151,31 +153,33 @@ def inject(stage: Stage, report: Callable[[Row], None], command: str) -> Inject:
 
 
 @pytest.fixture
-def mortal() -> Iterator[LocalServer]:
-    """A LiveKit server that a test may kill; started again, it has the same address."""
-    with LocalServer(port=free_port(socket.SOCK_STREAM)) as running:
+def killable_server() -> Iterator[LocalServer]:
+    """A LiveKit server of its own that a test may kill; when it is started again, it has the same address."""
+    with LocalServer(port=find_free_port(socket.SOCK_STREAM)) as running:
         yield running
 
 
 @pytest.fixture
-def mortal_api(mortal: LocalServer) -> ServerApi:
+def killable_api(killable_server: LocalServer) -> ServerApi:
     """That server's API."""
-    return ServerApi(mortal.url, mortal.api_key, mortal.api_secret)
+    return ServerApi(killable_server.url, killable_server.api_key, killable_server.api_secret)
 
 
 @pytest.fixture
-def start(mortal_api: ServerApi, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[StartWorker]:
-    """Start a worker, with options and further packages, at that server; the test decides how it ends."""
+def start(killable_api: ServerApi, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[StartWorker]:
+    """Start a worker, with options and further packages, at that or another server; the test decides how it ends."""
     started: list[WorkerProcess] = []
     folder = tmp_path / "packages"
 
-    def one(*options: str, packages: Sequence[Package] = ()) -> WorkerProcess:
+    def one(
+        *options: str, packages: Sequence[Package] = (), server: ServerApi = killable_api, **more: Any
+    ) -> WorkerProcess:
         installed = (TONE_AGENTS, BYSTANDER, *packages)
         for package in installed:
             package.install_into(folder)
         log = tmp_path / f"worker-{len(started)}.log"
         allowed = ("--allow", ",".join(package.name for package in installed))
-        started.append(openrtc_worker(mortal_api, log, *allowed, *options, folders=[folder]))
+        started.append(openrtc_worker(server, log, *allowed, *options, folders=[folder], **more))
         show_log_on_failure(request.node, started[-1])
         return started[-1].wait_until_ready()
 
@@ -185,22 +189,22 @@ def start(mortal_api: ServerApi, tmp_path: Path, request: pytest.FixtureRequest)
 
 
 @pytest.fixture
-def people(mortal: LocalServer, tmp_path: Path) -> Iterator[CallersProcess]:
+def people(killable_server: LocalServer, tmp_path: Path) -> Iterator[CallersProcess]:
     """A process for callers at that server."""
-    with CallersProcess(mortal.url, tmp_path / "people") as process:
+    with CallersProcess(killable_server.url, tmp_path / "people") as process:
         yield process
 
 
 @pytest.fixture
-def line(mortal_api: ServerApi, people: CallersProcess) -> Line:
+def bystander_calls(killable_api: ServerApi, people: CallersProcess) -> BystanderCalls:
     """Callers at that server who know which worker answered them."""
-    return Line(mortal_api, people)
+    return BystanderCalls(killable_api, people)
 
 
 @pytest.fixture
-def story(request: pytest.FixtureRequest, report: Callable[[Row], None], command: str) -> Iterator[Story]:
+def row(request: pytest.FixtureRequest, report: Callable[[Row], None], command: str) -> Iterator[PendingRow]:
     """The row of a test without a stage: filled in as it goes, and reported at its end, passed or not."""
-    told = Story()
+    pending = PendingRow()
     failed = request.session.testsfailed
-    yield told
-    report(told.row(command, passed=request.session.testsfailed == failed))
+    yield pending
+    report(pending.row(command, passed=request.session.testsfailed == failed))

@@ -22,7 +22,7 @@ class Row:
         control: Longest hole of the bystander, in seconds, while healthy calls came and went; None where another
             worker is looked at.
         hole: Longest hole of the bystander during the fault; None where there was no bystander.
-        operator: The log line that tells of it; empty where there is none.
+        operator: The log line that reports it; empty where there is none.
         lost: What was lost.
         command: What repeats it.
         passed: Whether everything that must hold did.
@@ -38,7 +38,7 @@ class Row:
 
 
 @dataclass(slots=True, kw_only=True)
-class Story:
+class PendingRow:
     """What becomes a row while a test goes on; see `Row`."""
 
     fault: str = ""

@@ -7,6 +7,7 @@ import json
 import re
 import socket
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,16 +22,19 @@ from e2e.packages import Package
 from e2e.server_api import ServerApi
 from e2e.tone_agents import TONE_AGENTS
 from e2e.worker import TRACEBACK, openrtc_worker
-from faults.belongings import SLACK, Belongings, why_left_behind
 from faults.failing_agents import BYSTANDER, FAULTY_AGENTS
 from faults.failing_hooks import FAULTY_HOOKS
 from faults.failing_models import FAULTY_MODELS
+from faults.process_resources import SLACK, ProcessResources, describe_leak
 from faults.rows import Row
+from faults.sharing_agents import SHARING_AGENTS
 from faults.silence import silence_between
-from openrtc.server.settings import free_port
+from openrtc.server.settings import find_free_port
 
-PACKAGES = (TONE_AGENTS, BYSTANDER, FAULTY_AGENTS, FAULTY_MODELS, FAULTY_HOOKS)
+PACKAGES = (TONE_AGENTS, BYSTANDER, FAULTY_AGENTS, FAULTY_MODELS, FAULTY_HOOKS, SHARING_AGENTS)
 VICTIM = "victim"
+HANG_UP_SECONDS = 8
+"""What a tool has when its caller has left: less than the minute of the default, which a test would wait for."""
 CONTROL_CALLS = 4
 RATIO = 3.0
 """How much longer a bystander's longest hole may be than the control's."""
@@ -44,7 +48,11 @@ CUT_OFF = 0.9
 """Share of a fault's time from which on a hole means that the bystander heard nothing at all."""
 EDGE = 0.3
 SURE = 1.0
-"""Seconds of a blocked loop that the agent's buffered sound cannot bridge."""
+"""Seconds of a blocked loop, over `AHEAD`, that must be heard."""
+AHEAD = 3.0
+"""Seconds of what an agent says that are ahead of the loop (speedup `playout`), where its voice is that fast."""
+UNHEARD = 0.5
+"""A hole of so many seconds in a block that is not longer than that is one of the machine's."""
 
 
 _STAGES = itertools.count(1)
@@ -67,7 +75,7 @@ class Fault:
         self.lost = lost
         self.operator = ""
         self.blocked = 0.0
-        """Seconds for which the fault blocks the loop of all calls: the bystander does have that hole."""
+        """Seconds for which the fault blocks the loop of all calls: the bystander hears what is over `AHEAD`."""
         self.rooms: list[str] = []
         self._open: list[str] = []
         self.victims: list[Caller] = []
@@ -86,16 +94,16 @@ class Fault:
         self._open.append(name)
         return name
 
-    def call(self, agent: str, *, metadata: str = "") -> Caller:
+    def call(self, agent: str, *, metadata: str = "", subscribes: bool = True) -> Caller:
         """Let a caller join a new room that goes to ``agent``."""
         room = self.room(agent)
         token = self.stage.api.token(room, VICTIM, room_metadata=metadata)
-        caller = self.stage.callers.join(room, token, speaks=False)
+        caller = self.stage.callers.join(room, token, speaks=False, subscribes=subscribes)
         self.victims.append(caller)
         return caller
 
-    def saw(self, pattern: str, timeout: float = 10.0, *, told: bool = True) -> str:
-        """Wait for a warning or an error in the log; with ``told``, it is what the operator saw.
+    def wait_for_report(self, pattern: str, timeout: float = 10.0, *, in_table: bool = True) -> str:
+        """Wait for a warning or an error in the log; with ``in_table``, it is what the operator saw.
 
         Raises:
             AssertionError: There was none in time.
@@ -105,7 +113,7 @@ class Fault:
             messages = [message for level, message in self.messages() if level != "info"]
             found = next((message for message in messages if re.search(pattern, message)), None)
             if found is not None:
-                self.operator = _short(found) if told else self.operator
+                self.operator = _short(found) if in_table else self.operator
                 return found
             assert self.stage.worker.running, f"the worker has ended\n{self.stage.worker.tail()}"
             assert time.monotonic() < until, f"no line like {pattern!r} in {timeout:g} s\n{self.log()}"
@@ -116,10 +124,10 @@ class Fault:
         until = time.monotonic() + 10.0
         while time.monotonic() < until:
             with tolerate_missing():
-                if any(is_settled(one) for one in self.stage.api.participants(room)):
+                if any(has_joined(one) for one in self.stage.api.participants(room)):
                     return False
-            if told := [text for _, text in self.messages() if text.startswith(f"room {room!r}: rejected")]:
-                self.operator = _short(told[0])
+            if rejections := [text for _, text in self.messages() if text.startswith(f"room {room!r}: rejected")]:
+                self.operator = _short(rejections[0])
                 return True
             time.sleep(0.05)
         raise AssertionError(f"no agent joined room {room!r}, and nobody rejected it\n{self.log()[-2000:]}")
@@ -128,7 +136,7 @@ class Fault:
         """Return level and text of each line that the worker has logged since the fault began."""
         return [(line["level"], line["message"]) for line in _json_lines(self.log())]
 
-    def ended_by_itself(self, within: float = AGENTS_LEAVE_WITHIN) -> None:
+    def wait_until_ended(self, within: float = AGENTS_LEAVE_WITHIN) -> None:
         """Wait until no call of this fault is live, though the callers are still there."""
         self.stage.wait_until_idle(self.rooms, within)
 
@@ -139,17 +147,17 @@ class Fault:
         """
         while self._open:
             room = self._open.pop()
-            self._wait_until_settled(room)
+            self._wait_until_joined(room)
             with tolerate_missing():
                 self.stage.api.delete_room(room)
         self.victims.clear()
 
-    def _wait_until_settled(self, room: str) -> None:
+    def _wait_until_joined(self, room: str) -> None:
         until = time.monotonic() + SETTLES_WITHIN
         while self.stage.live_calls() > 1 and time.monotonic() < until:
             with tolerate_missing():
                 agents = [one for one in self.stage.api.participants(room) if one.kind == AGENT]
-                if agents and all(map(is_settled, agents)):
+                if agents and all(map(has_joined, agents)):
                     return
             time.sleep(0.05)
 
@@ -168,21 +176,32 @@ class Stage:
         folder: For logs, packages and recordings.
         control: Longest hole of an earlier stage's control; None measures it.
         packages: What is installed.
+        options: Further options of the worker.
+        piped: Whether the reader of its log can be let stand still.
     """
 
     def __init__(
-        self, server: ServerApi, folder: Path, *, control: float | None = None, packages: Sequence[Package] = PACKAGES
+        self,
+        server: ServerApi,
+        folder: Path,
+        *,
+        control: float | None = None,
+        packages: Sequence[Package] = PACKAGES,
+        options: Sequence[str] = (),
+        piped: bool = False,
     ) -> None:
         self.api = server
         self.numbers = itertools.count(1)
         self.room = f"bystander-{next(_STAGES)}"
-        port = free_port(socket.SOCK_STREAM)
+        self.health_port = find_free_port(socket.SOCK_STREAM)
         for package in packages:
             package.install_into(folder / "packages")
         allowed = ",".join(package.name for package in packages)
-        options = ("--allow", allowed, "--port", str(port), "--max-sessions", "200")
-        self._health = f"http://127.0.0.1:{port}"
-        self.worker = openrtc_worker(server, folder / "worker.log", *options, folders=[folder / "packages"])
+        limits = ("--max-sessions", "200", "--hang-up-seconds", str(HANG_UP_SECONDS))
+        options = ("--allow", allowed, "--port", str(self.health_port), *limits, *options)
+        self.worker = openrtc_worker(
+            server, folder / "worker.log", *options, folders=[folder / "packages"], piped=piped
+        )
         self.callers = CallersProcess(server.url, folder / "callers")
         try:
             self.worker.wait_until_ready()
@@ -191,7 +210,7 @@ class Stage:
             time.sleep(1.0)
             self._warm_up()
             self.control = self._control() if control is None else control
-            self.at_first = Belongings.of(self.worker.pid)
+            self.at_first = ProcessResources.of(self.worker.pid)
         except BaseException:
             self.close()
             raise
@@ -210,9 +229,11 @@ class Stage:
         self.worker.kill()
 
     @property
-    def stands(self) -> bool:
-        """Whether the worker takes calls and the bystander's agent is in its room."""
-        return self.worker.running and self._is_ready() and bool(self.api.agents_in([self.room])[self.room])
+    def usable(self) -> bool:
+        """Whether the worker takes calls, the bystander's agent is in its room, and no call of a fault is left."""
+        if not self.worker.running or not self._is_ready():
+            return False
+        return bool(self.api.agents_in([self.room])[self.room]) and self.live_calls() == 1
 
     @property
     def allowed(self) -> float:
@@ -221,13 +242,22 @@ class Stage:
 
     def live_calls(self) -> int:
         """Return how many jobs the worker runs."""
-        with urllib.request.urlopen(f"{self._health}/worker", timeout=10) as answer:
-            return int(json.load(answer).get("active_jobs", 0))
+        status, text = self.ask("/worker")
+        assert status == 200, text
+        return int(json.loads(text).get("active_jobs", 0))
+
+    def ask(self, path: str, host: str = "127.0.0.1") -> tuple[int, str]:
+        """Return status and text of an answer of the worker's health server."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.health_port}{path}", headers={"Host": host})
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
 
     def _is_ready(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self._health}/ready", timeout=10):
-                return True
+            return self.ask("/ready")[0] == 200
         except OSError:
             return False
 
@@ -235,15 +265,15 @@ class Stage:
         """Return the bystander's longest silence between two times."""
         return silence_between(self.bystander.recordings(), start, end)
 
-    def bystander_sounds(self) -> bool:
+    def bystander_hears(self) -> bool:
         """Whether the bystander hears something now."""
         now = time.time()
         time.sleep(1.0)
         return self.hole(now, now + 0.8) < 0.5
 
-    def why_more_than_at_first(self) -> str:
+    def describe_leak(self) -> str:
         """Return what this stage's worker holds beyond what it held before the first fault; empty for nothing."""
-        return why_left_behind(self.worker.pid, self.at_first, slack=2 * SLACK)
+        return describe_leak(self.worker.pid, self.at_first, slack=2 * SLACK)
 
     @contextmanager
     def fault(self, what: str, *, lost: str, command: str, report: Callable[[Row], None]) -> Iterator[Fault]:
@@ -253,9 +283,9 @@ class Stage:
             what: What is done.
             lost: What is lost by it.
             command: What repeats it.
-            report: Told the row of the table, whether the checks pass or not.
+            report: Is given the row of the table, whether the checks pass or not.
         """
-        before = Belongings.of(self.worker.pid)
+        before = ProcessResources.of(self.worker.pid)
         fault = Fault(self, what, lost)
         problem: BaseException | None = None
         try:
@@ -294,14 +324,16 @@ class Stage:
             return "the bystander was cut off"
         if hole > fault.blocked + self.allowed:
             return f"the bystander heard nothing for {hole:.2f} s; {fault.blocked + self.allowed:.2f} s are allowed"
-        if fault.blocked >= SURE and hole < fault.blocked / 2:
+        if 0 < fault.blocked <= AHEAD and hole > UNHEARD:
+            return f"the bystander heard the block of {fault.blocked:g} s: nothing for {hole:.2f} s"
+        if fault.blocked >= AHEAD + SURE and hole < (fault.blocked - AHEAD) / 2:
             return f"the loop was blocked for {fault.blocked:g} s, and the bystander's hole is {hole:.2f} s"
         return ""
 
-    def _check(self, fault: Fault, before: Belongings) -> None:
+    def _check(self, fault: Fault, before: ProcessResources) -> None:
         assert self.worker.running, f"the worker ended with {self.worker.exit_code}\n{self.worker.tail()}"
         self.wait_until_idle(fault.rooms)
-        left = why_left_behind(self.worker.pid, before)
+        left = describe_leak(self.worker.pid, before)
         assert not left, left
         assert TRACEBACK not in fault.log(), f"a traceback is no line for an operator\n{fault.log()}"
 
@@ -343,7 +375,7 @@ def tolerate_missing() -> Iterator[None]:
             raise
 
 
-def is_settled(participant: api.ParticipantInfo) -> bool:
+def has_joined(participant: api.ParticipantInfo) -> bool:
     """Whether this is an agent whose session has started; to connect is not enough."""
     return participant.attributes.get("lk.agent.state", "initializing") != "initializing"
 

@@ -7,7 +7,8 @@ import time
 import pytest
 
 from faults.conftest import Inject
-from faults.failing_agents import HOW, PLACES
+from faults.failing_agents import HOW, PLACES, WAYS
+from faults.stage import HANG_UP_SECONDS
 
 ENDS_ITS_CALL = ("init", "factory", "enter")
 SEEN = {
@@ -24,39 +25,71 @@ SEEN = {
 @pytest.mark.parametrize("place", PLACES)
 def test_an_agent_fails(inject: Inject, place: str, how: str) -> None:
     ends = place in ENDS_ITS_CALL
-    lost = "that call" if ends else "what the tool would have told" if place == "tool" else f"that {place}"
+    lost = "that call" if ends else "the tool's answer" if place == "tool" else f"that {place}"
     with inject(f"agent raises {HOW[how]} in {PLACES[place]}", lost=lost) as fault:
         caller = fault.call(f"{place}-{how}")
         if ends:
-            fault.saw(SEEN[place].format(how=how))
-            fault.ended_by_itself()
+            fault.wait_for_report(SEEN[place].format(how=how))
+            fault.wait_until_ended()
         else:
             caller.wait_for_agent()
         if place == "tool":
             assert caller.wait_for_answer(0.0, quiet=0.3), "the call goes on without the tool"
         if place in ("task", "callback"):
-            # An error of a task that somebody may still ask for is told when nobody can any more.
+            # An error of a task that somebody may still ask for is logged when nobody can any more.
             fault.hang_up()
-        fault.saw(SEEN[place].format(how=how))
+        fault.wait_for_report(SEEN[place].format(how=how))
+
+
+@pytest.mark.parametrize("how", ["raises", "exits"])
+@pytest.mark.parametrize("way", WAYS)
+def test_an_agent_fails_after_a_hand_off(inject: Inject, way: str, how: str) -> None:
+    with inject(f"agent raises {HOW[how]} in on_enter after {WAYS[way]}", lost="that call") as fault:
+        fault.call(f"{way}-{how}")
+        fault.wait_for_report(f"agent '{way}-{how}' failed in on_enter: .*faulty_agents.py:.*this call is ended")
+        fault.wait_until_ended()
+
+
+def test_an_agent_of_an_entrypoint_fails(inject: Inject) -> None:
+    what = "agent of a session that an entrypoint has made: its on_enter raises, exits after a hand-off, waits for ever"
+    with inject(what, lost="the calls; the last one ends 10 s after its caller has left") as fault:
+        fault.call("entrypoint-hangs").wait_for_agent()
+        for agent in ("entrypoint-raises", "entrypoint-exits"):
+            fault.call(agent)
+            fault.wait_for_report(f"agent '{agent}' failed in on_enter: .*faulty_agents.py:.*this call is ended")
+        fault.everybody_leaves()
+        fault.wait_for_report("agent 'entrypoint-hangs' failed in on_enter: CallIsOver.*this call is ended", 15)
+        fault.wait_until_ended()
+
+
+def test_an_agent_that_fails_while_it_joins_is_gone_at_once(inject: Inject) -> None:
+    with inject("agent fails in on_enter while it joins: its caller sees it for a second at most", lost="it") as fault:
+        seen = []
+        for _ in range(5):
+            caller = fault.call("enter-raises")
+            joined, left = caller.wait_for_agent(), caller.wait_for("participant_disconnected", 10.0, kind="AGENT")
+            seen.append(left["at"] - joined["at"])
+        fault.wait_for_report("agent 'enter-raises' failed in on_enter")
+        assert max(seen) < 1.0, seen
 
 
 def test_five_calls_fail_one_after_the_other(inject: Inject) -> None:
     with inject("five failed calls, one after the other", lost="those calls") as fault:
         for _ in range(5):
             fault.call("init-raises")
-        fault.saw("agent 'init-raises' failed")
+        fault.wait_for_report("agent 'init-raises' failed")
         until = time.monotonic() + 10.0
-        while (told := str(fault.messages()).count("agent 'init-raises' failed")) < 5 and time.monotonic() < until:
+        while (logged := str(fault.messages()).count("agent 'init-raises' failed")) < 5 and time.monotonic() < until:
             time.sleep(0.1)
-        assert told == 5
-        fault.ended_by_itself()
+        assert logged == 5
+        fault.wait_until_ended()
 
 
 def test_a_factory_returns_something_else(inject: Inject) -> None:
     with inject("factory returns a string", lost="that call") as fault:
         fault.call("factory-lies")
-        fault.saw("agent 'factory-lies' .*not an Agent.*this call is ended")
-        fault.ended_by_itself()
+        fault.wait_for_report("agent 'factory-lies' .*not an Agent.*this call is ended")
+        fault.wait_until_ended()
 
 
 def test_an_agent_waits_for_ever(inject: Inject) -> None:
@@ -66,10 +99,66 @@ def test_an_agent_waits_for_ever(inject: Inject) -> None:
             fault.call(agent).wait_for_agent()
         fault.everybody_leaves()
         fault.call("factory-hangs")
-        fault.saw("agent 'enter-hangs' failed in on_enter: CallIsOver.*this call is ended", 15)
-        fault.saw("executing tool: CallIsOver", 15)
-        fault.saw("agent 'factory-hangs' .*not built within", 15)
-        fault.ended_by_itself()
+        fault.wait_for_report("agent 'enter-hangs' failed in on_enter: CallIsOver.*this call is ended", 15)
+        fault.wait_for_report("executing tool: CallIsOver", 15)
+        fault.wait_for_report("agent 'factory-hangs' .*not built within", 15)
+        fault.wait_until_ended()
+
+
+@pytest.mark.realtime
+def test_nobody_subscribes_to_an_agent(inject: Inject) -> None:
+    with inject("caller subscribes to no track of an agent that speaks, and types nothing", lost="that call") as fault:
+        fault.call("talker", subscribes=False).wait_for_agent()
+        fault.wait_for_report("agent 'talker': nobody has heard what it says for 30 s: .*; this call is ended", 40.0)
+        fault.wait_until_ended()
+
+
+def test_calls_wait_in_all_threads_that_they_have(inject: Inject) -> None:
+    what = "six calls of an agent wait for 15 s in ten threads each; another one asks for a thread, and is heard"
+    with inject(what, lost="nothing; the threads run on until they are done") as fault:
+        for _ in range(6):
+            fault.call("waits-in-threads").wait_for_agent()
+        asks = fault.call("asks-thread")
+        assert asks.wait_for_answer(0.0, timeout=10.0) is not None
+        line = fault.wait_for_report("asked a thread for", in_table=False)
+        assert float(line.removeprefix("asked a thread for ").removesuffix(" s")) < 0.1
+        fault.hang_up()
+        fault.wait_for_report(
+            r"agent 'waits-in-threads' left \d+ threads behind .* time.sleep\(\) at .*faulty_agents.py", 15.0
+        )
+
+
+def test_an_agent_waits_for_ever_after_a_hand_off(inject: Inject) -> None:
+    lost = f"the calls; they end a few seconds after hang_up_seconds ({HANG_UP_SECONDS} here), or 10 s for on_enter"
+    what = "agent waits for ever: on_enter after a hand-off, on_exit, a tool of an AgentTask, one that ignores its end"
+    with inject(what, lost=lost) as fault:
+        for agent in ("updated-hangs", "exit-hangs", "task-tool-hangs", "tool-stays"):
+            fault.call(agent).wait_for_agent()
+        time.sleep(1.0)  # until the tools run
+        fault.everybody_leaves()
+        fault.wait_for_report("agent 'updated-hangs' failed in on_enter: CallIsOver.*this call is ended", 15)
+        fault.wait_for_report("Error in _traceable_on_exit: CallIsOver.*faulty_agents.py", 15)
+        fault.wait_for_report("executing tool: CallIsOver.*faulty_agents.py", 15)
+        fault.wait_for_report("agent 'tool-stays': its session was not closed in time", 15)
+        fault.wait_until_ended(10.0)
+
+
+def test_an_agent_stops_the_loop_or_cancels_all_tasks(inject: Inject) -> None:
+    with inject("agent stops the loop; agent cancels all tasks of the loop", lost="the second one's call") as fault:
+        fault.call("stops-loop").wait_for_agent()
+        fault.wait_for_report("somebody's code stopped the loop of all calls; the worker goes on")
+        fault.call("cancels-all").wait_for_agent()
+        time.sleep(2.0)
+        fault.everybody_leaves()
+        fault.wait_until_ended()
+
+
+def test_a_shutdown_callback_fails(inject: Inject) -> None:
+    with inject("one shutdown callback raises an error while another one saves", lost="nothing") as fault:
+        fault.call("shutdown-fails").wait_for_agent()
+        fault.everybody_leaves()
+        fault.wait_for_report("the slow callback has saved", 15, in_table=False)
+        fault.wait_for_report("agent 'shutdown-fails': the shutdown callback .*bad failed: ValueError: no ledger at")
 
 
 def test_agents_leave_tasks_behind(inject: Inject) -> None:
@@ -77,5 +166,5 @@ def test_agents_leave_tasks_behind(inject: Inject) -> None:
         for agent in ("leaks-task", "leaks-thousand"):
             fault.call(agent).wait_for_agent()
         fault.hang_up()
-        fault.saw("agent 'leaks-task' left 1 tasks behind")
-        fault.saw("agent 'leaks-thousand' left 1000 tasks behind")
+        fault.wait_for_report("agent 'leaks-task' left 1 tasks behind")
+        fault.wait_for_report("agent 'leaks-thousand' left 1000 tasks behind")

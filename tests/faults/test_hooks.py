@@ -30,7 +30,7 @@ def test_a_router_fails(inject: Inject, name: str) -> None:
     with inject(what, lost=lost) as fault:
         caller = fault.call(f"talker-{name}")
         assert caller.wait_for_agent()["identity"].startswith("talker-"), "the room's name decides"
-        fault.saw(f"router.*{seen}")
+        fault.wait_for_report(f"router.*{seen}")
 
 
 @pytest.mark.parametrize("name", OBSERVERS)
@@ -41,4 +41,4 @@ def test_an_observer_fails(inject: Inject, stage: Stage, name: str) -> None:
         assert caller.wait_for_answer(0.0, quiet=0.3), "the call is held"
         fault.hang_up()
         if seen:
-            fault.saw(seen, 15)
+            fault.wait_for_report(seen, 15)

@@ -16,7 +16,7 @@ LOST = {
     "stt": "what the caller says aloud from then on; the agent goes on to speak",
 }
 SILENT = {"llm": ("empty",), "tts": (), "stt": ("hangs", "empty")}
-"""Faults that no log line tells of: they look like a model that has nothing to say, or a caller who is silent."""
+"""Faults without a log line: they look like a model that has nothing to say, or a caller who is silent."""
 TOLD = "failing|Error in|failed|a task raised|unknown data type|unexpected type"
 
 
@@ -26,7 +26,7 @@ def test_a_model_fails(inject: Inject, kind: str, what: str) -> None:
         caller = fault.call(f"{kind}-{what}")
         caller.wait_for("track_subscribed", 20.0)
         if what not in SILENT[kind]:
-            fault.saw("has been silent for 10 s" if what == "hangs" else rf"{TOLD}|{kind}", 20.0)
+            fault.wait_for_report("has been silent for 10 s" if what == "hangs" else rf"{TOLD}|{kind}", 20.0)
         if kind == "stt":
             assert caller.wait_for_answer(0.0, quiet=0.3), "the agent speaks"
         else:

@@ -8,13 +8,13 @@ from e2e.callers import Caller
 from e2e.packages import Package
 from e2e.server_api import ServerApi
 from e2e.worker import TRACEBACK, WorkerProcess
+from faults.bystander_calls import ALLOWED, BystanderCalls, hole_since
 from faults.conftest import StartWorker
 from faults.failing_agents import FAULTY_AGENTS
 from faults.failing_models import FAULTY_MODELS
-from faults.line import ALLOWED, Line, hole_since
-from faults.rows import Story
+from faults.rows import PendingRow
 from faults.silence import silence_between
-from openrtc.worker.exit_codes import REPLACE_ME
+from openrtc.worker.process_exit import REPLACE_ME
 
 CONNECTING = 6
 REPLACED_WITHIN = 15.0
@@ -52,44 +52,45 @@ def wait_for_end_of_the_first(worker: WorkerProcess, bystander: Caller) -> None:
 
 
 def test_a_worker_grows_over_its_memory_limit(
-    start: StartWorker, line: Line, mortal_api: ServerApi, story: Story
+    start: StartWorker, bystander_calls: BystanderCalls, killable_api: ServerApi, row: PendingRow
 ) -> None:
-    story.fault = "agent takes 250 MB; --memory-limit 500, under a supervisor"
-    story.lost = "nothing: live calls finish, new ones go to the new worker"
+    row.fault = "agent takes 250 MB; --memory-limit 500, under a supervisor"
+    row.lost = "nothing: live calls finish, new ones go to the new worker"
     worker = start("--processes", "1", "--memory-limit", "500", packages=[HUNGRY])
-    bystander, _, _ = line.call(worker)
+    bystander, _, _ = bystander_calls.call(worker)
     began = time.time()
-    mortal_api.create_room("hungry-1")
+    killable_api.create_room("hungry-1")
     worker.wait_for_log("over the limit of 500 MB")
-    story.operator = worker.records("over the limit of 500 MB")[0]["message"]
+    row.operator = worker.records("over the limit of 500 MB")[0]["message"]
     wait_for_replacement(worker)
-    line.call(worker)
+    bystander_calls.call(worker)
     time.sleep(1.0)
-    story.hole = hole_since(bystander, began)
-    assert story.hole < ALLOWED
-    mortal_api.delete_room("hungry-1")
+    row.hole = hole_since(bystander, began)
+    assert row.hole < ALLOWED
+    killable_api.delete_room("hungry-1")
     wait_for_end_of_the_first(worker, bystander)
 
 
 def test_the_native_library_fails_when_the_loop_was_blocked_while_calls_connected(
-    start: StartWorker, line: Line, mortal_api: ServerApi, story: Story
+    start: StartWorker, bystander_calls: BystanderCalls, killable_api: ServerApi, row: PendingRow
 ) -> None:
-    story.fault = "agent blocks the loop for 20 s while calls connect, under a supervisor"
-    story.lost = "20 s of every call's sound, and the calls that were connecting; a new worker is there when it ends"
-    worker = start("--processes", "1", packages=[FAULTY_AGENTS, FAULTY_MODELS])
-    bystander, _, _ = line.call(worker)
+    row.fault = "agent blocks the loop for 20 s while calls connect; --break-seconds 0, under a supervisor"
+    row.lost = "20 s of every call's sound, and the calls that were connecting; a new worker is there when it ends"
+    worker = start("--processes", "1", "--break-seconds", "0", packages=[FAULTY_AGENTS, FAULTY_MODELS])
+    bystander, _, _ = bystander_calls.call(worker)
     began = time.time()
-    mortal_api.create_room("blocks-joining-1")
+    killable_api.create_room("blocks-joining-1")
+    worker.wait_for_log("waits for another call to connect", 60.0)
     for number in range(CONNECTING):
-        mortal_api.create_room(f"alpha-{number}")
+        killable_api.create_room(f"alpha-{number}")
     worker.wait_for_log("livekit's native library has failed", 60.0)
-    story.operator = worker.records("livekit's native library has failed")[0]["message"]
+    row.operator = worker.records("livekit's native library has failed")[0]["message"]
     replaced = wait_for_replacement(worker)
-    line.call(worker)
+    bystander_calls.call(worker)
     time.sleep(1.0)
-    story.hole = silence_between(bystander.recordings(), began, replaced)
-    assert 10.0 < story.hole < 30.0
+    row.hole = silence_between(bystander.recordings(), began, replaced)
+    assert 10.0 < row.hole < 30.0
     assert hole_since(bystander, replaced) < ALLOWED, "the calls that were connected go on"
     for room in ("blocks-joining-1", *(f"alpha-{number}" for number in range(CONNECTING))):
-        mortal_api.delete_room(room)
+        killable_api.delete_room(room)
     wait_for_end_of_the_first(worker, bystander)

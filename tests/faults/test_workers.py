@@ -1,4 +1,4 @@
-"""Two workers on one server: one is killed, one is drained, one is told twice to stop."""
+"""Two workers on one server: one is killed, one is drained, one gets a second signal."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ import time
 
 from e2e.server_api import ServerApi
 from e2e.worker import TRACEBACK
+from faults.bystander_calls import ALLOWED, BystanderCalls, hole_since
 from faults.conftest import StartWorker
-from faults.line import ALLOWED, Line, hole_since
-from faults.rows import Story
-from openrtc.worker.exit_codes import STOPPED_AT_ONCE
+from faults.rows import PendingRow
+from openrtc.worker.process_exit import STOPPED_AT_ONCE
 
 NEW_CALLS = 3
 SERVER_NOTICES_WITHIN = 40.0
 
 
-def test_one_of_two_workers_is_killed(mortal_api: ServerApi, start: StartWorker, line: Line, story: Story) -> None:
-    story.fault = "two workers, one killed with SIGKILL"
-    story.operator = "nothing of the killed one; a service manager sees its signal"
+def test_one_of_two_workers_is_killed(
+    killable_api: ServerApi, start: StartWorker, bystander_calls: BystanderCalls, row: PendingRow
+) -> None:
+    row.fault = "two workers, one killed with SIGKILL"
+    row.operator = "nothing of the killed one; a service manager sees its signal"
     first = start()
-    _, lost_room, _ = line.call(first)
+    _, lost_room, _ = bystander_calls.call(first)
     second = start()
     for _ in range(8):
-        bystander, _, worker = line.call(first, second)
+        bystander, _, worker = bystander_calls.call(first, second)
         if worker is second:
             break
     assert worker is second, "calls are spread over both"
@@ -30,53 +32,53 @@ def test_one_of_two_workers_is_killed(mortal_api: ServerApi, start: StartWorker,
     killed = time.time()
     first.kill()
     for _ in range(NEW_CALLS):
-        assert line.call(second)[2] is second
+        assert bystander_calls.call(second)[2] is second
     until = time.monotonic() + SERVER_NOTICES_WITHIN
-    while (left := mortal_api.agents_in([lost_room])[lost_room]) and time.monotonic() < until:
+    while (left := killable_api.agents_in([lost_room])[lost_room]) and time.monotonic() < until:
         time.sleep(0.2)
     took = time.time() - killed
     replaced = any(second.records(f"^room '{lost_room}': "))
-    story.lost = f"the calls of the killed worker; their agents were out of the room after {took:.0f} s"
-    story.lost += ", and its call got a new agent" if replaced else ""
+    row.lost = f"the calls of the killed worker; their agents were out of the room after {took:.0f} s"
+    row.lost += ", and its call got a new agent" if replaced else ""
     assert not left or replaced, "no dead agent stays in a room"
-    story.hole = hole_since(bystander, killed)
-    assert story.hole < ALLOWED, "the other worker's call does not notice"
+    row.hole = hole_since(bystander, killed)
+    assert row.hole < ALLOWED, "the other worker's call does not notice"
     assert second.running and TRACEBACK not in second.log()
 
 
-def test_a_rolling_upgrade_loses_no_call(start: StartWorker, line: Line, story: Story) -> None:
-    story.fault = "rolling upgrade: new worker started, old one drained with SIGTERM"
-    story.lost = "nothing"
+def test_a_rolling_upgrade_loses_no_call(start: StartWorker, bystander_calls: BystanderCalls, row: PendingRow) -> None:
+    row.fault = "rolling upgrade: new worker started, old one drained with SIGTERM"
+    row.lost = "nothing"
     old = start()
-    caller, _, _ = line.call(old)
+    caller, _, _ = bystander_calls.call(old)
     new = start()
     time.sleep(0.5)
     drained = time.time()
     old.signal()
     old.wait_for_log("draining: 1 live calls")
-    story.operator = old.records("draining: 1 live calls")[0]["message"]
+    row.operator = old.records("draining: 1 live calls")[0]["message"]
     for _ in range(NEW_CALLS):
-        assert line.call(old, new)[2] is new, "new calls go to the new one"
+        assert bystander_calls.call(old, new)[2] is new, "new calls go to the new one"
     time.sleep(1.0)
     assert old.running, "the live call may finish"
-    story.hole = hole_since(caller, drained)
-    assert story.hole < ALLOWED
+    row.hole = hole_since(caller, drained)
+    assert row.hole < ALLOWED
     caller.leave()
     assert old.wait(30.0) == 0
     assert TRACEBACK not in old.log() + new.log()
 
 
-def test_a_second_sigterm_stops_at_once(start: StartWorker, line: Line, story: Story) -> None:
-    story.fault = "second SIGTERM with a live call"
-    story.lost = f"that call; the worker ends with {STOPPED_AT_ONCE}"
+def test_a_second_sigterm_stops_at_once(start: StartWorker, bystander_calls: BystanderCalls, row: PendingRow) -> None:
+    row.fault = "second SIGTERM with a live call"
+    row.lost = f"that call; the worker ends with {STOPPED_AT_ONCE}"
     worker = start()
-    caller, _, _ = line.call(worker)
+    caller, _, _ = bystander_calls.call(worker)
     worker.signal()
     worker.wait_for_log("draining: 1 live calls")
     worker.signal()
     asked = time.monotonic()
     assert worker.wait(10.0) == STOPPED_AT_ONCE
     assert time.monotonic() - asked < 8.0
-    story.operator = worker.records("second signal")[0]["message"]
+    row.operator = worker.records("second signal")[0]["message"]
     caller.wait_for("participant_disconnected", 10.0, kind="AGENT")
     assert TRACEBACK not in worker.log()

@@ -6,12 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from openrtc.call import Call, WorkerInfo
-    from openrtc.cast.cast_member import CastMember
-    from openrtc.cast.current import current_member
-    from openrtc.cast.declaration import Cast, Member
-    from openrtc.cast.policies import HumanTurn
-    from openrtc.catalog.spec import AgentSpec
+    from openrtc.dispatch.agent_request import AgentRequest
     from openrtc.dispatch.connection import LiveKitConnection
     from openrtc.dispatch.dispatches import (
         Dispatch,
@@ -25,22 +20,26 @@ if TYPE_CHECKING:
     from openrtc.dispatch.sip_rules import SipAgent, SipRule, create_sip_rule, delete_sip_rule, list_sip_rules
     from openrtc.dispatch.tokens import create_token
     from openrtc.dispatch.waiting import AgentJoined, DispatchLost, wait_for_agent
-    from openrtc.dispatch.wish import AgentWish
     from openrtc.errors import OpenRTCError
-    from openrtc.hooks.markers import hookimpl
+    from openrtc.model.agents import AgentSpec, Cast, HumanTurn, Member
+    from openrtc.model.call import Call, WorkerInfo
+    from openrtc.model.cast_member import CastMember, current_member
+    from openrtc.model.decision import Decision
+    from openrtc.model.hookspecs import hookimpl
+    from openrtc.model.provider import Provider, ProviderContext
+    from openrtc.model.request import RouteRequest
+    from openrtc.model.resource import ResourceSpec, ResourceUnavailable
     from openrtc.pool import AgentPool
-    from openrtc.providers.provider import Provider, ProviderContext
-    from openrtc.resources.spec import ResourceSpec, ResourceUnavailable
-    from openrtc.routing.decision import Decision
-    from openrtc.routing.request import RouteRequest
+    from openrtc.server.find import find_server
+    from openrtc.server.local import LocalServer
 
     __version__: str
 
 __all__ = [
     "AgentJoined",
     "AgentPool",
+    "AgentRequest",
     "AgentSpec",
-    "AgentWish",
     "Call",
     "Cast",
     "CastMember",
@@ -50,6 +49,7 @@ __all__ = [
     "DispatchLost",
     "HumanTurn",
     "LiveKitConnection",
+    "LocalServer",
     "Member",
     "OpenRTCError",
     "Provider",
@@ -67,6 +67,7 @@ __all__ = [
     "current_member",
     "delete_dispatch",
     "delete_sip_rule",
+    "find_server",
     "get_dispatch",
     "hookimpl",
     "list_dispatches",
@@ -78,35 +79,37 @@ __all__ = [
 _HOMES = {
     "AgentJoined": "dispatch.waiting",
     "AgentPool": "pool",
-    "AgentSpec": "catalog.spec",
-    "AgentWish": "dispatch.wish",
-    "Call": "call",
-    "Cast": "cast.declaration",
-    "CastMember": "cast.cast_member",
-    "Decision": "routing.decision",
+    "AgentSpec": "model.agents",
+    "AgentRequest": "dispatch.agent_request",
+    "Call": "model.call",
+    "Cast": "model.agents",
+    "CastMember": "model.cast_member",
+    "Decision": "model.decision",
     "Dispatch": "dispatch.dispatches",
     "DispatchJob": "dispatch.dispatches",
     "DispatchLost": "dispatch.waiting",
-    "HumanTurn": "cast.policies",
+    "HumanTurn": "model.agents",
     "LiveKitConnection": "dispatch.connection",
-    "Member": "cast.declaration",
+    "LocalServer": "server.local",
+    "Member": "model.agents",
     "OpenRTCError": "errors",
-    "Provider": "providers.provider",
-    "ProviderContext": "providers.provider",
-    "ResourceSpec": "resources.spec",
-    "ResourceUnavailable": "resources.spec",
-    "RouteRequest": "routing.request",
+    "Provider": "model.provider",
+    "ProviderContext": "model.provider",
+    "ResourceSpec": "model.resource",
+    "ResourceUnavailable": "model.resource",
+    "RouteRequest": "model.request",
     "SipAgent": "dispatch.sip_rules",
     "SipRule": "dispatch.sip_rules",
-    "WorkerInfo": "call",
+    "WorkerInfo": "model.call",
     "create_dispatch": "dispatch.dispatches",
     "create_sip_rule": "dispatch.sip_rules",
     "create_token": "dispatch.tokens",
-    "current_member": "cast.current",
+    "current_member": "model.cast_member",
     "delete_dispatch": "dispatch.dispatches",
     "delete_sip_rule": "dispatch.sip_rules",
+    "find_server": "server.find",
     "get_dispatch": "dispatch.dispatches",
-    "hookimpl": "hooks.markers",
+    "hookimpl": "model.hookspecs",
     "list_dispatches": "dispatch.dispatches",
     "list_sip_rules": "dispatch.sip_rules",
     "room_exists": "dispatch.dispatches",

@@ -8,13 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from openrtc.cast.declaration import Cast
-from openrtc.catalog.build import check_builder
-from openrtc.catalog.isolation import checked_isolation
-from openrtc.catalog.spec import AgentSpec
-from openrtc.config import Config
-from openrtc.discovery.entry_points_file import name_fault
 from openrtc.errors import OpenRTCError
+from openrtc.model.agents import AgentSpec, Cast
+from openrtc.model.builders import check_builder
+from openrtc.model.isolation import check_isolation
+from openrtc.model.names import find_name_fault
+from openrtc.settings.config import Config
 
 
 class AgentPool:
@@ -25,7 +24,8 @@ class AgentPool:
         pool = AgentPool(llm="openai/gpt-4.1-mini", stt="deepgram/nova-3", tts="cartesia/sonic-3")
         pool.add("support", SupportAgent, greeting="Hello, how can I help?")
         pool.discover()
-        pool.run()
+        if __name__ == "__main__":
+            pool.run()
 
     Args:
         isolation: ``coroutine`` (all calls in one loop), ``thread`` or ``process`` (one for each call).
@@ -58,7 +58,7 @@ class AgentPool:
         turn_detection: Any = None,
         greeting: str = "",
     ) -> None:
-        checked_isolation(isolation or "", "AgentPool")
+        check_isolation(isolation or "", "AgentPool")
         self._specs: dict[str, AgentSpec] = {}
         self._discovered = False
         self._router = router
@@ -92,9 +92,9 @@ class AgentPool:
         """
         if name in self._specs:
             raise OpenRTCError(f"an agent named {name!r} is registered already", origin="AgentPool.add")
-        if fault := name_fault(name):
+        if fault := find_name_fault(name):
             raise OpenRTCError(f"{name!r}: {fault}", origin="AgentPool.add")
-        self._specs[name] = _spec(name, agent, options)
+        self._specs[name] = _build_spec(name, agent, options)
         return self
 
     def discover(self) -> AgentPool:
@@ -131,8 +131,9 @@ class AgentPool:
         """Return the names of the agents registered with `add`; after `discover`, the usable installed ones too."""
         names = list(self._specs)
         if self._discovered:
+            # Here, since agents in code do without reading any metadata.
             from openrtc.discovery.discover import discover
-            from openrtc.settings import load_config
+            from openrtc.settings.load import load_config
 
             names += [e.name for e in discover(load_config()) if e.is_agent and e.usable and e.name not in names]
         return names
@@ -143,23 +144,25 @@ class AgentPool:
         Args:
             argv: Command and options of the command line ``openrtc``, such as ``["dev"]``; the program's own arguments
                 when None, and ``start`` when there are none.
+
+        Raises:
+            OpenRTCError: OpenRTC is importing the module that calls this: a package is no program.
         """
         if multiprocessing.parent_process() is not None:
             # A job process imports the program's main module again, which must not start another worker.
             return
         from openrtc.cli.main import program
+        from openrtc.plugins.guard.scope import refuse_program
 
+        refuse_program("AgentPool.run()")
         arguments = list(sys.argv[1:] if argv is None else argv) or ["start"]
         program(arguments, pool=self)
 
     def configure(self, config: Config) -> Config:
-        """Return ``config`` with what was given to this pool where the operator has set nothing else."""
-        base = Config().worker
-        given = {
-            k: v for k, v in self._worker.items() if v is not None and getattr(config.worker, k) == getattr(base, k)
-        }
-        set_here = {key: value for key, value in self._defaults.items() if value}
-        return replace(config, worker=replace(config.worker, **given), defaults=replace(config.defaults, **set_here))
+        """Return ``config`` with what was given to this pool: for the worker, where the operator has set nothing."""
+        given = {key: value for key, value in self._worker.items() if value is not None}
+        models = {key: value for key, value in self._defaults.items() if value}
+        return replace(config, defaults=replace(config.defaults, **models)).with_worker_defaults(**given)
 
     @property
     def runtime_arguments(self) -> dict[str, Any]:
@@ -167,7 +170,7 @@ class AgentPool:
         return {"specs": tuple(self._specs.values()), "discovered": self._discovered, "router": self._router}
 
 
-def _spec(name: str, agent: Callable[..., Any] | AgentSpec | Cast, options: dict[str, Any]) -> AgentSpec:
+def _build_spec(name: str, agent: Callable[..., Any] | AgentSpec | Cast, options: dict[str, Any]) -> AgentSpec:
     try:
         if isinstance(agent, Cast):
             return AgentSpec(name=name, cast=agent, **options)
@@ -176,5 +179,5 @@ def _spec(name: str, agent: Callable[..., Any] | AgentSpec | Cast, options: dict
         check_builder(agent)
         return AgentSpec(name=name, agent=agent, **options)
     except TypeError as error:
-        said = str(error).replace("AgentSpec.__init__() got", "AgentPool.add got")
-        raise OpenRTCError(said, origin=f"agent {name!r}", fix="the options are the fields of AgentSpec") from error
+        message = str(error).replace("AgentSpec.__init__() got", "AgentPool.add got")
+        raise OpenRTCError(message, origin=f"agent {name!r}", fix="the options are the fields of AgentSpec") from error

@@ -14,7 +14,9 @@ from types import ModuleType
 
 import pytest
 
-from openrtc.server import find
+from openrtc import find_server
+
+pytestmark = pytest.mark.process
 
 PROJECT = Path(__file__).parents[1]
 
@@ -71,7 +73,7 @@ def test_the_wheel_carries_the_binary_for_this_platform_as_a_script(path: Path, 
     ran = build("wheel", tmp_path)
     assert ran.returncode == 0, ran.stderr
     (wheel,) = tmp_path.glob("*.whl")
-    assert re.fullmatch(r"openrtc_livekit_server-1\.13\.5-py3-none-(linux|macosx|win)_\w+\.whl", wheel.name)
+    assert re.fullmatch(r"openrtc_livekit_server-1\.13\.5-py3-none-(manylinux|macosx|win)_[\w.]+\.whl", wheel.name)
     with zipfile.ZipFile(wheel) as archive:
         names = {Path(name).name: name for name in archive.namelist()}
         assert names["livekit-server"] == "openrtc_livekit_server-1.13.5.data/scripts/livekit-server"
@@ -104,13 +106,13 @@ def test_a_second_build_takes_the_binary_from_the_cache(path: Path, tmp_path: Pa
 def test_the_core_finds_what_was_built_in_the_cache(
     path: Path, hook: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(find.SERVER_VARIABLE, raising=False)
+    monkeypatch.delenv("OPENRTC_LIVEKIT_SERVER", raising=False)
     monkeypatch.setattr("sysconfig.get_path", lambda name: str(path))
-    assert find.find_server() is None
+    assert find_server() is None
     put_go(path)
     target = hook.Target.here("1.13.5")
     hook.build(target, hook.find_go())
-    assert find.find_server() == target.folder / "livekit-server"
+    assert find_server() == target.folder / "livekit-server"
 
 
 def test_two_builds_at_once_leave_one_whole_binary(path: Path, tmp_path: Path, hook: ModuleType) -> None:

@@ -1,4 +1,4 @@
-"""A child process for tests: answers, fails, hangs, dies or prints as it is told."""
+"""A child process for tests: answers, fails, hangs, dies or prints as it is asked to."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 import time
 from typing import Any
 
-from openrtc_offline.child_main import serve
+from openrtc_offline.child_process import serve
 
 
 def answer(header: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
     do = header.get("do")
     if do == "fail":
-        raise ValueError("told to fail")
+        raise ValueError("asked to fail")
     if do == "die":
         os._exit(3)
     if do == "sleep":

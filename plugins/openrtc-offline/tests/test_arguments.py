@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from openrtc_offline.rules.arguments import answer, fill
+from openrtc_offline.rules.arguments import fill_arguments, read_answer
 from openrtc_offline.toolbox import Parameter, ToolView
 
 TODAY = date(2026, 11, 21)
@@ -62,7 +62,7 @@ MEETING = ToolView(
     ],
 )
 def test_what_is_said_is_filled_and_the_rest_left_out(tool: ToolView, said: str, arguments: dict[str, Any]) -> None:
-    assert fill(tool, said, TODAY) == arguments
+    assert fill_arguments(tool, said, TODAY) == arguments
 
 
 @pytest.mark.parametrize(
@@ -83,4 +83,4 @@ def test_what_is_said_is_filled_and_the_rest_left_out(tool: ToolView, said: str,
     ],
 )
 def test_an_answer_to_a_question_is_the_value(parameter: Parameter, said: str, value: Any) -> None:
-    assert answer(parameter, said, ToolView("tool", "Do something.", (parameter,)), TODAY) == value
+    assert read_answer(parameter, said, ToolView("tool", "Do something.", (parameter,)), TODAY) == value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from openrtc_offline.speech.cleaning import LONGEST_PIECE, pieces, speakable
+from openrtc_offline.speech.cleaning import LONGEST_PIECE, clean_text, split_text
 
 
 @pytest.mark.parametrize(
@@ -25,15 +25,15 @@ from openrtc_offline.speech.cleaning import LONGEST_PIECE, pieces, speakable
     ],
 )
 def test_markup_emoji_and_control_characters_are_not_spoken(text: str, spoken: str) -> None:
-    assert speakable(text) == spoken
+    assert clean_text(text) == spoken
 
 
 def test_text_is_cut_at_sentence_ends() -> None:
-    assert pieces("One. Two! Is it 3.5? Yes") == ["One.", "Two!", "Is it 3.5?", "Yes"]
+    assert split_text("One. Two! Is it 3.5? Yes") == ["One.", "Two!", "Is it 3.5?", "Yes"]
 
 
 def test_a_very_long_sentence_is_cut_at_words() -> None:
-    cut = pieces("word " * 200)
+    cut = split_text("word " * 200)
     assert " ".join(cut).split() == ["word"] * 200
     assert max(map(len, cut)) <= LONGEST_PIECE
-    assert max(map(len, pieces("x" * 1000))) <= LONGEST_PIECE
+    assert max(map(len, split_text("x" * 1000))) <= LONGEST_PIECE

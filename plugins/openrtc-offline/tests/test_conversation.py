@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from openrtc_offline.rules.conversation import CallTool, Conversation, Say, Turn
+from openrtc_offline.rules.conversation import CallTool, Conversation, ConversationItem, Say
 from openrtc_offline.toolbox import Parameter, ToolView
 
 ORDER = ToolView("order_status", "Tell where an order is.", (Parameter("order_number"),))
@@ -20,9 +20,9 @@ RESTAURANT = (ORDER, HOURS, TABLE)
 def step(*lines: str, tools: tuple[ToolView, ...] = RESTAURANT, choice: str = "auto") -> Say | CallTool:
     """Say lines in turn: ``u: …`` the caller, ``a: …`` the agent, ``o: …`` a tool's output, ``i: …`` instructions."""
     roles = {"u": "user", "a": "assistant", "o": "output", "i": "instructions"}
-    turns = tuple(Turn(roles[line[0]], line[3:]) for line in lines)
+    items = tuple(ConversationItem(roles[line[0]], line[3:]) for line in lines)
     return Conversation(
-        name="bistro", tools=tools, turns=turns, today=date(2026, 11, 21), tool_choice=choice
+        name="bistro", tools=tools, items=items, today=date(2026, 11, 21), tool_choice=choice
     ).next_step()
 
 

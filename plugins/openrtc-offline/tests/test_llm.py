@@ -8,7 +8,7 @@ from typing import Any
 from livekit.agents import Agent, AgentSession, RunContext, RunResult, ToolError, function_tool
 from livekit.agents.llm import ChatContext, LLMStream
 
-from openrtc_offline.rules.llm import RuleLLM, turns_of
+from openrtc_offline.rules.llm import RuleLLM, read_items
 
 
 class Billing(Agent):
@@ -120,4 +120,4 @@ def test_the_agents_own_instructions_are_not_a_turn() -> None:
     session_context = ChatContext()
     session_context.add_message(role="system", content="Be kind.", id="lk.agent_task.instructions")
     session_context.add_message(role="user", content="hi")
-    assert [turn.role for turn in turns_of(session_context)] == ["user"]
+    assert [turn.role for turn in read_items(session_context)] == ["user"]

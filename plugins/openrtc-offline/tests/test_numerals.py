@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from openrtc_offline.numerals import digit_strings, quantities, spell, spell_numbers
+from openrtc_offline.numerals import find_codes, find_quantities, spell, spell_numbers
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_digits_that_start_with_zero_are_spelled_one_by_one() -> None:
     ],
 )
 def test_a_code_is_read_digit_by_digit(said: str, code: str) -> None:
-    assert [digits for _, _, digits in digit_strings(said.split())] == [code]
+    assert [digits for _, _, digits in find_codes(said.split())] == [code]
 
 
 @pytest.mark.parametrize(
@@ -54,4 +54,4 @@ def test_a_code_is_read_digit_by_digit(said: str, code: str) -> None:
     ],
 )
 def test_amounts_are_read_as_wholes(said: str, amounts: list[float]) -> None:
-    assert [value for _, _, value in quantities(said.split())] == amounts
+    assert [value for _, _, value in find_quantities(said.split())] == amounts

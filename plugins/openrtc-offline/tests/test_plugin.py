@@ -5,18 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
 from livekit.agents import Agent, AgentSession
 
 import openrtc_offline.plugin as plugin
-from openrtc.call import Call
-from openrtc.errors import OpenRTCError
-from openrtc.providers.provider import Provider, ProviderContext
-from openrtc.routing.decision import Decision
-from openrtc.routing.request import RouteRequest
+from openrtc import Call, Decision, OpenRTCError, Provider, ProviderContext, RouteRequest
 from openrtc_offline.provider import OfflineProvider
+
+NO_WHEEL = sys.version_info >= (3, 14)
+"""Whether pocketsphinx, and with it the ears, may be missing here."""
 
 CONTEXT = ProviderContext(agent_name="desk", agent=Agent(instructions=""))
 
@@ -31,6 +31,7 @@ def test_one_entry_point_brings_the_plugin() -> None:
     assert [(e.name, e.value) for e in found] == [("offline", "openrtc_offline.plugin")]
 
 
+@pytest.mark.process
 def test_importing_the_plugin_imports_neither_livekit_nor_anything_heavy() -> None:
     program = (
         "import sys, openrtc_offline.plugin as p; p.openrtc_providers(); p.openrtc_resources();"
@@ -44,14 +45,33 @@ def test_the_provider_is_offered_under_its_scheme_and_is_available_here() -> Non
     offered = plugin.openrtc_providers()
     assert isinstance(offered["offline"], Provider)
     assert offered["offline"].available() is None
+    assert [offered["offline"].missing(kind) for kind in ("llm", "tts")] == [None, None]
 
 
-def test_without_an_engine_the_provider_says_in_one_line_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(NO_WHEEL and find_spec("pocketsphinx") is None, reason="pocketsphinx has no wheel for this Python")
+def test_this_machine_can_listen() -> None:
+    assert OfflineProvider().missing("stt") is None
+
+
+def test_without_an_engine_only_the_voice_is_missing_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object() if name == "pocketsphinx" else None)
-    reason = OfflineProvider().available()
+    provider = OfflineProvider()
+    reason = provider.missing("tts")
     assert reason is not None and "\n" not in reason
     assert 'pip install "openrtc-offline[espeak]"' in reason and "flite" in reason
+    assert provider.available() is provider.missing("stt") is provider.missing("llm") is None
+
+
+def test_without_a_recogniser_only_hearing_is_missing_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "pocketsphinx" else object())
+    provider = OfflineProvider()
+    reason = provider.missing("stt")
+    assert reason is not None and "\n" not in reason
+    assert "pip install pocketsphinx" in reason and "text and voices work" in reason
+    assert ("compiler" in reason) == NO_WHEEL
+    assert provider.available() is provider.missing("tts") is provider.missing("llm") is None
+    provider.prewarm()
 
 
 @pytest.mark.parametrize("kind", ["stt", "llm", "tts"])
@@ -61,6 +81,7 @@ def test_an_unknown_model_is_one_clear_line(kind: str) -> None:
     assert "bogus" in str(caught.value) and "\n" not in str(caught.value) and caught.value.fix
 
 
+@pytest.mark.process
 async def test_loading_the_resource_starts_no_child_and_closing_it_leaves_none() -> None:
     (spec,) = plugin.openrtc_resources()
     provider = spec.load()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from openrtc_offline.rules.results import spoken_result
+from openrtc_offline.rules.results import speak_result
 
 
 @pytest.mark.parametrize(
@@ -22,9 +22,9 @@ from openrtc_offline.rules.results import spoken_result
     ],
 )
 def test_a_result_is_readable_aloud(output: str, speech: str) -> None:
-    assert spoken_result(output, is_error=False) == speech
+    assert speak_result(output, is_error=False) == speech
 
 
 def test_an_error_is_an_apology_with_the_tools_own_words() -> None:
-    assert spoken_result("No such order.", is_error=True) == "Sorry, that did not work. No such order."
-    assert spoken_result("An internal error occurred", is_error=True) == "Sorry, that did not work."
+    assert speak_result("No such order.", is_error=True) == "Sorry, that did not work. No such order."
+    assert speak_result("An internal error occurred", is_error=True) == "Sorry, that did not work."

@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 from livekit.agents import Agent
 
-from openrtc.errors import OpenRTCError
-from openrtc.providers.provider import ProviderContext
+from openrtc import OpenRTCError, ProviderContext
 from openrtc_offline.provider import OfflineProvider
-from openrtc_offline.speech.engines import EspeakLoader, Flite, choose_voice, installed_engines
+from openrtc_offline.speech.engines import EspeakLoader, Flite, choose_voice, find_engines
 
 FAKE_FLITE = """#!/bin/sh
 [ "$1" = -lv ] && echo "Voices available: kal slt rms" && exit 0
@@ -34,6 +33,7 @@ def context(name: str) -> ProviderContext:
     return ProviderContext(agent_name=name, agent=Agent(instructions=""))
 
 
+@pytest.mark.process
 async def test_text_becomes_sound(provider: OfflineProvider) -> None:
     frame = await provider.tts("espeak", context("desk")).synthesize("Hello **there**. How are you?").collect()
     samples = np.frombuffer(frame.data, dtype=np.int16)
@@ -47,6 +47,7 @@ async def test_text_without_words_is_silence_and_no_error(provider: OfflineProvi
     assert [audio async for audio in voice.synthesize("")] == []
 
 
+@pytest.mark.process
 async def test_the_first_sentence_of_a_long_text_comes_early(provider: OfflineProvider) -> None:
     voice = provider.tts("espeak", context("desk"))
     stream = voice.synthesize("Yes. " + "This is a sentence that goes on and on. " * 30)
@@ -61,6 +62,7 @@ async def test_agents_sound_different_and_always_the_same(provider: OfflineProvi
     assert voices == [provider.tts("espeak", context(name)).voice for name in names]
 
 
+@pytest.mark.process
 async def test_two_voices_differ_in_sound(provider: OfflineProvider) -> None:
     sounds = [
         bytes((await provider.tts(model, context("x")).synthesize("Hello").collect()).data)
@@ -69,6 +71,7 @@ async def test_two_voices_differ_in_sound(provider: OfflineProvider) -> None:
     assert sounds[0] != sounds[1]
 
 
+@pytest.mark.process
 async def test_the_engine_comes_back_after_its_process_died(provider: OfflineProvider) -> None:
     voice = provider.tts("espeak", context("desk"))
     await voice.synthesize("One.").collect()
@@ -78,6 +81,7 @@ async def test_the_engine_comes_back_after_its_process_died(provider: OfflinePro
     assert frame.duration > 0.2 and provider.speakers.pids != [pid]
 
 
+@pytest.mark.process
 def test_programs_on_the_path_come_before_the_wheel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: OfflineProvider
 ) -> None:
@@ -85,7 +89,7 @@ def test_programs_on_the_path_come_before_the_wheel(
     flite.write_text(FAKE_FLITE)
     flite.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}")
-    engines = installed_engines(provider.speakers)
+    engines = find_engines(provider.speakers)
     assert [type(engine) for engine in engines] == [Flite, EspeakLoader]
     assert engines[0].voices == ("slt", "rms")
     assert choose_voice("rms", "desk", engines) == (engines[0], "rms")
@@ -103,6 +107,7 @@ def test_an_unknown_voice_is_one_line_with_those_that_are_there(
     assert model in str(caught.value)
 
 
+@pytest.mark.process
 async def test_an_engine_that_fails_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: OfflineProvider
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from livekit.agents import Agent, RunContext, function_tool
 from livekit.agents.llm import Toolset
 
-from openrtc_offline.toolbox import Parameter, ToolView, split_identifier, views
+from openrtc_offline.toolbox import Parameter, ToolView, describe_tools, split_identifier
 
 
 class Size(enum.Enum):
@@ -43,7 +43,7 @@ class Shop(Agent):
 
 
 def test_tools_are_read_with_the_types_and_choices_of_their_arguments() -> None:
-    found = {view.name: view for view in views(Shop(instructions="").tools)}
+    found = {view.name: view for view in describe_tools(Shop(instructions="").tools)}
     buy = found["buy"]
     assert buy.summary == "Buy a shirt" and "Args" not in buy.description
     assert buy.parameters == (
@@ -54,7 +54,7 @@ def test_tools_are_read_with_the_types_and_choices_of_their_arguments() -> None:
 
 
 def test_a_raw_function_tool_is_read_from_its_schema() -> None:
-    found = {view.name: view for view in views(Shop(instructions="").tools)}
+    found = {view.name: view for view in describe_tools(Shop(instructions="").tools)}
     assert found["lookUpOrder"] == ToolView("lookUpOrder", "Look up an order.", (Parameter("id"),))
     assert found["lookUpOrder"].spoken_name == "look up order"
 
@@ -65,7 +65,7 @@ def test_a_toolset_is_looked_into() -> None:
         """Open the door."""
         return "open"
 
-    assert [view.name for view in views([Toolset(id="doors", tools=[open_door])])] == ["open_door"]
+    assert [view.name for view in describe_tools([Toolset(id="doors", tools=[open_door])])] == ["open_door"]
 
 
 def test_an_identifier_is_split_into_words() -> None:

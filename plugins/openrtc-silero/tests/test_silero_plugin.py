@@ -6,6 +6,7 @@ import subprocess
 import sys
 from importlib.metadata import distribution
 
+import pytest
 from livekit.agents.vad import VAD, VADEventType
 from livekit.rtc import AudioFrame
 
@@ -21,6 +22,7 @@ def test_the_distribution_announces_the_plugin_module() -> None:
     assert entry.load() is plugin
 
 
+@pytest.mark.process
 def test_importing_the_plugin_and_asking_for_its_resources_imports_no_livekit() -> None:
     code = (
         "import sys; from openrtc_silero import plugin; plugin.openrtc_resources(); "

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from openrtc_turn_detector.files import ModelFiles, cache_folder, model_files
+from openrtc_turn_detector.files import ModelFiles, find_cache_folder, find_model_files
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -35,6 +35,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.process
 def test_the_names_are_those_of_the_installed_turn_detector() -> None:
     # In a process of its own: importing the turn detector registers inference runners for every worker in the process.
     code = (
@@ -45,14 +46,15 @@ def test_the_names_are_those_of_the_installed_turn_detector() -> None:
     repository, revisions, weights = json.loads(done.stdout)
     assert revisions.keys() == {"en", "multilingual"}
     for model, revision in revisions.items():
-        files = model_files(model)
+        files = find_model_files(model)
         assert (files.repository, files.revision) == (repository, revision)
         assert files.names == (weights, "languages.json", "tokenizer.json", "tokenizer_config.json")
 
 
+@pytest.mark.process
 def test_finding_the_names_does_not_import_the_turn_detector() -> None:
     code = (
-        "import sys; from openrtc_turn_detector.files import model_files; model_files('en').missing(); "
+        "import sys; from openrtc_turn_detector.files import find_model_files; find_model_files('en').find_missing(); "
         "print([m for m in sys.modules if m.startswith(('livekit.agents', 'livekit.plugins.turn', 'transformers'))])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -60,32 +62,32 @@ def test_finding_the_names_does_not_import_the_turn_detector() -> None:
 
 
 def test_everything_is_missing_from_an_empty_cache(cache: Path) -> None:
-    files = model_files("en")
-    assert files.missing() == files.names
-    assert cache_folder() == str(cache)
+    files = find_model_files("en")
+    assert files.find_missing() == files.names
+    assert find_cache_folder() == str(cache)
 
 
 def test_nothing_is_missing_when_every_file_is_in_the_cache(cache: Path) -> None:
-    files = model_files("en")
+    files = find_model_files("en")
     put_into_cache(cache, files)
-    assert files.missing() == ()
+    assert files.find_missing() == ()
 
 
 def test_one_removed_file_is_named(cache: Path) -> None:
-    files = model_files("multilingual")
+    files = find_model_files("multilingual")
     (put_into_cache(cache, files) / "languages.json").unlink()
-    assert files.missing() == ("languages.json",)
+    assert files.find_missing() == ("languages.json",)
 
 
 def test_a_link_to_a_removed_blob_is_missing(cache: Path) -> None:
-    files = model_files("en")
+    files = find_model_files("en")
     path = put_into_cache(cache, files) / files.names[0]
     path.unlink()
     path.symlink_to(cache / "no-such-blob")
-    assert files.missing() == (files.names[0],)
+    assert files.find_missing() == (files.names[0],)
 
 
 def test_another_revision_does_not_count(cache: Path) -> None:
-    english = model_files("en")
+    english = find_model_files("en")
     put_into_cache(cache, english)
-    assert model_files("multilingual").missing() == english.names
+    assert find_model_files("multilingual").find_missing() == english.names

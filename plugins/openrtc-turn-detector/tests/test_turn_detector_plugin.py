@@ -12,7 +12,7 @@ import pytest
 
 from openrtc import ResourceUnavailable
 from openrtc_turn_detector import plugin
-from openrtc_turn_detector.files import model_files
+from openrtc_turn_detector.files import find_model_files
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 LOAD = """
@@ -34,7 +34,7 @@ else:
 
 def put_into_cache(hf_home: Path, *models: str) -> None:
     for model in models:
-        files = model_files(model)
+        files = find_model_files(model)
         repository = hf_home / "hub" / f"models--{files.repository.replace('/', '--')}"
         commit = COMMIT[:-1] + str(len(model) % 10)
         (repository / "refs").mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ def put_into_cache(hf_home: Path, *models: str) -> None:
 
 def load(hf_home: Path, **environment: str) -> tuple[str, str]:
     """Load the resource in a fresh process; return what it printed, and its standard error."""
-    dropped = {"HF_HUB_CACHE", plugin.CHOICE, plugin.REMOTE}
+    dropped = {"HF_HUB_CACHE", plugin.MODEL_VARIABLE, plugin.REMOTE_VARIABLE}
     inherited = {name: value for name, value in os.environ.items() if name not in dropped}
     done = subprocess.run(
         [sys.executable, "-c", LOAD],
@@ -65,6 +65,7 @@ def test_the_distribution_announces_the_plugin_module() -> None:
     assert entry.load() is plugin
 
 
+@pytest.mark.process
 def test_importing_the_plugin_imports_no_livekit() -> None:
     code = (
         "import sys; from openrtc_turn_detector import plugin; plugin.openrtc_resources(); "
@@ -74,18 +75,20 @@ def test_importing_the_plugin_imports_no_livekit() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.process
 def test_missing_files_are_one_line_with_the_fix_and_nothing_is_imported(tmp_path: Path) -> None:
     out, _ = load(tmp_path)
     assert out.splitlines() == [
         (
             "unavailable: onnx/model_q8.onnx, languages.json, tokenizer.json, tokenizer_config.json of "
-            f"livekit/turn-detector {model_files('multilingual').revision} not found in {tmp_path / 'hub'} "
+            f"livekit/turn-detector {find_model_files('multilingual').revision} not found in {tmp_path / 'hub'} "
             "| fix: openrtc download-files"
         ),
         "imported: False",
     ]
 
 
+@pytest.mark.process
 def test_with_both_models_here_the_multilingual_one_is_the_default(tmp_path: Path) -> None:
     put_into_cache(tmp_path, "en", "multilingual")
     out, err = load(tmp_path)
@@ -93,13 +96,15 @@ def test_with_both_models_here_the_multilingual_one_is_the_default(tmp_path: Pat
     assert "turn_detector` is deprecated" not in err
 
 
+@pytest.mark.process
 def test_the_multilingual_model_also_needs_the_english_one_that_upstream_starts(tmp_path: Path) -> None:
     put_into_cache(tmp_path, "multilingual")
     out, _ = load(tmp_path)
-    assert f"livekit/turn-detector {model_files('en').revision} not found" in out
+    assert f"livekit/turn-detector {find_model_files('en').revision} not found" in out
     assert "imported: False" in out
 
 
+@pytest.mark.process
 def test_english_alone_registers_one_runner_and_needs_one_model(tmp_path: Path) -> None:
     put_into_cache(tmp_path, "en")
     out, err = load(tmp_path, OPENRTC_TURN_DETECTOR="english")
@@ -107,6 +112,7 @@ def test_english_alone_registers_one_runner_and_needs_one_model(tmp_path: Path) 
     assert "turn_detector` is deprecated" not in err
 
 
+@pytest.mark.process
 def test_a_multilingual_model_served_from_elsewhere_needs_no_multilingual_files(tmp_path: Path) -> None:
     put_into_cache(tmp_path, "en")
     out, _ = load(tmp_path, LIVEKIT_REMOTE_EOT_URL="http://127.0.0.1:1")
@@ -114,14 +120,14 @@ def test_a_multilingual_model_served_from_elsewhere_needs_no_multilingual_files(
 
 
 def test_choosing_english_leaves_the_environment_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(plugin.REMOTE, raising=False)
-    with plugin._environment(plugin.REMOTE, "not-used"):
-        assert os.environ[plugin.REMOTE] == "not-used"
-    assert plugin.REMOTE not in os.environ
+    monkeypatch.delenv(plugin.REMOTE_VARIABLE, raising=False)
+    with plugin._set_variable(plugin.REMOTE_VARIABLE, "not-used"):
+        assert os.environ[plugin.REMOTE_VARIABLE] == "not-used"
+    assert plugin.REMOTE_VARIABLE not in os.environ
 
 
 def test_an_unknown_choice_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(plugin.CHOICE, "klingon")
+    monkeypatch.setenv(plugin.MODEL_VARIABLE, "klingon")
     with pytest.raises(ResourceUnavailable, match="OPENRTC_TURN_DETECTOR is 'klingon'") as caught:
-        plugin.chosen_model()
+        plugin.read_model_choice()
     assert caught.value.fix == "set OPENRTC_TURN_DETECTOR to english or multilingual"

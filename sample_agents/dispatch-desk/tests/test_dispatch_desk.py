@@ -30,6 +30,7 @@ def test_the_distribution_announces_the_module() -> None:
     assert entry.load() is dispatch_desk
 
 
+@pytest.mark.process
 def test_importing_the_module_and_calling_its_hooks_imports_no_livekit() -> None:
     code = (
         "import dispatch_desk, sys; dispatch_desk.openrtc_agents(); dispatch_desk.openrtc_resources()[0].load(); "
@@ -61,7 +62,7 @@ def test_it_brings_tim_and_chris_who_both_need_the_fleet_and_a_cast_of_them() ->
 def test_with_a_key_both_speak_with_realtime_models_in_voices_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert realtime_model(voice="alloy", temperature=0.8) is None
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
-    tim, chris = (member.spec for member in dispatch_desk.both_together().members)
+    tim, chris = (member.spec for member in dispatch_desk.build_cast().members)
     assert tim and chris
     models = [tim.llm(), chris.llm()]
     assert [(type(model), model._opts.voice) for model in models] == [

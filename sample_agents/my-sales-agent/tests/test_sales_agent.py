@@ -32,6 +32,7 @@ def test_the_distribution_announces_the_spec() -> None:
     assert entry.load() is my_sales_agent.agent
 
 
+@pytest.mark.process
 def test_importing_the_package_imports_no_livekit() -> None:
     code = "import my_sales_agent, sys; print([m for m in sys.modules if m.split('.')[0] == 'livekit'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

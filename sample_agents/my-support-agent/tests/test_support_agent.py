@@ -26,6 +26,7 @@ def test_the_distribution_announces_the_class_itself() -> None:
     assert issubclass(SupportAgent, Agent)
 
 
+@pytest.mark.process
 def test_the_package_imports_nothing_of_openrtc() -> None:
     code = "import my_support_agent, sys; print([m for m in sys.modules if m.split('.')[0] == 'openrtc'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,7 +10,7 @@ from importlib.metadata import distribution
 import pytest
 
 import my_vip_router
-from my_vip_router.router import SETTING, VipRouter
+from my_vip_router.router import AGENT_VARIABLE, VipRouter
 from openrtc import Call, Decision, RouteRequest, WorkerInfo
 
 AGENTS = ("sales", "support")
@@ -27,6 +27,7 @@ def test_the_distribution_announces_the_router() -> None:
     assert entry.load() is my_vip_router.plugin
 
 
+@pytest.mark.process
 def test_importing_the_router_imports_no_livekit() -> None:
     code = "import my_vip_router, sys; print([m for m in sys.modules if m.split('.')[0] == 'livekit'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -57,7 +58,7 @@ def test_vip_rooms_and_gold_customers_are_routed_and_others_left_alone(
 
 
 def test_the_environment_names_the_agent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(SETTING, "support")
+    monkeypatch.setenv(AGENT_VARIABLE, "support")
     decision = VipRouter().openrtc_route(RouteRequest.parse(room_name="vip-1"), AGENTS)
     assert decision is not None
     assert decision.agents == ("support",)

@@ -7,24 +7,25 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from openrtc.cli.wish_options import (
-    add_any,
-    add_attribute,
+from openrtc.cli.dispatch_options import (
+    add_any_option,
+    add_attribute_option,
     add_output_options,
-    checked_config,
-    chosen_room,
-    pairs,
-    seconds,
+    choose_room,
+    parse_pairs,
+    parse_seconds,
+    read_checked_config,
 )
 
 if TYPE_CHECKING:
-    from openrtc.conversation.lines import Line
-    from openrtc.conversation.placed_call import PlacedCall, SpokenTurn
+    from openrtc.conversation.call.placed_call import PlacedCall, SpokenTurn
+    from openrtc.conversation.call.utterances import Utterance
     from openrtc.dispatch.connection import LiveKitConnection
 
-HELLO = [("say", "hello")]
+DEFAULT_UTTERANCES = [("say", "hello")]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,15 +33,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("agent", nargs="?", default="", metavar="AGENT", help="who is called; else the routing decides")
     parser.add_argument("--room", metavar="ROOM", help="name of the room (default: a new one)")
     parser.add_argument("--metadata", default="", metavar="TEXT", help="metadata of the job, for routing and agent")
-    add_attribute(parser, "the job")
+    add_attribute_option(parser, "the job")
     for flag, metavar, meaning in (
         ("--say", "TEXT", "say this in the offline voice (repeatable; default: hello)"),
         ("--wav", "FILE", "say what a WAV file holds (repeatable, in order with --say)"),
     ):
-        parser.add_argument(flag, action=_Line, dest="lines", default=None, metavar=metavar, help=meaning)
-    parser.add_argument("--timeout", type=seconds, default=20.0, metavar="SECONDS", help="for the agent to come (20)")
-    parser.add_argument("--answer-within", type=seconds, default=30.0, metavar="SECONDS", help="for each answer (30)")
-    add_any(parser)
+        parser.add_argument(flag, action=_AppendSaid, dest="say", default=None, metavar=metavar, help=meaning)
+    parser.add_argument(
+        "--timeout", type=parse_seconds, default=20.0, metavar="SECONDS", help="for the agent to come (20)"
+    )
+    parser.add_argument(
+        "--answer-within", type=parse_seconds, default=30.0, metavar="SECONDS", help="for each answer (30)"
+    )
+    add_any_option(parser)
     add_output_options(parser)
 
 
@@ -49,13 +54,13 @@ def run(args: argparse.Namespace) -> int:
     from openrtc.cli.output import json_output
     from openrtc.dispatch.connection import LiveKitConnection
 
-    attributes = pairs(args.attribute)
-    config = checked_config(args, [args.agent])
+    attributes = parse_pairs(args.attribute)
+    config = read_checked_config(args, [args.agent])
     connection = LiveKitConnection.of(config.worker)
     with json_output() if args.json else contextlib.nullcontext(_hide) as write:
-        told = asyncio.run(_call(args, config, connection, attributes))
-        code: int = told.pop("exit_code")
-        write({"schema_version": 1, **told})
+        result = asyncio.run(_call(args, config, connection, attributes))
+        code: int = result.pop("exit_code")
+        write({"schema_version": 1, **result})
     return code
 
 
@@ -63,17 +68,17 @@ async def _call(
     args: argparse.Namespace, config: Any, connection: LiveKitConnection, attributes: dict[str, str]
 ) -> dict[str, Any]:
     """Hold the call and return it as JSON-ready values."""
-    from openrtc.conversation.lines import lines_of
-    from openrtc.conversation.placed_call import PlacedCall
+    from openrtc.conversation.call.placed_call import PlacedCall
+    from openrtc.conversation.call.utterances import prepare_utterances
+    from openrtc.dispatch.agent_request import AgentRequest
     from openrtc.dispatch.waiting import DispatchLost
-    from openrtc.dispatch.wish import AgentWish
 
-    lines = await lines_of(args.lines or HELLO, config)
-    wish = AgentWish(agent=args.agent, metadata=args.metadata, attributes=attributes)
-    call = PlacedCall(connection, chosen_room(args, args.agent or "call"), wish)
+    utterances = await prepare_utterances(args.say or DEFAULT_UTTERANCES, config)
+    request = AgentRequest(agent=args.agent, metadata=args.metadata, attributes=attributes)
+    call = PlacedCall(connection, choose_room(args, args.agent or "call"), request)
     try:
         joined = await call.connect(args.timeout)
-        return await _converse(args, call, lines, joined)
+        return await _converse(args, call, utterances, joined)
     except DispatchLost as lost:
         print(f"openrtc: {lost}", file=sys.stderr)
         return {"room": call.room, "lost": {"reason": lost.message, "fix": lost.fix}, "exit_code": 1}
@@ -81,16 +86,18 @@ async def _call(
         await call.hang_up()
 
 
-async def _converse(args: argparse.Namespace, call: PlacedCall, lines: Sequence[Line], joined: float) -> dict[str, Any]:
-    show: Callable[[str], None] = _hide if args.json else _print
+async def _converse(
+    args: argparse.Namespace, call: PlacedCall, utterances: Sequence[Utterance], joined: float
+) -> dict[str, Any]:
+    show: Callable[[str], None] = _hide if args.json else partial(print, flush=True)
     agent, identities = call.agent, [one.identity for one in call.agents]
     show(f"{call.room} -> {agent}   heard from after {joined:.2f} s")
-    greeting = await call.greeting()
+    greeting = await call.wait_for_greeting()
     if greeting:
         show(f"  {'said':9} {greeting}")
     turns: list[SpokenTurn] = []
-    for line in lines:
-        turns.append(await call.say(line, args.answer_within))
+    for utterance in utterances:
+        turns.append(await call.say(utterance, args.answer_within))
         _show_turn(show, turns[-1], args.answer_within)
     return {
         "room": call.room,
@@ -118,16 +125,12 @@ def _turn_to_json(turn: SpokenTurn) -> dict[str, Any]:
     return {"asked": turn.asked, "heard": turn.heard, "said": turn.said, "latency_seconds": latency}
 
 
-def _print(line: str) -> None:
-    print(line, flush=True)
+def _hide(_: object) -> None:
+    """Print nothing: with --json the lines, without it the document."""
 
 
-def _hide(told: object) -> None:
-    """With --json the document tells, without it the lines do."""
-
-
-class _Line(argparse.Action):
+class _AppendSaid(argparse.Action):
     """Keeps ``--say`` and ``--wav`` in the order in which they were given."""
 
     def __call__(self, parser: argparse.ArgumentParser, args: argparse.Namespace, value: Any, flag: Any = None) -> None:
-        args.lines = [*(args.lines or []), (flag.lstrip("-"), value)]
+        args.say = [*(args.say or []), (flag.lstrip("-"), value)]

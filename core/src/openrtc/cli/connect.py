@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 from dataclasses import replace
 
-from openrtc.cli.worker_options import (
+from openrtc.cli.setting_options import (
     add_connection_options,
     add_session_options,
     read_config,
     require_credentials,
     runtime_arguments,
 )
-from openrtc.config import Config
-from openrtc.worker.speed.imports import hurry_imports
+from openrtc.settings.config import Config
+from openrtc.speedups.imports import speed_up_imports
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,51 +31,44 @@ def run(args: argparse.Namespace) -> int:
     """Join the room and stay until the call ends."""
     config = read_config(args)
     require_credentials(config)
-    hurry_imports(config.worker.speedups)
+    speed_up_imports(config.worker.speedups)
     config = replace(config, worker=replace(config.worker, isolation="coroutine", port=0))
-    from openrtc.observe.logs import configure_logs
-    from openrtc.worker.containment import run_contained
+    from openrtc.cli.worker_output import open_output
+    from openrtc.runtime.runtime import build_runtime
+    from openrtc.session.containment import run_contained
     from openrtc.worker.run import require_agents
-    from openrtc.worker.runtime import build_runtime
 
-    configure_logs(config.worker.log_level, config.worker.log_format)
+    open_output(config.worker)
     runtime = build_runtime(config, **runtime_arguments(args))
     require_agents(runtime)
 
     async def main() -> int:
-        from openrtc.worker.direct_job import (
-            decide,
-            launch_job,
-            make_job,
-            start_unregistered,
-            stop_unregistered,
-            wait_until_idle,
-        )
+        from openrtc.conversation.local_worker import run_local_worker
+        from openrtc.worker.direct_job import build_job, choose_agent, launch_job, wait_until_idle
         from openrtc.worker.run import StopSignals
         from openrtc.worker.server import WorkerServer
 
-        stop = StopSignals()
-        job = make_job(args.room, job_metadata=args.metadata, room_metadata=await _room_metadata(config, args.room))
-        decision = await decide(runtime, job, args.agent)
-        server = WorkerServer(runtime, config.worker)
-        running = await start_unregistered(runtime, server)
-        try:
-            await launch_job(runtime, server, job, decision, without_room=False)
-            over = asyncio.create_task(wait_until_idle(server))
-            await asyncio.wait({over, stop.first}, return_when=asyncio.FIRST_COMPLETED)
-            over.cancel()
-        finally:
-            await stop_unregistered(runtime, server, running)
-        return 1 if server.failures else 0
+        with contextlib.closing(StopSignals()) as stop:
+            job = build_job(
+                args.room, job_metadata=args.metadata, room_metadata=await _get_room_metadata(config, args.room)
+            )
+            decision = await choose_agent(runtime, job, args.agent)
+            server = WorkerServer(runtime)
+            async with run_local_worker(server):
+                await launch_job(server, job, decision, without_room=False)
+                over = asyncio.create_task(wait_until_idle(server))
+                await asyncio.wait({over, stop.first}, return_when=asyncio.FIRST_COMPLETED)
+                over.cancel()
+            return 1 if server.failures else 0
 
     return run_contained(main())
 
 
-async def _room_metadata(config: Config, room: str) -> str:
+async def _get_room_metadata(config: Config, room: str) -> str:
     from livekit import api
 
-    from openrtc.dispatch.connection import LiveKitConnection, livekit_api
+    from openrtc.dispatch.connection import LiveKitConnection, open_api
 
-    async with livekit_api(LiveKitConnection.of(config.worker)) as livekit:
+    async with open_api(LiveKitConnection.of(config.worker)) as livekit:
         found = await livekit.room.list_rooms(api.ListRoomsRequest(names=[room]))
     return found.rooms[0].metadata if found.rooms else ""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 
-from openrtc.cli.worker_options import add_session_options, read_config, runtime_arguments
-from openrtc.worker.speed.imports import hurry_imports
+from openrtc.cli.setting_options import add_session_options, read_config, runtime_arguments
+from openrtc.speedups.imports import speed_up_imports
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,11 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Chat until the caller or the agent ends it."""
     config = read_config(args, log_level="warning")
-    config = replace(config, worker=replace(config.worker, isolation="coroutine", port=0))
-    hurry_imports(config.worker.speedups)
-    from openrtc.cli.output import console
+    speed_up_imports(config.worker.speedups)
+    from openrtc.cli.output import build_console
 
-    out = console()
+    out = build_console()
     with out.status("loading the agents"):
-        from openrtc.conversation.console import chat
+        from openrtc.conversation.console.console import chat
     return chat(config, runtime_arguments(args), args.agent, out)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
 
-from openrtc.cli.worker_options import (
+from openrtc.cli.setting_options import (
     add_connection_options,
     add_session_options,
     read_config,
     runtime_arguments,
 )
-from openrtc.config import Config
-from openrtc.worker.speed.imports import hurry_imports
+from openrtc.settings.config import Config
+from openrtc.speedups.imports import speed_up_imports
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,23 +24,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Hold the conversations; on a terminal, offer to go on."""
+    """Hold the conversations; on a terminal, offer to chat on."""
     config = read_config(args, log_level="warning")
-    hurry_imports(config.worker.speedups)
-    from openrtc.cli.output import console
+    speed_up_imports(config.worker.speedups)
+    from openrtc.cli.output import build_console
 
-    out = console()
+    out = build_console()
     with out.status("loading the agents"):
-        from openrtc.conversation.demo import demo
-    outcome = demo(config, runtime_arguments(args), out, text=args.text, only=args.agent)
-    if outcome.agent and sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty():
-        _go_on(config, args, outcome.agent)
-    return outcome.exit_code
+        from openrtc.conversation.demo.demo import demo
+    result = demo(config, runtime_arguments(args), out, text=args.text, only=args.agent)
+    if result.agent and sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty():
+        _offer_chat(config, args, result.agent)
+    return result.exit_code
 
 
-def _go_on(config: Config, args: argparse.Namespace, agent: str) -> None:
-    from openrtc.cli.output import console
-    from openrtc.conversation.console import chat
+def _offer_chat(config: Config, args: argparse.Namespace, agent: str) -> None:
+    from openrtc.cli.output import build_console
+    from openrtc.conversation.console.console import chat
     from openrtc.errors import OpenRTCError
 
     while True:
@@ -53,7 +52,7 @@ def _go_on(config: Config, args: argparse.Namespace, agent: str) -> None:
         if not typed:
             return
         try:
-            chat(replace(config, worker=replace(config.worker, port=0)), runtime_arguments(args), typed, console())
+            chat(config, runtime_arguments(args), typed, build_console())
             return
         except OpenRTCError as error:
             print(f"openrtc: {error}", file=sys.stderr)

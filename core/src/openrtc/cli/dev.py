@@ -7,38 +7,41 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 
-from openrtc.cli.worker_options import (
-    DEV_KEY,
-    DEV_SECRET,
-    DEV_URL,
+from openrtc.cli.setting_options import (
     add_worker_options,
     read_config,
     runtime_arguments,
 )
-from openrtc.config import Config, WorkerSettings
-from openrtc.worker.speed.imports import hurry_imports
+from openrtc.settings.config import Config, WorkerSettings
+from openrtc.speedups.imports import speed_up_imports
+
+DEV_URL = "ws://127.0.0.1:7880"
+DEV_KEY, DEV_SECRET = "devkey", "secret"
+"""The credentials of ``livekit-server --dev``; they are public."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("--with-server", action="store_true", help="start a LiveKit server on this machine, too")
-    add_worker_options(parser)
+    add_worker_options(parser, without=("worker.processes",))
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run a worker until it is told to stop."""
-    config = read_config(args, url=DEV_URL, api_key=DEV_KEY, api_secret=DEV_SECRET, port=0, log_level="debug")
-    hurry_imports(config.worker.speedups)
-    from openrtc.observe.logs import configure_logs
+    """Run a worker until it is stopped."""
+    defaults = {"url": DEV_URL, "api_key": DEV_KEY, "api_secret": DEV_SECRET, "port": 0, "log_level": "debug"}
+    config = read_config(args, None, **defaults)
+    speed_up_imports(config.worker.speedups)
+    from openrtc.cli.worker_output import log_files, open_output
     from openrtc.worker.run import run_worker
 
-    configure_logs(config.worker.log_level, config.worker.log_format)
-    with _server(config) if args.with_server else contextlib.nullcontext(config) as config:
+    open_output(config.worker)
+    log_files(config)
+    with _start_server(config) if args.with_server else contextlib.nullcontext(config) as config:
         return run_worker(config, runtime_arguments(args))
 
 
 @contextlib.contextmanager
-def _server(config: Config) -> Iterator[Config]:
+def _start_server(config: Config) -> Iterator[Config]:
     from urllib.parse import urlsplit
 
     from openrtc.server.local import LocalServer
@@ -46,18 +49,18 @@ def _server(config: Config) -> Iterator[Config]:
     port = urlsplit(config.worker.url).port or 7880
     with LocalServer(port=port) as server:
         worker = replace(config.worker, url=server.url, api_key=server.api_key, api_secret=server.api_secret)
-        _invite(worker)
+        _print_invitation(worker)
         yield replace(config, worker=worker)
 
 
-def _invite(worker: WorkerSettings) -> None:
+def _print_invitation(worker: WorkerSettings) -> None:
+    from openrtc.dispatch.agent_request import AgentRequest
     from openrtc.dispatch.connection import LiveKitConnection
     from openrtc.dispatch.tokens import create_token
-    from openrtc.dispatch.wish import AgentWish
 
     room = "playground-1"
     connection = LiveKitConnection.of(worker)
-    token = create_token("you", room, agents=[AgentWish()] if connection.names.own else [], connection=connection)
+    token = create_token("you", room, agents=[AgentRequest()] if connection.names.own else [], connection=connection)
     keys = f"--url {worker.url} --api-key {worker.api_key} --api-secret {worker.api_secret}"
     named = f" --agent-name {worker.agent_name}" if worker.agent_name else ""
     print(f"LiveKit server: {worker.url}  (this machine only)")

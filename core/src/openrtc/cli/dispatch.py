@@ -7,18 +7,19 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
-from openrtc.cli.actions import Action, add_actions
-from openrtc.cli.wish_options import (
-    add_any,
-    add_attribute,
+from openrtc.cli.commands import Action
+from openrtc.cli.dispatch_options import (
+    add_any_option,
+    add_attribute_option,
     add_output_options,
     add_room_options,
-    checked_config,
-    chosen_room,
-    pairs,
-    seconds,
+    choose_room,
+    parse_pairs,
+    parse_seconds,
+    read_connection,
 )
-from openrtc.cli.worker_options import read_config
+from openrtc.cli.output import print_json
+from openrtc.cli.setting_options import add_actions
 
 if TYPE_CHECKING:
     from openrtc.dispatch.connection import LiveKitConnection
@@ -42,12 +43,14 @@ def _add_create(parser: argparse.ArgumentParser) -> None:
     add_room_options(parser)
     parser.add_argument("--agent", default="", metavar="AGENT", help="which agent; by default the routing decides")
     parser.add_argument("--metadata", default="", metavar="TEXT", help="metadata of the job, for routing and agent")
-    add_attribute(parser, "the job")
+    add_attribute_option(parser, "the job")
     parser.add_argument(
         "--wait", action="store_true", help="wait until the agent is in the room; say why if none comes"
     )
-    parser.add_argument("--timeout", type=seconds, default=15.0, metavar="SECONDS", help="for --wait (default: 15)")
-    add_any(parser)
+    parser.add_argument(
+        "--timeout", type=parse_seconds, default=15.0, metavar="SECONDS", help="for --wait (default: 15)"
+    )
+    add_any_option(parser)
     add_output_options(parser)
 
 
@@ -63,12 +66,11 @@ def _add_one(parser: argparse.ArgumentParser) -> None:
 
 
 def _create(args: argparse.Namespace) -> int:
-    from openrtc.dispatch.connection import LiveKitConnection
     from openrtc.dispatch.dispatches import create_dispatch
 
-    attributes = pairs(args.attribute)
-    connection = LiveKitConnection.of(checked_config(args, [args.agent]).worker)
-    room = chosen_room(args, args.agent)
+    attributes = parse_pairs(args.attribute)
+    connection = read_connection(args, [args.agent])
+    room = choose_room(args, args.agent)
     dispatch = asyncio.run(
         create_dispatch(room, args.agent, metadata=args.metadata, attributes=attributes, connection=connection)
     )
@@ -76,7 +78,7 @@ def _create(args: argparse.Namespace) -> int:
         return _await_agent(args, dispatch, connection)
     _show(args, dispatch)
     if not args.json:
-        print(f"whether a worker takes it, tells openrtc dispatch get {room} {dispatch.id}, or --wait next time")
+        print(f"openrtc dispatch get {room} {dispatch.id} shows whether a worker takes it; --wait waits for that")
     return 0
 
 
@@ -89,19 +91,19 @@ def _await_agent(args: argparse.Namespace, dispatch: Dispatch, connection: LiveK
         _show(args, dispatch, lost={"reason": lost.message, "fix": lost.fix})
         print(f"openrtc: {lost}", file=sys.stderr)
         return 1
-    told = {"identity": joined.identity, "name": joined.name, "agent": joined.agent, "seconds": joined.seconds}
-    _show(args, joined.dispatch, joined=told)
+    about = {"identity": joined.identity, "name": joined.name, "agent": joined.agent, "seconds": joined.seconds}
+    _show(args, joined.dispatch, joined=about)
     return 0
 
 
 def _list(args: argparse.Namespace) -> int:
     from openrtc.dispatch.dispatches import list_dispatches
 
-    found = asyncio.run(list_dispatches(args.room, connection=_connection(args)))
+    found = asyncio.run(list_dispatches(args.room, connection=read_connection(args)))
     if args.json:
-        _write({"dispatches": [dispatch.to_json() for dispatch in found]})
+        print_json(dispatches=[dispatch.to_json() for dispatch in found])
     elif found:
-        _table(found)
+        _print_table(found)
     else:
         print(f"room {args.room!r} has no dispatch, or is not there")
     return 0
@@ -110,7 +112,7 @@ def _list(args: argparse.Namespace) -> int:
 def _get(args: argparse.Namespace) -> int:
     from openrtc.dispatch.dispatches import get_dispatch
 
-    found = asyncio.run(get_dispatch(args.room, args.id, connection=_connection(args)))
+    found = asyncio.run(get_dispatch(args.room, args.id, connection=read_connection(args)))
     if found is None:
         print(f"openrtc: room {args.room!r} has no dispatch {args.id!r}", file=sys.stderr)
         return 1
@@ -121,45 +123,32 @@ def _get(args: argparse.Namespace) -> int:
 def _delete(args: argparse.Namespace) -> int:
     from openrtc.dispatch.dispatches import delete_dispatch
 
-    asyncio.run(delete_dispatch(args.room, args.id, connection=_connection(args)))
+    asyncio.run(delete_dispatch(args.room, args.id, connection=read_connection(args)))
     if args.json:
-        _write({"deleted": args.id})
+        print_json(deleted=args.id)
     else:
         print(f"deleted {args.id}: its agent leaves room {args.room!r}")
     return 0
 
 
-def _connection(args: argparse.Namespace) -> LiveKitConnection:
-    from openrtc.dispatch.connection import LiveKitConnection
-
-    return LiveKitConnection.of(read_config(args).worker)
-
-
 def _show(args: argparse.Namespace, dispatch: Dispatch, **outcome: dict[str, Any]) -> None:
     if args.json:
-        _write({"dispatch": dispatch.to_json(), **outcome})
+        print_json(dispatch=dispatch.to_json(), **outcome)
         return
-    _table([dispatch])
+    _print_table([dispatch])
     if joined := outcome.get("joined"):
         who = joined["agent"] or joined["name"] or joined["identity"]
         print(f"{who} is in room {dispatch.room!r} as {joined['identity']!r}, after {joined['seconds']:.2f} s")
 
 
-def _write(document: dict[str, Any]) -> None:
-    from openrtc.cli.output import json_output
-
-    with json_output() as write:
-        write({"schema_version": 1, **document})
-
-
-def _table(dispatches: Any) -> None:
+def _print_table(dispatches: Any) -> None:
     from rich.text import Text
 
-    from openrtc.cli.output import console, new_table
+    from openrtc.cli.output import build_console, build_table
 
-    table = new_table("Dispatch", "Room", "Agent", "Worker's name", "Jobs")
+    table = build_table("Dispatch", "Room", "Agent", "Worker's name", "Jobs")
     for one in dispatches:
         jobs = ", ".join(f"{job.id} {job.state} {job.identity}".strip() for job in one.jobs) or "none yet"
         named = one.agent_name or "(automatic)"
         table.add_row(*map(Text, (one.id, one.room, one.agent or "(routing decides)", named, jobs)))
-    console().print(table)
+    build_console().print(table)

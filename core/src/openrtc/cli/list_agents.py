@@ -8,9 +8,11 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from openrtc.cli.setting_options import read_settings
+
 if TYPE_CHECKING:
-    from openrtc.config import Config
     from openrtc.discovery.entries import Entry
+    from openrtc.settings.config import Config
 
 HOW_TO_GET_ONE = """No agent is installed.
 An agent is a pip package with an entry point in the group "openrtc.agents". In its pyproject.toml:
@@ -43,47 +45,50 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    from openrtc.cli.output import json_output, warn
+    from openrtc.cli.output import json_output
 
     if args.json:
         with json_output() as write:
-            rows, entries = _rows(args, warn)
+            rows, entries = _find_rows(args)
             write({"schema_version": 1, "agents": rows})
     else:
-        rows, entries = _rows(args, warn)
+        rows, entries = _find_rows(args)
         _print(rows, entries, args.load)
-    return _verdict(rows) if args.strict else 0
+    return _judge(rows) if args.strict else 0
 
 
-def _rows(args: argparse.Namespace, warn: Any) -> tuple[list[dict[str, Any]], Sequence[Entry]]:
-    from openrtc.catalog.agent_row import entry_row
-    from openrtc.discovery.discover import discover, policy_warnings
+def _find_rows(args: argparse.Namespace) -> tuple[list[dict[str, Any]], Sequence[Entry]]:
+    from openrtc.catalog.name_checks import check_distribution_names
+    from openrtc.catalog.required import find_unmet
+    from openrtc.catalog.rows import entry_row
+    from openrtc.cli.output import print_warning
+    from openrtc.discovery.discover import discover
     from openrtc.discovery.entries import AGENTS_GROUP
-    from openrtc.settings import load_config
 
-    config = load_config(args.config, overrides=vars(args))
-    entries = discover(config)
-    warn(policy_warnings(config.policy, entries))
+    config = read_settings(args)
+    entries = discover(config, print_warning)
+    check_distribution_names(config, entries, print_warning)
+    for problem in find_unmet(config, entries, entries):
+        print_warning(str(problem))
     if args.load:
-        return _loaded_rows(entries, config), entries
+        return _load_rows(entries, config), entries
     return [entry_row(entry, config) for entry in entries if entry.group == AGENTS_GROUP], entries
 
 
-def _loaded_rows(entries: Sequence[Entry], config: Config) -> list[dict[str, Any]]:
-    from openrtc.catalog.agent_row import loaded_row
-    from openrtc.catalog.casts import settle_casts
-    from openrtc.catalog.clashes import settle
+def _load_rows(entries: Sequence[Entry], config: Config) -> list[dict[str, Any]]:
+    from openrtc.catalog.catalog import Catalog
+    from openrtc.catalog.loaded import Loaded
+    from openrtc.catalog.rows import loaded_row
     from openrtc.plugins.probe import probe_all
 
-    agents = settle_casts(settle(probe_all(entries), config.policy.prefer))
-    return [loaded_row(agent, config) for agent in agents if agent.entry]
+    loaded = Loaded(agents=tuple(probe_all(entries)), policy=config.policy)
+    return [loaded_row(agent, config) for agent in Catalog.of(loaded).rows]
 
 
-def _verdict(rows: Sequence[dict[str, Any]]) -> int:
-    from openrtc.discovery.entries import State
+def _judge(rows: Sequence[dict[str, Any]]) -> int:
+    from openrtc.cli.output import is_problem
 
-    accepted = (State.READY, State.INSTALLED, State.DISABLED, State.NOT_ALLOWED)
-    unusable = [f"{row['name']} ({row['state']})" for row in rows if row["state"] not in accepted]
+    unusable = [f"{row['name']} ({row['state']})" for row in rows if is_problem(row)]
     if unusable:
         print(f"openrtc: not usable: {', '.join(unusable)}", file=sys.stderr)
     return 1 if unusable else 0
@@ -92,28 +97,29 @@ def _verdict(rows: Sequence[dict[str, Any]]) -> int:
 def _print(rows: Sequence[dict[str, Any]], entries: Sequence[Entry], loaded: bool) -> None:
     from rich.text import Text
 
-    from openrtc.cli.output import console, new_table, print_fixes, state_text
-    from openrtc.discovery.entries import AGENTS_GROUP, State
+    from openrtc.cli.output import build_console, build_table, print_fixes, style_state
+    from openrtc.discovery.entries import AGENTS_GROUP
+    from openrtc.model.status import State
 
-    out = console()
+    out = build_console()
     if not rows:
         out.print(Text(HOW_TO_GET_ONE))
     else:
-        table = new_table("Agent", "State", "Package", *(["ms"] if loaded else []), "What it is")
+        table = build_table("Agent", "State", "Package", *(["ms"] if loaded else []), "What it is")
         for row in rows:
             package = Text(f"{row['distribution']} {row['version']}".strip())
             ms = [Text(f"{row['load_ms']:.0f}" if row["load_ms"] else "")] if loaded else []
-            table.add_row(Text(row["name"]), state_text(row["state"]), package, *ms, Text(_about(row, loaded)))
+            table.add_row(Text(row["name"]), style_state(row["state"]), package, *ms, Text(_describe(row, loaded)))
         out.print(table)
         print_fixes(out, rows)
     if problems := sum(1 for entry in entries if entry.group != AGENTS_GROUP and entry.state is State.BROKEN):
         out.print(f"\n{problems} plugin{'s' if problems > 1 else ''} cannot be used: see openrtc plugins")
 
 
-def _about(row: dict[str, Any], loaded: bool) -> str:
+def _describe(row: dict[str, Any], loaded: bool) -> str:
     if row["reason"]:
         return str(row["reason"])
     if row["kind"] == "hook-module" and not loaded:
         return f"{row['summary']} (its agents appear with --load)".strip()
-    apart = f"(isolation: {row['isolation']})" if row["isolation"] not in (None, "coroutine") else ""
-    return f"{row['summary']} {apart}".strip()
+    isolation = f"(isolation: {row['isolation']})" if row["isolation"] not in (None, "coroutine") else ""
+    return f"{row['summary']} {isolation}".strip()

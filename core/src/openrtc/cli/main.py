@@ -7,34 +7,20 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn, cast
 
-from openrtc.cli.common_options import COMMON_OPTIONS, add_common_options
+from openrtc.cli.commands import COMMANDS, COMMANDS_THAT_MEND, Command, Pool
+from openrtc.cli.output import print_warning
+from openrtc.cli.own_process import hide_secret, tolerant_output
+from openrtc.cli.setting_options import COMMON_FLAGS, add_common_options
 from openrtc.errors import OpenRTCError
+from openrtc.supervisor.process_role import VARIABLE as ROLE
 
-if TYPE_CHECKING:
-    from openrtc.pool import AgentPool
-
-COMMANDS = {
-    "list-agents": "list the installed agents",
-    "plugins": "list the installed plugins: routers, resources, providers, observers",
-    "route": "explain which agent would answer a call",
-    "demo": "talk to the installed agents: no server, key or account needed",
-    "console": "chat with an agent in the terminal",
-    "dev": "run a worker while developing: debug logs, local server",
-    "start": "run a worker",
-    "top": "watch the workers of this machine and their calls",
-    "call": "place a test call to an agent on a LiveKit server",
-    "dispatch": "send agents to rooms: create, list, get, delete",
-    "token": "make a token for a participant, who may bring agents",
-    "sip": "let agents answer the telephone: rule create, list, delete",
-    "connect": "join one room directly",
-    "download-files": "download the models that the installed plugins need",
-}
-EPILOG = "openrtc COMMAND --help explains a command."
+GUARD = "openrtc.plugins.guard.scope"
+"""Within which packages' code runs; where nobody has imported it, none has run."""
 
 
-def main(argv: Sequence[str] | None = None, *, pool: AgentPool | None = None) -> int:
+def main(argv: Sequence[str] | None = None, *, pool: Pool | None = None) -> int:
     """Run a command.
 
     Args:
@@ -43,7 +29,12 @@ def main(argv: Sequence[str] | None = None, *, pool: AgentPool | None = None) ->
 
     Returns:
         The exit code: 0, or 1 for a command's negative answer, 2 for a user's mistake, 130 when interrupted.
+
+    Raises:
+        OpenRTCError: A package calls this while it is imported.
     """
+    if GUARD in sys.modules:
+        sys.modules[GUARD].refuse_program("openrtc.cli.main.main()")
     try:
         code = _run(list(sys.argv[1:] if argv is None else argv), pool)
         sys.stdout.flush()
@@ -51,81 +42,103 @@ def main(argv: Sequence[str] | None = None, *, pool: AgentPool | None = None) ->
     except OpenRTCError as error:
         print(f"openrtc: {error}", file=sys.stderr)
         return 2
+    except ImportError as error:
+        if not (error.name or "").startswith(("livekit.agents", "livekit.rtc")):
+            raise
+        from openrtc.upstream.known_code import RELEASES
+
+        reason = OpenRTCError(
+            f"OpenRTC does not know this livekit-agents: {error}", fix=f"pip install livekit-agents=={RELEASES[-1]}"
+        )
+        print(f"openrtc: {reason}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         # Whoever read the output has gone; Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        return 141  # 128 + SIGPIPE, as of a program that the signal ends
 
 
-def program(argv: Sequence[str] | None = None, *, pool: AgentPool | None = None) -> NoReturn:
+def program(argv: Sequence[str] | None = None, *, pool: Pool | None = None) -> NoReturn:
     """Run a command as a program of its own: end the process with the command's exit code."""
-    code = main(argv, pool=pool)
-    if "livekit.rtc" in sys.modules or _threads_left():
-        from openrtc.worker.leave import leave
+    hide_secret()
+    with tolerant_output():
+        code = main(argv, pool=pool)
+    # The native library calls into Python while Python is torn down, which has aborted the process; and Python would
+    # wait for a package's threads, and for what it does at exit.
+    if "livekit.rtc" in sys.modules or GUARD in sys.modules or _has_threads_left():
+        from openrtc.worker.process_exit import exit_process
 
-        leave(code)
+        exit_process(code)
     sys.exit(code)
 
 
-def _threads_left() -> bool:
+def _has_threads_left() -> bool:
     """Whether a package has started threads that would hold the process open."""
     threading = sys.modules.get("threading")
     threads = threading.enumerate() if threading else ()
     return any(not thread.daemon and thread is not threading.main_thread() for thread in threads if threading)
 
 
-def _run(argv: list[str], pool: AgentPool | None) -> int:
-    position = _command_in(argv)
+def _run(argv: list[str], pool: Pool | None) -> int:
+    position = _find_command(argv)
     if position is None:
-        parser = _parser_of_all()
+        parser = _build_main_parser()
         parser.parse_args(argv)
         parser.print_help()
         return 0
     name = argv.pop(position)
     if name not in COMMANDS:
-        raise OpenRTCError(f'there is no command "{name}"', fix=_instead_of(name))
-    module = import_module(f"openrtc.cli.{name.replace('-', '_')}")
-    args = _parser_of(name, module).parse_args(argv)
+        raise OpenRTCError(f'there is no command "{name}"', fix=_suggest_command(name))
+    module = cast("Command", import_module(f"openrtc.cli.{name.replace('-', '_')}"))
+    args = _build_parser(name, module).parse_args(argv)
     args.pool = pool
-    run = args.action if "action" in args else module.run
-    code: int = run(args)
+    if name not in COMMANDS_THAT_MEND:
+        from openrtc.discovery.own_requirements import check_own_requirements  # not for --help, which imports little
+
+        check_own_requirements(_ignore if ROLE in os.environ else print_warning)
+    code: int = args.run(args)
     return code
 
 
-def _command_in(argv: Sequence[str]) -> int | None:
+def _ignore(_: str) -> None:
+    """Say nothing: the supervisor, which has started this process, has said it."""
+
+
+def _find_command(argv: Sequence[str]) -> int | None:
     """Return the position of the first word that is no option and no option's value."""
     takes_value = False
     for position, word in enumerate(argv):
         if not takes_value and not word.startswith("-"):
             return position
-        takes_value = word in COMMON_OPTIONS and not takes_value
+        takes_value = word in COMMON_FLAGS and not takes_value
     return None
 
 
-def _instead_of(name: str) -> str:
+def _suggest_command(name: str) -> str:
     from openrtc.suggest import did_you_mean
 
     return did_you_mean(name, COMMANDS, f"there are {', '.join(COMMANDS)}")
 
 
-def _parser_of(name: str, module: Any) -> argparse.ArgumentParser:
-    """Return the parser of one command; the common options may stand before the command too."""
+def _build_parser(name: str, module: Command) -> argparse.ArgumentParser:
+    """Build the parser of one command; the common options may stand before the command too."""
     description = f"{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}."
     parser = argparse.ArgumentParser(prog=f"openrtc {name}", description=description, allow_abbrev=False)
     parser.add_argument("--version", action=_Version, nargs=0, help=argparse.SUPPRESS)
+    parser.set_defaults(run=getattr(module, "run", None))  # a command that has actions has no run of its own
     module.add_arguments(parser)
-    add_common_options(parser.add_argument_group("packages"))
+    add_common_options(parser)
     return parser
 
 
-def _parser_of_all() -> argparse.ArgumentParser:
-    """Return the parser for ``openrtc`` without a command."""
+def _build_main_parser() -> argparse.ArgumentParser:
+    """Build the parser for ``openrtc`` without a command."""
     parser = argparse.ArgumentParser(
         prog="openrtc",
         description="Run many LiveKit voice agents, each a pip package, in one shared worker process.",
-        epilog=EPILOG,
+        epilog="openrtc COMMAND --help explains a command.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the versions and exit")

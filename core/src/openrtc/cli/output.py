@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from openrtc.errors import one_line
+from openrtc.model.status import State, Status
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 PIPE_WIDTH = 4000
 """Columns where nobody looks: in a pipe each row stays one line, for grep."""
+
+IGNORE_REQUIREMENTS = "A requirement that does not matter here: --ignore-requirements NAME (see docs/packages.md)"
 
 STYLES = {
     "ready": "green",
@@ -27,7 +30,6 @@ STYLES = {
     "conflict": "yellow",
     "broken": "bold red",
 }
-SWITCHED_OFF = ("disabled", "not-allowed")
 
 
 @contextlib.contextmanager
@@ -56,14 +58,13 @@ def json_output() -> Iterator[Callable[[Mapping[str, Any]], None]]:
         yield write
 
 
-def _point_at_stderr(descriptor: int) -> None:
-    try:
-        os.dup2(2, descriptor)
-    except OSError:  # stderr is closed
-        os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+def print_json(**fields: Any) -> None:
+    """Print the one JSON document of a command, with the version of its schema."""
+    with json_output() as write:
+        write({"schema_version": 1, **fields})
 
 
-def console() -> Console:
+def build_console() -> Console:
     """Return a console for stdout: the terminal's width and colours, or neither in a pipe."""
     from rich.console import Console
 
@@ -71,20 +72,25 @@ def console() -> Console:
     return Console(width=wide, highlight=False, emoji=False)
 
 
-def state_text(state: str) -> Text:
+def style_state(state: str) -> Text:
     """Return a state in its colour."""
     from rich.text import Text
 
     return Text(state, style=STYLES.get(state, ""))
 
 
-def warn(lines: Iterable[str]) -> None:
-    """Print warnings on stderr, one line each."""
-    for line in lines:
-        print(f"openrtc: warning: {one_line(line)}", file=sys.stderr)
+def print_warning(text: str) -> None:
+    """Print a warning on stderr, in one line."""
+    print(f"openrtc: warning: {one_line(text)}", file=sys.stderr)
 
 
-def new_table(*headings: str) -> Table:
+def is_problem(row: Mapping[str, Any]) -> bool:
+    """Whether an agent or plugin cannot be used, though the operator has not switched it off."""
+    status = Status(State(row["state"]))
+    return not (status.usable or status.switched_off)
+
+
+def build_table(*headings: str) -> Table:
     """Return a table whose first column is bold and in which nothing is cut off."""
     from rich import box
     from rich.table import Table
@@ -102,7 +108,7 @@ def new_table(*headings: str) -> Table:
 
 
 def print_fixes(out: Console, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Print what mends each problem and where its cause is, unbroken, so that it can be copied.
+    """Print what fixes each problem and where its cause is, unbroken, so that it can be copied.
 
     Args:
         out: Where to.
@@ -110,11 +116,20 @@ def print_fixes(out: Console, rows: Iterable[Mapping[str, Any]]) -> None:
     """
     from rich.text import Text
 
-    problems = [row for row in rows if row["reason"] and row["state"] not in SWITCHED_OFF]
-    told = dict.fromkeys((row["name"], row["fix"], row["location"]) for row in problems)
-    if told:
-        out.print("\nTo mend:")
-    for name, fix, location in told:
+    problems = list(filter(is_problem, rows))
+    fixes = dict.fromkeys((row["name"], row["fix"], row["location"]) for row in problems)
+    if fixes:
+        out.print("\nHow to fix:")
+    for name, fix, location in fixes:
         out.print(Text.assemble("  ", (name, "bold"), f": {one_line(fix or 'see')}"), soft_wrap=True)
         if location:
             out.print(Text(f"      {one_line(location)}", style="dim"), soft_wrap=True)
+    if any(row["state"] == State.INCOMPATIBLE for row in problems):
+        out.print(Text(f"  {IGNORE_REQUIREMENTS}", style="dim"), soft_wrap=True)
+
+
+def _point_at_stderr(descriptor: int) -> None:
+    try:
+        os.dup2(2, descriptor)
+    except OSError:  # stderr is closed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)

@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
+from openrtc.cli.setting_options import read_settings
+
 NONE_INSTALLED = """No plugin is installed.
 A plugin brings routers, resources, providers or observers through an entry point in the group "openrtc.plugins"."""
 
@@ -28,68 +30,42 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _rows(args: argparse.Namespace) -> list[dict[str, Any]]:
-    from openrtc.cli.output import warn
-    from openrtc.discovery.discover import discover, policy_warnings
+    from openrtc.catalog.name_checks import check_distribution_names
+    from openrtc.catalog.required import find_unmet
+    from openrtc.cli.output import print_warning
+    from openrtc.discovery.discover import discover
     from openrtc.plugins.load import load_plugins
-    from openrtc.settings import load_config
+    from openrtc.plugins.rows import build_plugin_rows
 
-    config = load_config(args.config, overrides=vars(args))
-    entries = discover(config)
-    warn(policy_warnings(config.policy, entries))
-    loaded = load_plugins(entries, config)
-    brought: dict[str, list[str]] = {}
-    for agent in loaded.agents:
-        if agent.entry and not agent.entry.is_agent:
-            brought.setdefault(f"{agent.distribution}:{agent.entry.name}", []).append(agent.name)
-    return [_row(plugin, brought.get(plugin.name, [])) for plugin in loaded.plugins]
-
-
-def _row(plugin: Any, agents: list[str]) -> dict[str, Any]:
-    from openrtc.plugins.contributions import contributions_of
-
-    brings = contributions_of(plugin)
-    fault = brings.fault
-    return {
-        "name": plugin.name,
-        "state": "broken" if fault else str(plugin.state),
-        "distribution": plugin.entry.distribution,
-        "version": plugin.entry.version,
-        "entry_point": plugin.entry.value,
-        "group": plugin.entry.group,
-        "summary": plugin.entry.summary,
-        "hooks": list(plugin.hooks),
-        "agents": agents,
-        "resources": list(brings.resources),
-        "providers": list(brings.providers),
-        "routers": [{"name": plugin.name, "tryfirst": brings.tryfirst}] if brings.router else [],
-        "reason": fault.reason if fault else plugin.reason,
-        "fix": fault.fix if fault else plugin.fix,
-        "location": fault.location if fault else plugin.location,
-        "load_ms": plugin.load_ms or None,
-    }
+    config = read_settings(args)
+    entries = discover(config, print_warning)
+    check_distribution_names(config, entries, print_warning)
+    for problem in find_unmet(config, entries, entries):
+        print_warning(str(problem))
+    return build_plugin_rows(load_plugins(entries, config))
 
 
 def _print(rows: Sequence[dict[str, Any]]) -> None:
     from rich.text import Text
 
-    from openrtc.cli.output import console, new_table, print_fixes, state_text
+    from openrtc.cli.output import build_console, build_table, print_fixes, style_state
 
-    out = console()
+    out = build_console()
     if not rows:
         out.print(Text(NONE_INSTALLED))
         return
-    table = new_table("Plugin", "State", "Version", "What it brings")
+    table = build_table("Plugin", "State", "Version", "What it brings")
     for row in rows:
-        about = Text(row["reason"] or "; ".join(_brings(row)))
-        table.add_row(Text(row["name"]), state_text(row["state"]), Text(row["version"]), about)
+        about = Text(row["reason"] or "; ".join(_list_contributions(row)))
+        table.add_row(Text(row["name"]), style_state(row["state"]), Text(row["version"]), about)
     out.print(table)
     print_fixes(out, rows)
 
 
-def _brings(row: dict[str, Any]) -> list[str]:
+def _list_contributions(row: dict[str, Any]) -> list[str]:
     first = [router["tryfirst"] for router in row["routers"]]
     parts = [f"{kind}: {', '.join(row[kind])}" for kind in ("agents", "resources", "providers") if row[kind]]
     parts += ["router, asked before the built-in rules (tryfirst)" if ahead else "router" for ahead in first]
-    told = ("openrtc_agents", "openrtc_resources", "openrtc_providers", "openrtc_route")
-    observed = [hook.removeprefix("openrtc_") for hook in row["hooks"] if hook not in told]
+    named = ("openrtc_agents", "openrtc_resources", "openrtc_providers", "openrtc_route")
+    observed = [hook.removeprefix("openrtc_") for hook in row["hooks"] if hook not in named]
     return parts + ([f"hooks: {', '.join(observed)}"] if observed else [])

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from typing import TYPE_CHECKING
 
-from openrtc.catalog.isolation import KINDS
-from openrtc.cli.wish_options import add_attribute, pairs
-from openrtc.cli.worker_options import add_routing_limits
+from openrtc.cli.dispatch_options import add_attribute_option, parse_pairs
+from openrtc.cli.setting_options import add_routing_options, read_settings
+from openrtc.model.isolation import ISOLATIONS
 
 if TYPE_CHECKING:
-    from openrtc.catalog.catalog import Catalog
-    from openrtc.config import Config
-    from openrtc.routing.decision import Decision
+    from openrtc.model.decision import Decision
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,8 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--agent-name", default="", dest="dispatched_name", metavar="NAME", help="agent name of the dispatch"
     )
-    add_attribute(parser, "the dispatch")
-    add_routing_limits(parser)
+    add_attribute_option(parser, "the dispatch")
+    add_routing_options(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -44,48 +41,27 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _decide(args: argparse.Namespace) -> tuple[Decision, str | None]:
-    """Return the decision, and where the call runs: None where only the agent's package, not imported here, knows."""
-    from openrtc.catalog.catalog import Catalog
-    from openrtc.discovery.discover import discover
-    from openrtc.hooks.hooks import Hooks
-    from openrtc.plugins.load import load_plugins
-    from openrtc.routing.request import RouteRequest
-    from openrtc.routing.router import Router
-    from openrtc.settings import load_config
+    from openrtc.cli.output import print_warning
+    from openrtc.model.request import RouteRequest
+    from openrtc.routing.explain import explain_route
 
-    config = load_config(args.config, overrides=vars(args))
-    loaded = load_plugins(discover(config), config)
-    catalog = Catalog.of(loaded)
-    hooks = Hooks(plugin for plugin in loaded.plugins if plugin.state == "ready")
-    router = Router(catalog, hooks, config.routing, worker_agent_name=config.worker.agent_name)
     request = RouteRequest.parse(
         room_name=args.room,
         agent_name=args.dispatched_name,
-        attributes=pairs(args.attribute),
+        attributes=parse_pairs(args.attribute),
         job_metadata=args.job_metadata,
         room_metadata=args.room_metadata,
     )
-    decision = asyncio.run(router.route(request))
-    return decision, _isolation(decision, catalog, config)
-
-
-def _isolation(decision: Decision, catalog: Catalog, config: Config) -> str | None:
-    if decision.rejected is not None:
-        return None
-    names = decision.agents
-    known = all(name in config.isolation or catalog.get(name).spec is not None for name in names)
-    if not known and config.worker.isolation != KINDS[-1]:
-        return None
-    return max((catalog.isolation(name, config) for name in names), key=KINDS.index)
+    return explain_route(request, read_settings(args), print_warning)
 
 
 def _print(decision: Decision, isolation: str | None) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from openrtc.cli.output import console
+    from openrtc.cli.output import build_console
 
-    out = console()
+    out = build_console()
     table = Table(box=None, pad_edge=False)
     for heading in ("Rule", "Source", "Answer", "Why", "ms"):
         table.add_column(heading, justify="right" if heading == "ms" else "left", overflow="fold")
@@ -95,7 +71,7 @@ def _print(decision: Decision, isolation: str | None) -> None:
     out.print(table)
     if decision.rejected is None:
         out.print(f"\n[bold green]{escape(decision.name)}[/] by {escape(decision.rule)}: {escape(decision.reason)}")
-        if isolation not in (None, KINDS[0]):
+        if isolation not in (None, ISOLATIONS[0]):
             out.print(f"isolation: {isolation}")
     else:
         out.print(f"\n[bold red]rejected[/] by {escape(decision.rule)}: {escape(decision.rejected)}")

@@ -5,14 +5,20 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from openrtc.cli.actions import Action, add_actions
-from openrtc.cli.wish_options import add_any, add_attribute, add_output_options, checked_config, pairs
-from openrtc.cli.worker_options import read_config
+from openrtc.cli.commands import Action
+from openrtc.cli.dispatch_options import (
+    add_any_option,
+    add_attribute_option,
+    add_output_options,
+    parse_pairs,
+    read_connection,
+)
+from openrtc.cli.output import print_json
+from openrtc.cli.setting_options import add_actions
 
 if TYPE_CHECKING:
-    from openrtc.dispatch.connection import LiveKitConnection
     from openrtc.dispatch.sip_rules import SipRule
 
 
@@ -48,8 +54,8 @@ def _add_create(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--trunk", action="append", default=[], metavar="ID", help="only for this trunk (repeatable)")
     parser.add_argument("--pin", default="", metavar="DIGITS", help="what callers must enter")
-    add_attribute(parser, "the callers")
-    add_any(parser)
+    add_attribute_option(parser, "the callers")
+    add_any_option(parser)
     add_output_options(parser)
 
 
@@ -59,69 +65,63 @@ def _add_delete(parser: argparse.ArgumentParser) -> None:
 
 
 def _create(args: argparse.Namespace) -> int:
-    from openrtc.dispatch.connection import LiveKitConnection
+    from openrtc.dispatch.agent_request import AgentRequest
     from openrtc.dispatch.sip_rules import create_sip_rule
-    from openrtc.dispatch.wish import AgentWish
 
-    wishes = [AgentWish.read(text) for text in args.agent]
-    config = checked_config(args, [wish.agent for wish in wishes])
+    requests = [AgentRequest.parse(text) for text in args.agent]
+    connection = read_connection(args, [request.agent for request in requests])
     rule = asyncio.run(
         create_sip_rule(
             args.name,
-            agents=wishes,
+            agents=requests,
             room_prefix=args.room_prefix,
             room=args.room,
             trunks=args.trunk,
             pin=args.pin,
-            attributes=pairs(args.attribute),
-            connection=LiveKitConnection.of(config.worker),
+            attributes=parse_pairs(args.attribute),
+            connection=connection,
         )
     )
-    _show(args, [rule], {"rule": rule.to_json()})
+    if args.json:
+        print_json(rule=rule.to_json())
+    else:
+        _print_table([rule])
     return 0
 
 
 def _list(args: argparse.Namespace) -> int:
     from openrtc.dispatch.sip_rules import list_sip_rules
 
-    rules = asyncio.run(list_sip_rules(connection=_connection(args)))
-    _show(args, rules, {"rules": [rule.to_json() for rule in rules]})
+    rules = asyncio.run(list_sip_rules(connection=read_connection(args)))
+    if args.json:
+        print_json(rules=[rule.to_json() for rule in rules])
+    elif rules:
+        _print_table(rules)
+    else:
+        print("there is no SIP dispatch rule")
     return 0
 
 
 def _delete(args: argparse.Namespace) -> int:
     from openrtc.dispatch.sip_rules import delete_sip_rule
 
-    rule = asyncio.run(delete_sip_rule(args.id, connection=_connection(args)))
+    rule = asyncio.run(delete_sip_rule(args.id, connection=read_connection(args)))
     if args.json:
-        _show(args, [], {"deleted": rule.id})
+        print_json(deleted=rule.id)
     else:
         print(f"deleted {rule.id} ({rule.name})")
     return 0
 
 
-def _connection(args: argparse.Namespace) -> LiveKitConnection:
-    from openrtc.dispatch.connection import LiveKitConnection
-
-    return LiveKitConnection.of(read_config(args).worker)
-
-
-def _show(args: argparse.Namespace, rules: Sequence[SipRule], document: dict[str, Any]) -> None:
+def _print_table(rules: Sequence[SipRule]) -> None:
     from rich.text import Text
 
-    from openrtc.cli.output import console, json_output, new_table
+    from openrtc.cli.output import build_console, build_table
 
-    if args.json:
-        with json_output() as write:
-            write({"schema_version": 1, **document})
-        return
-    if not rules:
-        print("there is no SIP dispatch rule")
-        return
-    table = new_table("Rule", "Name", "Rooms", "Agents", "Trunks", "PIN")
+    table = build_table("Rule", "Name", "Rooms", "Agents", "Trunks", "PIN")
     for rule in rules:
         agents = ", ".join(one.agent or one.agent_name or "(automatic)" for one in rule.agents)
         rooms = rule.room or f"{rule.room_prefix}…"
         trunks = ", ".join(rule.trunks) or "all"
         table.add_row(*map(Text, (rule.id, rule.name, rooms, agents, trunks, "yes" if rule.pin else "no")))
-    console().print(table)
+    build_console().print(table)

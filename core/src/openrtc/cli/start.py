@@ -5,40 +5,50 @@ from __future__ import annotations
 import argparse
 import os
 
-from openrtc.cli.worker_options import add_worker_options, read_config, require_credentials, runtime_arguments
-from openrtc.worker.speed.imports import hurry_imports
+from openrtc.cli.setting_options import add_worker_options, read_config, require_credentials, runtime_arguments
+from openrtc.speedups.imports import speed_up_imports
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    add_worker_options(parser)
     parser.add_argument(
-        "--processes",
-        metavar="N",
-        help="run N workers, or one for each core (auto), and start those anew that die (OPENRTC_PROCESSES)",
+        "--strict",
+        action="store_true",
+        help="exit 2 instead of starting if anything is warned of or an installed agent or plugin is not usable, "
+        "but for those that you have switched off",
     )
+    add_worker_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run a worker, or several, until told to stop."""
-    from openrtc.supervisor.part import take_part
+    """Run a worker, or several, until told to stop.
 
-    part = take_part(os.environ)
-    environ = dict(os.environ)
-    config = read_config(args)
+    Imports stand where they are needed: a supervisor must not import livekit or anybody's package.
+    """
+    from openrtc.supervisor.process_role import FORK_SERVER, take_role
+
+    role = take_role(os.environ)  # first, so that nothing inherits it
+    environ = dict(os.environ)  # before .env is added: the supervisor's processes read a changed .env after a restart
+    config = read_config(args, None)
     require_credentials(config)
-    from openrtc.observe.logs import configure_logs
+    from openrtc.cli.worker_output import log_files, open_output
 
-    configure_logs(config.worker.log_level, config.worker.log_format)
-    if part is None and config.worker.processes:
-        from openrtc.supervisor.supervise import supervise
+    open_output(config.worker, relayed=role is None)
+    if args.strict:
+        from openrtc.observe.strict_start import refuse_warnings
+
+        refuse_warnings()
+    if role is None and config.worker.processes:
+        from openrtc.supervisor.supervisor import supervise
 
         return supervise(config.worker.processes, environ)
-    hurry_imports(config.worker.speedups)
-    if part is not None:
-        from openrtc.supervisor.prefork import play
+    if role is None or role.name == FORK_SERVER:  # of several workers, their parent tells it
+        log_files(config)
+    speed_up_imports(config.worker.speedups)  # before livekit-agents is imported
+    if role is not None:
+        from openrtc.supervisor.prefork import run_role
 
-        return play(part, config, runtime_arguments(args), environ)
+        return run_role(role, config, runtime_arguments(args), environ)
     from openrtc.worker.run import run_worker
 
     return run_worker(config, runtime_arguments(args))

@@ -8,23 +8,24 @@ import secrets
 import sys
 from typing import TYPE_CHECKING
 
-from openrtc.cli.actions import Action, add_actions
-from openrtc.cli.wish_options import (
-    add_any,
-    add_attribute,
+from openrtc.cli.commands import Action
+from openrtc.cli.dispatch_options import (
+    add_any_option,
+    add_attribute_option,
     add_room_options,
     add_server_options,
-    checked_config,
-    chosen_room,
-    duration,
-    pairs,
+    choose_room,
+    parse_duration,
+    parse_pairs,
+    read_connection,
 )
+from openrtc.cli.setting_options import add_actions
 
 if TYPE_CHECKING:
     from openrtc.dispatch.connection import LiveKitConnection
 
 LOOK_SECONDS = 3.0
-"""For how long the server is asked whether the room exists; the token does not need it."""
+"""How long to wait for the server to say whether the room exists: the token is good without that answer."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,10 +45,10 @@ def _add_create(parser: argparse.ArgumentParser) -> None:
         help="agent that comes into the room when this participant is its first (repeatable)",
     )
     parser.add_argument("--metadata", default="", metavar="TEXT", help="metadata of the participant")
-    add_attribute(parser, "the participant")
+    add_attribute_option(parser, "the participant")
     parser.add_argument("--room-metadata", default="", metavar="TEXT", help="metadata of the room, if it is new")
     parser.add_argument(
-        "--valid-for", type=duration, default="24h", metavar="TIME", help="such as 90s, 30m, 24h (default), 7d"
+        "--valid-for", type=parse_duration, default="24h", metavar="TIME", help="such as 90s, 30m, 24h (default), 7d"
     )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--token-only", action="store_true", help="print the token and nothing else")
@@ -59,39 +60,38 @@ def _add_create(parser: argparse.ArgumentParser) -> None:
         metavar="PAGE",
         help="open a page in the browser that joins the room (default: LiveKit's example, on the internet)",
     )
-    add_any(parser)
+    add_any_option(parser)
     add_server_options(parser)
 
 
 def _create(args: argparse.Namespace) -> int:
-    from openrtc.dispatch.connection import LiveKitConnection
+    from openrtc.dispatch.agent_request import AgentRequest
     from openrtc.dispatch.tokens import create_token
-    from openrtc.dispatch.wish import AgentWish
 
-    wishes = [AgentWish.read(text) for text in args.agent]
-    config = checked_config(args, [wish.agent for wish in wishes])
-    connection = LiveKitConnection.of(config.worker, needs_url=args.open is not None)
-    room = chosen_room(args, wishes[0].agent if wishes else "")
+    requests = [AgentRequest.parse(text) for text in args.agent]
+    named = [request.agent for request in requests]
+    connection = read_connection(args, named, needs_url=args.open is not None)
+    room = choose_room(args, named[0] if named else "")
     identity = args.identity or f"caller-{secrets.token_hex(3)}"
     token = create_token(
         identity,
         room,
         name=args.name,
-        agents=wishes,
+        agents=requests,
         metadata=args.metadata,
-        attributes=pairs(args.attribute),
+        attributes=parse_pairs(args.attribute),
         room_metadata=args.room_metadata,
         valid_for=args.valid_for,
         connection=connection,
     )
-    if wishes or args.room_metadata:
+    if requests or args.room_metadata:
         _warn_if_ignored(room, connection)
     _show(args, token, {"room": room, "identity": identity, "url": connection.address}, connection)
     return 0
 
 
 def _warn_if_ignored(room: str, connection: LiveKitConnection) -> None:
-    from openrtc.cli.output import warn
+    from openrtc.cli.output import print_warning
     from openrtc.dispatch.dispatches import room_exists
     from openrtc.errors import OpenRTCError
 
@@ -102,20 +102,21 @@ def _warn_if_ignored(room: str, connection: LiveKitConnection) -> None:
         exists = bool(connection.url) and asyncio.run(look())
     except (OpenRTCError, TimeoutError) as error:
         why = str(error) or "no answer"
-        warn([f"whether room {room!r} exists is not known ({why}); if it does, this token brings no agent"])
+        print_warning(f"whether room {room!r} exists is not known ({why}); if it does, this token brings no agent")
         return
     if exists:
-        warn([f"room {room!r} exists already, so LiveKit passes over this token's agents: use openrtc dispatch create"])
+        print_warning(
+            f"room {room!r} exists already, so LiveKit ignores this token's agents: use openrtc dispatch create"
+        )
 
 
 def _show(args: argparse.Namespace, token: str, about: dict[str, str], connection: LiveKitConnection) -> None:
-    from openrtc.cli.output import json_output
-    from openrtc.dispatch.tokens import MEET, join_address
+    from openrtc.cli.output import print_json
+    from openrtc.dispatch.tokens import MEET_URL, build_join_url
 
-    address = join_address(token, page=args.open or MEET, connection=connection) if args.open is not None else ""
+    address = build_join_url(token, page=args.open or MEET_URL, connection=connection) if args.open is not None else ""
     if args.json:
-        with json_output() as write:
-            write({"schema_version": 1, **about, "token": token, **({"address": address} if address else {})})
+        print_json(**about, token=token, **({"address": address} if address else {}))
     elif args.token_only:
         print(token)
     else:

@@ -14,10 +14,19 @@ from rich.text import Text
 WIDE = 110
 """Columns from which on the rule that chose the agent, and more of each worker, is shown."""
 
-SLOW, TOO_SLOW = 1.2, 2.0
-"""Seconds to an answer that callers notice, and that they do not wait for."""
+LATENCY = (1.2, 2.0)
+"""Seconds to an answer that callers notice, and that they do not wait for. Like those below: yellow from, red from."""
+LOAD = (0.8, 1.0)
+"""Shares of the load at which the LiveKit server offers no more calls."""
+LAG = (50, 250)
+"""Milliseconds by which the loop runs late."""
+CPU_SHARE = (0.2, 0.5)
+"""Shares of one core that a single call takes."""
+BLOCKED = (100, 1000)
+"""Milliseconds for which a call's code has held up all others."""
 
 BAR = 8
+"""Characters of the bar that shows how many slots are taken."""
 
 
 class Column(NamedTuple):
@@ -36,6 +45,7 @@ WORKER_COLUMNS = (
     Column("Calls"),
     Column("Load"),
     Column("Lag"),
+    Column("Beat", wide=True),
     Column("Memory"),
     Column("Served", wide=True),
     Column("Failed", wide=True),
@@ -57,7 +67,7 @@ CALL_COLUMNS = (
 )
 
 
-def screen(workers: Sequence[dict[str, Any]], width: int, *, live: bool = False) -> RenderableType:
+def build_screen(workers: Sequence[dict[str, Any]], width: int, *, live: bool = False) -> RenderableType:
     """Return what is shown: a table of workers, and a table of calls.
 
     Args:
@@ -67,31 +77,39 @@ def screen(workers: Sequence[dict[str, Any]], width: int, *, live: bool = False)
     """
     calls = [(worker, call) for worker in workers for call in worker["calls"]]
     parts: list[RenderableType] = [
-        _head(workers, len(calls), live),
+        _build_head(workers, len(calls), live),
         Text(),
-        _table(WORKER_COLUMNS, width, map(_worker, workers)),
+        _build_table(WORKER_COLUMNS, width, map(_worker_cells, workers)),
     ]
+    for worker in workers:
+        if names := worker.get("isolated"):
+            text = (
+                f"{worker['pid']}: {', '.join(names)} blocked the loop again and again: a process for each further call"
+            )
+            parts.append(Text(text, style="yellow"))
     if calls:
-        parts += [Text(), _table(CALL_COLUMNS, width, (_call(worker, call) for worker, call in calls))]
+        parts += [Text(), _build_table(CALL_COLUMNS, width, (_call_cells(worker, call) for worker, call in calls))]
     else:
         parts += [Text(), Text("no call is live", style="dim")]
     return Group(*parts)
 
 
-def _head(workers: Sequence[dict[str, Any]], calls: int, live: bool) -> Text:
+def _build_head(workers: Sequence[dict[str, Any]], calls: int, live: bool) -> Text:
     head = Text.assemble(
-        ("openrtc top", "bold"), f"   {_counted(len(workers), 'worker')}, {_counted(calls, 'call')}", style="default"
+        ("openrtc top", "bold"),
+        f"   {_format_count(len(workers), 'worker')}, {_format_count(calls, 'call')}",
+        style="default",
     )
     if live:
         head.append(f"   {time.strftime('%H:%M:%S')}   Ctrl-C ends", style="dim")
     return head
 
 
-def _table(columns: Sequence[Column], width: int, rows: Iterable[list[Text]]) -> Table:
+def _build_table(columns: Sequence[Column], width: int, rows: Iterable[list[Text]]) -> Table:
     shown = [number for number, column in enumerate(columns) if width >= WIDE or not column.wide]
     filled = [[Text(columns[number].title) for number in range(len(columns))], *rows]
     gap = 2 if width >= WIDE else 1  # beside the one that the box has between two columns
-    widths = _widths(columns, shown, filled, width - (gap + 1) * len(shown))
+    widths = _choose_widths(columns, shown, filled, width - (gap + 1) * len(shown))
     table = Table(box=box.SIMPLE_HEAD, padding=(0, gap, 0, 0), show_edge=False)
     for number in shown:
         table.add_column(
@@ -107,51 +125,55 @@ def _table(columns: Sequence[Column], width: int, rows: Iterable[list[Text]]) ->
     return table
 
 
-def _widths(columns: Sequence[Column], shown: list[int], rows: list[list[Text]], room: int) -> dict[int, int]:
+def _choose_widths(columns: Sequence[Column], shown: list[int], rows: list[list[Text]], room: int) -> dict[int, int]:
     """Return the width of each column that is shown: figures as wide as they are, words within what is left."""
     longest = {number: max(len(row[number].plain) for row in rows) for number in shown}
     words = {number: longest[number] for number in shown if columns[number].words}
-    return longest | _fitted(words, room - sum(longest.values()) + sum(words.values()))
+    return longest | _fit_widths(words, room - sum(longest.values()) + sum(words.values()))
 
 
-def _fitted(wanted: dict[int, int], room: int) -> dict[int, int]:
+def _fit_widths(natural: dict[int, int], room: int) -> dict[int, int]:
     """Return the widths of columns that must fit into ``room`` together: the narrow ones get all that they want."""
-    fitted: dict[int, int] = {}
+    widths: dict[int, int] = {}
     for left, (number, width) in zip(
-        range(len(wanted), 0, -1), sorted(wanted.items(), key=lambda one: one[1]), strict=True
+        range(len(natural), 0, -1), sorted(natural.items(), key=lambda one: one[1]), strict=True
     ):
-        fitted[number] = max(1, min(width, room // left))
-        room -= fitted[number]
-    return fitted
+        widths[number] = max(1, min(width, room // left))
+        room -= widths[number]
+    return widths
 
 
-def _worker(worker: dict[str, Any]) -> list[Text]:
+def _worker_cells(worker: dict[str, Any]) -> list[Text]:
     state = worker["state"]
-    told = Text(
+    if state == "blocked":
+        state = f"blocked for {worker['loop_beat_seconds']:.0f} s"
+    state_cell = Text(
         state, style="green" if state == "ready" else "yellow" if state in ("draining", "starting") else "bold red"
     )
     if "sessions" not in worker:  # it did not answer
-        return [Text(str(worker["pid"])), told, *(Text("") for _ in WORKER_COLUMNS[2:])]
+        return [Text(str(worker["pid"])), state_cell, *(Text("") for _ in WORKER_COLUMNS[2:])]
     full = worker["load"] / worker["load_limit"]
-    lag = worker["loop_lag_ms"]
+    # A worker of an earlier release does not say when its loop has last beaten.
+    lag, beat = worker["loop_lag_ms"], worker.get("loop_beat_seconds", 0.0)
     rejects = sum(worker["rejects"].values())
     return [
         Text(str(worker["pid"])),
-        told,
+        state_cell,
         Text(worker["isolation"]),
         Text(worker["agent_name"] or "-"),
-        _bar(worker["sessions"], worker["max_sessions"]),
-        _warm(f"{full:.0%}", full, 0.8, 1.0),
-        _warm(f"{lag:.0f} ms", lag, 50, 250),
-        Text(_megabytes(worker["memory_mb"])),
+        _build_bar(worker["sessions"], worker["max_sessions"]),
+        _colour(f"{full:.0%}", full, LOAD),
+        _colour(f"{lag:.0f} ms", lag, LAG),
+        _colour(f"{beat:.1f} s", beat * 1000, LAG),
+        Text(_format_megabytes(worker["memory_mb"])),
         Text(str(worker["served"])),
         Text(str(worker["failed"]), style="red" if worker["failed"] else ""),
         Text(str(rejects), style="yellow" if rejects else ""),
-        Text(_duration(worker["uptime_seconds"])),
+        Text(_format_duration(worker["uptime_seconds"])),
     ]
 
 
-def _call(worker: dict[str, Any], call: dict[str, Any]) -> list[Text]:
+def _call_cells(worker: dict[str, Any], call: dict[str, Any]) -> list[Text]:
     latency, share, blocked = call["last_latency_seconds"], call["cpu_share"], call["blocked_ms"]
     return [
         Text(call["room"]),
@@ -159,27 +181,28 @@ def _call(worker: dict[str, Any], call: dict[str, Any]) -> list[Text]:
         Text(call["rule"] or "-", style="dim"),
         Text(call["distribution"] or "-", style="dim"),
         Text(str(worker["pid"]), style="dim"),
-        Text(_duration(call["age_seconds"]) if call["state"] == "live" else "joining"),
+        Text(_format_duration(call["age_seconds"]) if call["state"] == "live" else call["state"]),
         Text(str(call["turns"])),
-        Text("-", style="dim") if latency is None else _warm(f"{latency:.2f} s", latency, SLOW, TOO_SLOW),
-        Text("-", style="dim") if share is None else _warm(f"{share:.1%}", share, 0.2, 0.5),
-        _warm(f"{blocked:.0f} ms" if blocked else "-", blocked, 100, 1000),
+        Text("-", style="dim") if latency is None else _colour(f"{latency:.2f} s", latency, LATENCY),
+        Text("-", style="dim") if share is None else _colour(f"{share:.1%}", share, CPU_SHARE),
+        _colour(f"{blocked:.0f} ms" if blocked else "-", blocked, BLOCKED),
         Text(str(call["errors"] or "-"), style="red" if call["errors"] else ""),
     ]
 
 
-def _bar(taken: int, most: int) -> Text:
+def _build_bar(taken: int, most: int) -> Text:
     share = min(1.0, taken / most)
     full = round(share * BAR) or (1 if taken else 0)
     style = "red" if share >= 1 else "yellow" if share >= 0.8 else "green"
     return Text.assemble(("━" * full, style), ("━" * (BAR - full), "dim"), f" {taken}/{most}")
 
 
-def _warm(text: str, value: float, warm: float, hot: float) -> Text:
-    return Text(text, style="bold red" if value >= hot else "yellow" if value >= warm else "")
+def _colour(text: str, value: float, limits: tuple[float, float]) -> Text:
+    yellow, red = limits
+    return Text(text, style="bold red" if value >= red else "yellow" if value >= yellow else "")
 
 
-def _duration(seconds: float) -> str:
+def _format_duration(seconds: float) -> str:
     whole = int(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -190,9 +213,9 @@ def _duration(seconds: float) -> str:
     return f"{whole // 86_400} d"
 
 
-def _megabytes(megabytes: float) -> str:
+def _format_megabytes(megabytes: float) -> str:
     return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"
 
 
-def _counted(number: int, word: str) -> str:
+def _format_count(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"

@@ -2,119 +2,123 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from openrtc.config import Config, Policy
-from openrtc.discovery.compatibility import Versions, first_mismatch
-from openrtc.discovery.entries import AGENTS_GROUP, PLUGINS_GROUP, Entry, State
+from openrtc.discovery.claimed_files import Clash, find_clashes
+from openrtc.discovery.entries import AGENTS_GROUP, PLUGINS_GROUP, Entry
 from openrtc.discovery.entry_points_file import Declaration, read_declarations
-from openrtc.discovery.metadata import (
-    ENTRY_POINTS,
-    Installed,
-    Metadata,
-    entry_points_text,
-    installed_distributions,
-    read_metadata,
-)
-from openrtc.discovery.name_clashes import settle_clashes
+from openrtc.discovery.installed import Speaking, find_installed
+from openrtc.discovery.metadata import ENTRY_POINTS
+from openrtc.discovery.name_clashes import settle_name_clashes
+from openrtc.discovery.policy import find_switched_off, list_ignored, list_relied_on
+from openrtc.discovery.requirements import RequirementCheck, Versions
 from openrtc.errors import one_line
-from openrtc.setting_kinds import normalised
-from openrtc.suggest import did_you_mean
+from openrtc.model.names import OWN_DISTRIBUTION, normalise_name
+from openrtc.model.status import INSTALLED, State, Status
+from openrtc.settings.config import Config, Policy
 
-OWN_DISTRIBUTION = "openrtc-core"
 
-
-def discover(config: Config) -> tuple[Entry, ...]:
+def discover(config: Config, warn: Callable[[str], object] = lambda _: None) -> tuple[Entry, ...]:
     """Return every entry of both groups, each with its state; imports nothing and raises nothing.
 
     The order is that of the normalised distribution name, then of the entry's name.
+
+    Args:
+        config: The settings.
+        warn: Shows a warning: of what was passed over, or cannot be read. By default nothing is shown.
     """
-    installed = installed_distributions()
+    installation = find_installed()
+    for line in installation.passed_over:
+        warn(one_line(line))
+    clashes = find_clashes(one.installed for one in installation.speaking)
     found: list[Entry] = []
-    for key in sorted(installed):
-        if key != OWN_DISTRIBUTION and (text := entry_points_text(installed[key])):
-            found.extend(_entries_of(installed[key], *text, config.policy, installed))
-    found.sort(key=lambda entry: (normalised(entry.distribution), entry.name, entry.group, entry.location or ""))
-    return tuple(settle_clashes(found, config.policy.prefer))
-
-
-def policy_warnings(policy: Policy, entries: Iterable[Entry]) -> tuple[str, ...]:
-    """Return one line for each name in allow, deny and prefer that matches no installed agent or plugin."""
-    known = {normalised(entry.distribution) for entry in entries}
-    named = [
-        *(("allow", name) for name in policy.allow or ()),
-        *(("deny", name) for name in policy.deny),
-        *((f"prefer: {name}", winner) for name, winner in policy.prefer.items()),
-    ]
+    for one in installation.speaking:
+        if one.installed.key != OWN_DISTRIBUTION:
+            found += _entries_of(one, config.policy, installation.distributions, clashes, warn)
+    found.sort(key=lambda entry: (normalise_name(entry.distribution), entry.name, entry.group, entry.location or ""))
     return tuple(
-        f'{where}: no installed agent or plugin comes from "{name}"; {did_you_mean(name, known, "is it installed?")}'
-        for where, name in named
-        if name not in known
+        settle_name_clashes(
+            found,
+            config.policy.prefer,
+            claims=lambda entry: entry.is_agent and entry.usable,
+            replace_status=lambda entry, status: replace(entry, status=status),
+        )
     )
 
 
-def _entries_of(one: Installed, text: str, bad_line: int | None, policy: Policy, installed: Versions) -> list[Entry]:
-    declarations = read_declarations(text)
-    if not declarations and bad_line is None:
+def _entries_of(
+    one: Speaking,
+    policy: Policy,
+    installed: Versions,
+    clashes: Mapping[str, Sequence[Clash]],
+    warn: Callable[[str], object],
+) -> list[Entry]:
+    distribution, metadata = one.installed, one.metadata
+    file = distribution.path_of(ENTRY_POINTS)
+    declarations = read_declarations(one.text, file, distribution.name)
+    if not declarations and one.bad_line is None:
         return []
-    metadata = read_metadata(one)
-    name, version = metadata.name or one.name, metadata.version or one.version
-    if bad_line is not None:
-        declarations = _not_utf8(declarations, text, one.name, bad_line)
-    found = [_entry(declaration, one, name, version, metadata) for declaration in declarations]
+    if one.bad_line is not None:
+        declarations = _mark_not_utf8(declarations, one.text, distribution.name, f"{file}:{one.bad_line}")
+    damage = _find_twin(one, policy) or _find_clash(clashes.get(distribution.key, ()), distribution.name, policy)
+    ignored = list_ignored(policy, distribution.key)
+    requirements = RequirementCheck(distribution, metadata, installed, ignored=ignored, warn=warn)
+
+    def find_problem(declaration: Declaration) -> Status | None:
+        for status in (metadata.status, declaration.status):
+            if not status.usable:
+                return status
+        return damage or requirements.find_mismatch(declaration.extras)
+
     return [
-        _with_policy(policy, one.key, entry) or _with_compatibility(entry, declaration, one, metadata, installed)
-        for entry, declaration in zip(found, declarations, strict=True)
+        Entry(
+            group=declaration.group,
+            name=declaration.name,
+            value=declaration.value,
+            distribution=one_line(distribution.name, 120),
+            version=one_line(metadata.version or distribution.version, 60),
+            summary=one_line(metadata.summary, 200),
+            # What the operator has switched off is shown as that, however broken it is besides.
+            status=find_switched_off(policy, distribution.key, declaration.name)
+            or find_problem(declaration)
+            or INSTALLED,
+        )
+        for declaration in declarations
     ]
 
 
-def _not_utf8(declarations: list[Declaration], text: str, name: str, line: int) -> list[Declaration]:
-    fault, fix = f"{ENTRY_POINTS} is not UTF-8", f"save it as UTF-8, build and install {name} again"
+def _mark_not_utf8(declarations: list[Declaration], text: str, name: str, place: str) -> list[Declaration]:
+    fix = f"save it as UTF-8, build and install {name} again"
+    status = Status(State.BROKEN, f"{ENTRY_POINTS} is not UTF-8", fix, place)
     group = PLUGINS_GROUP if AGENTS_GROUP not in text else AGENTS_GROUP
-    named = declarations or [Declaration(group, name, "", (), line)]
-    return [Declaration(one.group, one.name, one.value, (), line, fault, fix) for one in named]
+    return [one._replace(extras=(), status=status) for one in declarations or [Declaration(group, name, "")]]
 
 
-def _entry(declaration: Declaration, one: Installed, name: str, version: str, metadata: Metadata) -> Entry:
-    entry = Entry(
-        group=declaration.group,
-        name=declaration.name,
-        value=declaration.value,
-        distribution=one_line(name, 120),
-        version=one_line(version, 60),
-        summary=one_line(metadata.summary, 200),
-    )
-    if metadata.fault:
-        place, fix = one.place("METADATA", metadata.line), f"pip install --force-reinstall {one.name}"
-        return replace(entry, state=State.BROKEN, reason=metadata.fault, fix=fix, location=place)
-    if declaration.fault:
-        place = one.place(ENTRY_POINTS, declaration.line)
-        return replace(entry, state=State.BROKEN, reason=declaration.fault, fix=declaration.fix, location=place)
-    return entry
+def _find_twin(one: Speaking, policy: Policy) -> Status | None:
+    """Return what is wrong where another one of a name that the operator relies on is installed beside it."""
+    setting = list_relied_on(policy).get(one.installed.key)
+    if one.twin is None or setting is None:
+        return None
+    name, versions = one.installed.name, f"{one.installed.version} and {one.twin.version}"
+    reason = one_line(f"{name} is installed twice, {versions}, and {setting} names it: which is meant is unknown")
+    return Status(State.CONFLICT, reason, f"remove {one.twin.folder}, then install {name} again", one.twin.folder)
 
 
-def _with_compatibility(
-    entry: Entry, declaration: Declaration, one: Installed, metadata: Metadata, installed: Versions
-) -> Entry:
-    if not entry.usable:
-        return entry
-    mismatch = first_mismatch(metadata, declaration.extras, installed)
-    if mismatch is None:
-        return entry
-    state = State.BROKEN if mismatch.unreadable else State.INCOMPATIBLE
-    place = one.place("METADATA", mismatch.line)
-    return replace(entry, state=state, reason=one_line(mismatch.reason), fix=mismatch.fix, location=place)
-
-
-def _with_policy(policy: Policy, key: str, entry: Entry) -> Entry | None:
-    """Return the entry switched off by allow or deny, else None; what is switched off is not called broken."""
-    if key in policy.deny:
-        return _switched_off(entry, State.DISABLED, "denied by the operator", f'take "{key}" out of deny')
-    if policy.allow is not None and key not in policy.allow:
-        return _switched_off(entry, State.NOT_ALLOWED, "not in the allow list", f'add "{key}" to allow')
+def _find_clash(clashes: Sequence[Clash], name: str, policy: Policy) -> Status | None:
+    """Return what is wrong where another distribution has overwritten a file of this one, or the other way round."""
+    for clash in clashes:
+        other = clash.other.name
+        switched_off = find_switched_off(policy, clash.other.key) is not None
+        if switched_off and clash.intact:
+            continue
+        reason = f"{clash.path} is a file of {other} too, and one of the two has overwritten the other's"
+        if clash.intact:
+            reason = f"{clash.path} has overwritten the file of {other} of that name"
+        fix = "install both editable, or move the module into a package"
+        if switched_off:
+            fix += f"; or uninstall {other}, then install {name} again"
+        elif clash.intact:
+            fix += f"; or switch the other off: --deny {other}"
+        return Status(State.CONFLICT, one_line(reason), fix, clash.other.path_of("RECORD"))
     return None
-
-
-def _switched_off(entry: Entry, state: State, reason: str, fix: str) -> Entry:
-    return replace(entry, state=state, reason=reason, fix=fix, location=None)

@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
+
+from openrtc.model.status import INSTALLED, HasStatus, Status
 
 AGENTS_GROUP = "openrtc.agents"
 PLUGINS_GROUP = "openrtc.plugins"
 
 
-class State(StrEnum):
-    """Where an entry stands."""
-
-    INSTALLED = "installed"
-    """Found, not imported yet."""
-    READY = "ready"
-    """Loaded, can be used."""
-    DISABLED = "disabled"
-    """Denied by the operator."""
-    NOT_ALLOWED = "not-allowed"
-    """Missing from the operator's allow list."""
-    INCOMPATIBLE = "incompatible"
-    """Needs other versions than are installed."""
-    BROKEN = "broken"
-    """Cannot be read or imported, or is not what it should be."""
-    CONFLICT = "conflict"
-    """Another distribution brings the same name."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(HasStatus):
     """One installed entry point, known without importing it.
 
     Args:
@@ -38,10 +20,7 @@ class Entry:
         value: What it points at: ``package.module:attribute`` or ``package.module``.
         distribution: Name of the installed distribution.
         version: Its version.
-        state: Where the entry stands.
-        reason: Why it cannot be used; None when it can.
-        fix: The command or step that mends it; None when nothing is wrong.
-        location: ``file:line`` of the cause, where there is one.
+        status: Where it stands; a location is a line of the distribution's metadata.
         summary: The distribution's summary.
     """
 
@@ -50,10 +29,7 @@ class Entry:
     value: str
     distribution: str
     version: str
-    state: State = State.INSTALLED
-    reason: str | None = None
-    fix: str | None = None
-    location: str | None = None
+    status: Status = INSTALLED
     summary: str = ""
 
     @property
@@ -62,6 +38,6 @@ class Entry:
         return self.group == AGENTS_GROUP and ":" in self.value
 
     @property
-    def usable(self) -> bool:
-        """Whether the entry may be imported."""
-        return self.state in (State.INSTALLED, State.READY)
+    def module(self) -> str:
+        """The module that it points into."""
+        return self.value.partition(":")[0]

@@ -2,52 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol, TypeVar
 
-from openrtc.discovery.entries import Entry, State
 from openrtc.errors import one_line
-from openrtc.setting_kinds import normalised
+from openrtc.model.names import normalise_name
+from openrtc.model.status import READY, State, Status
 
 THIS_PROGRAM = "this program"
-"""Stands in place of a distribution for agents registered in code."""
+"""Takes the place of a distribution for agents registered in code."""
 
 
-def settle_clashes(entries: Iterable[Entry], prefer: Mapping[str, str]) -> list[Entry]:
-    """Mark usable agents that share a name: the preferred one stands and the others are disabled, else all conflict."""
-    listed = list(entries)
-    rivals: dict[str, list[str]] = {}
-    for entry in listed:
-        if entry.is_agent and entry.usable:
-            rivals.setdefault(entry.name, []).append(entry.distribution)
-    return [_settled(entry, rivals.get(entry.name, []), prefer) for entry in listed]
+class Claim(Protocol):
+    """Something that claims an agent's name: an entry point before loading, an agent after it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def distribution(self) -> str: ...
 
 
-def _settled(entry: Entry, rivals: list[str], prefer: Mapping[str, str]) -> Entry:
-    if len(rivals) < 2 or not (entry.is_agent and entry.usable):
-        return entry
-    state, reason, fix = clash_verdict(entry.name, entry.distribution, rivals, prefer)
-    return entry if state is State.READY else replace(entry, state=state, reason=reason, fix=fix)
+ClaimT = TypeVar("ClaimT", bound=Claim)
 
 
-def clash_verdict(
-    name: str, distribution: str, rivals: list[str], prefer: Mapping[str, str]
-) -> tuple[State, str | None, str | None]:
-    """Return state, reason and fix of the agent ``name`` of ``distribution`` where all ``rivals`` bring that name.
+def settle_name_clashes(
+    items: Iterable[ClaimT],
+    prefer: Mapping[str, str],
+    *,
+    claims: Callable[[ClaimT], bool],
+    replace_status: Callable[[ClaimT, Status], ClaimT],
+) -> list[ClaimT]:
+    """Return ``items``; of those that claim one name, the preferred one is left as it is, else all are conflicts.
 
-    The state is `State.READY` for the preferred one.
+    Args:
+        items: Entry points or agents.
+        prefer: Which distribution wins a name.
+        claims: Whether an item claims its name; one that cannot be used anyway does not.
+        replace_status: Returns an item with another status.
     """
-    winner = prefer.get(name)
-    keys = [normalised(rival) for rival in rivals]
+    listed = list(items)
+    rivals: dict[str, list[str]] = {}
+    for item in listed:
+        if claims(item):
+            rivals.setdefault(item.name, []).append(item.distribution)
+
+    def settle(item: ClaimT) -> ClaimT:
+        if not claims(item) or len(rivals[item.name]) < 2:
+            return item
+        verdict = _judge(item, rivals[item.name], prefer)
+        return item if verdict is READY else replace_status(item, verdict)
+
+    return [settle(item) for item in listed]
+
+
+def _judge(item: Claim, rivals: list[str], prefer: Mapping[str, str]) -> Status:
+    """Return where an item stands whose name all ``rivals`` claim; READY for the preferred one."""
+    name, distribution, winner = item.name, item.distribution, prefer.get(item.name)
+    keys = [normalise_name(rival) for rival in rivals]
     if winner is not None and keys.count(winner) == 1:
-        if normalised(distribution) == winner:
-            return State.READY, None, None
+        if normalise_name(distribution) == winner:
+            return READY
         reason = f'prefer gives the name "{name}" to {winner}'
-        return State.DISABLED, reason, f'take "{name}" out of prefer, or name {distribution} there'
-    others = sorted({rival for rival in rivals if normalised(rival) != normalised(distribution)})
+        return Status(State.DISABLED, reason, f'take "{name}" out of prefer, or name {distribution} there')
+    others = sorted({rival for rival in rivals if normalise_name(rival) != normalise_name(distribution)})
     if not others:
-        return State.CONFLICT, f'{distribution} brings "{name}" more than once', "rename one of them"
-    choice = next(normalised(rival) for rival in rivals if rival != THIS_PROGRAM)
+        return Status(State.CONFLICT, f'{distribution} brings "{name}" more than once', "rename one of them")
+    choice = next(normalise_name(rival) for rival in rivals if rival != THIS_PROGRAM)
     reason = one_line(f'{", ".join(others)} also {"brings" if len(others) == 1 else "bring"} an agent "{name}"')
     shown = f'"{name}"' if "." in name else name
-    return State.CONFLICT, reason, f'in openrtc.toml: [plugins.prefer] {shown} = "{choice}"'
+    return Status(State.CONFLICT, reason, f'in openrtc.toml: [plugins.prefer] {shown} = "{choice}"')

@@ -23,7 +23,7 @@ def tolerate_unreadable_metadata() -> None:
     for module in (importlib.metadata, importlib_metadata):
         try:
             module.entry_points()
-        except Exception:
+        except Exception:  # of somebody's metadata, in any way
             _skip_unreadable(module)
 
 
@@ -33,7 +33,7 @@ def _skip_unreadable(module: ModuleType) -> None:
     def entry_points(distribution: Any) -> Any:
         try:
             return read(distribution)
-        except Exception:
+        except Exception:  # `discover` has it as a row with the reason
             return module.EntryPoints(())
 
     module.Distribution.entry_points = property(entry_points)

@@ -1,4 +1,7 @@
-"""`LiveKitConnection`: which LiveKit server to talk to, and under which names its workers are registered."""
+"""`LiveKitConnection`: which LiveKit server to talk to, and under which names its workers are registered.
+
+`livekit.api` is imported where it is used: most commands need no server, and must start fast.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
-from openrtc.config import WorkerSettings
 from openrtc.errors import OpenRTCError, one_line
-from openrtc.settings import load_config
-from openrtc.worker_names import WorkerNames
+from openrtc.model.dispatch_names import WorkerNames
+from openrtc.settings.config import WorkerSettings
+from openrtc.settings.load import load_config
 
 if TYPE_CHECKING:
     from livekit import api
 
-_REFUSED = ("unauthenticated", "permission_denied")
+_REFUSALS = ("unauthenticated", "permission_denied")
+"""Twirp codes by which the server says that the key or secret is wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,26 +40,28 @@ class LiveKitConnection:
     agent_name: str = ""
 
     @classmethod
-    def of(cls, worker: WorkerSettings, *, needs_url: bool = True) -> Self:
+    def of(cls, worker: WorkerSettings, *, needs_url: bool = True, url: str = "") -> Self:
         """Return the connection that the settings of a worker name.
 
         Args:
             worker: The settings.
             needs_url: Whether the server is to be reached; tokens are made without it.
+            url: The server's address, where it is not the one in the settings.
 
         Raises:
-            OpenRTCError: Tells what is missing.
+            OpenRTCError: Something is missing; the message says what.
         """
+        url = url or worker.url
         given = {"LIVEKIT_API_KEY": worker.api_key, "LIVEKIT_API_SECRET": worker.api_secret}
         if needs_url:
-            given = {"LIVEKIT_URL": worker.url, **given}
+            given = {"LIVEKIT_URL": url, **given}
         if missing := [name for name, value in given.items() if not value]:
             raise OpenRTCError(
                 f"missing: {', '.join(missing)}",
                 fix="set it in the environment, in .env or by --url --api-key --api-secret; "
                 "without a server: openrtc demo",
             )
-        return cls(url=worker.url, api_key=worker.api_key, api_secret=worker.api_secret, agent_name=worker.agent_name)
+        return cls(url=url, api_key=worker.api_key, api_secret=worker.api_secret, agent_name=worker.agent_name)
 
     @classmethod
     def from_settings(cls) -> Self:
@@ -73,19 +79,19 @@ class LiveKitConnection:
 
     @property
     def address(self) -> str:
-        """The address without user name and password, to be shown."""
-        return shown_address(self.url)
+        """The server's address without user name and password, for messages."""
+        return strip_credentials(self.url)
 
 
-def shown_address(url: str) -> str:
-    """Return the address of a LiveKit server without user name and password."""
+def strip_credentials(url: str) -> str:
+    """Return an address without user name and password, so that it can be logged."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
 
 
 @contextlib.asynccontextmanager
-async def livekit_api(connection: LiveKitConnection, accept: Iterable[str] = ()) -> AsyncIterator[api.LiveKitAPI]:
-    """Talk to the server's API inside a ``with`` block.
+async def open_api(connection: LiveKitConnection, accept: Iterable[str] = ()) -> AsyncIterator[api.LiveKitAPI]:
+    """Open the server's API for an ``async with`` block: the one place where OpenRTC does.
 
     Args:
         connection: The server.
@@ -107,5 +113,5 @@ async def livekit_api(connection: LiveKitConnection, accept: Iterable[str] = ())
     except api.TwirpError as error:
         if error.code in accept:
             raise
-        fix = "check the API key and secret" if error.code in _REFUSED else None
+        fix = "check the API key and secret" if error.code in _REFUSALS else None
         raise OpenRTCError(f"{where} refused: {one_line(error.message)}", fix=fix) from error

@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from openrtc.dispatch.connection import LiveKitConnection, livekit_api
-from openrtc.dispatch.wish import AgentWish
+from openrtc.dispatch.agent_request import AgentRequest, find_requested_agent
+from openrtc.dispatch.connection import LiveKitConnection, open_api
 from openrtc.errors import OpenRTCError
-from openrtc.worker_names import AGENT_ATTRIBUTE
 
 if TYPE_CHECKING:
     from livekit import api
@@ -40,7 +39,7 @@ class DispatchJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatch:
-    """A wish for an agent in a room, as the server holds it.
+    """A request for an agent in a room, as the server holds it.
 
     Args:
         id: LiveKit's id of the dispatch.
@@ -93,10 +92,10 @@ async def create_dispatch(
         OpenRTCError: The server cannot be reached, or refuses.
     """
     connection = connection or LiveKitConnection.from_settings()
-    wish = AgentWish(agent=agent, metadata=metadata, attributes=attributes or {}).addressed(connection.names)
-    async with livekit_api(connection) as livekit:
-        made = await _made_with_the_room(livekit, room, wish) or await _added_to_the_room(livekit, room, wish)
-    return _dispatch(made, connection)
+    request = AgentRequest(agent=agent, metadata=metadata, attributes=attributes or {}).to_livekit(connection.names)
+    async with open_api(connection) as livekit:
+        created = await _create_room_with_agent(livekit, room, request) or await _add_agent(livekit, room, request)
+    return _read_dispatch(created, connection)
 
 
 async def list_dispatches(room: str, *, connection: LiveKitConnection | None = None) -> tuple[Dispatch, ...]:
@@ -106,9 +105,9 @@ async def list_dispatches(room: str, *, connection: LiveKitConnection | None = N
         OpenRTCError: The server cannot be reached, or refuses.
     """
     connection = connection or LiveKitConnection.from_settings()
-    async with livekit_api(connection) as livekit:
-        found = await _all_in(livekit, room)
-    return tuple(sorted((_dispatch(one, connection) for one in found), key=lambda one: (one.created_at, one.id)))
+    async with open_api(connection) as livekit:
+        found = await _list_room_dispatches(livekit, room)
+    return tuple(sorted((_read_dispatch(one, connection) for one in found), key=lambda one: (one.created_at, one.id)))
 
 
 async def get_dispatch(room: str, dispatch_id: str, *, connection: LiveKitConnection | None = None) -> Dispatch | None:
@@ -130,7 +129,7 @@ async def delete_dispatch(room: str, dispatch_id: str, *, connection: LiveKitCon
     connection = connection or LiveKitConnection.from_settings()
     if await get_dispatch(room, dispatch_id, connection=connection) is None:
         raise OpenRTCError(f"room {room!r} has no dispatch {dispatch_id!r}", fix=f"see openrtc dispatch list {room}")
-    async with livekit_api(connection) as livekit:
+    async with open_api(connection) as livekit:
         await livekit.agent_dispatch.delete_dispatch(dispatch_id, room)
 
 
@@ -140,62 +139,63 @@ async def room_exists(room: str, *, connection: LiveKitConnection | None = None)
     Raises:
         OpenRTCError: The server cannot be reached, or refuses.
     """
-    from livekit import api
-
-    async with livekit_api(connection or LiveKitConnection.from_settings()) as livekit:
-        return bool((await livekit.room.list_rooms(api.ListRoomsRequest(names=[room]))).rooms)
+    async with open_api(connection or LiveKitConnection.from_settings()) as livekit:
+        return await _is_room(livekit, room)
 
 
-async def _made_with_the_room(
-    livekit: api.LiveKitAPI, room: str, wish: api.RoomAgentDispatch
+async def _create_room_with_agent(
+    livekit: api.LiveKitAPI, room: str, request: api.RoomAgentDispatch
 ) -> api.AgentDispatch | None:
-    """Make the room with its agent; None where it was there before."""
+    """Create the room with its agent; None where the room was there before."""
     from livekit import api
 
-    if (await livekit.room.list_rooms(api.ListRoomsRequest(names=[room]))).rooms:
+    if await _is_room(livekit, room):
         return None
-    await livekit.room.create_room(api.CreateRoomRequest(name=room, agents=[wish]))
-    return next((one for one in await _all_in(livekit, room) if _grants(one, wish)), None)
+    await livekit.room.create_room(api.CreateRoomRequest(name=room, agents=[request]))
+    # The answer is the room alone; its dispatch is known by being like the request.
+    return next((one for one in await _list_room_dispatches(livekit, room) if _is_same_request(one, request)), None)
 
 
-async def _added_to_the_room(livekit: api.LiveKitAPI, room: str, wish: api.RoomAgentDispatch) -> api.AgentDispatch:
+async def _add_agent(livekit: api.LiveKitAPI, room: str, request: api.RoomAgentDispatch) -> api.AgentDispatch:
     from livekit import api
 
     return await livekit.agent_dispatch.create_dispatch(
         api.CreateAgentDispatchRequest(
-            room=room, agent_name=wish.agent_name, metadata=wish.metadata, attributes=wish.attributes
+            room=room, agent_name=request.agent_name, metadata=request.metadata, attributes=request.attributes
         )
     )
 
 
-async def _all_in(livekit: api.LiveKitAPI, room: str) -> list[api.AgentDispatch]:
+async def _list_room_dispatches(livekit: api.LiveKitAPI, room: str) -> list[api.AgentDispatch]:
+    # For a room that is not there, the server would wait three seconds before it says so.
+    return await livekit.agent_dispatch.list_dispatch(room) if await _is_room(livekit, room) else []
+
+
+async def _is_room(livekit: api.LiveKitAPI, room: str) -> bool:
     from livekit import api
 
-    if not (await livekit.room.list_rooms(api.ListRoomsRequest(names=[room]))).rooms:
-        return []  # the server would wait three seconds for a room that is not there
-    return await livekit.agent_dispatch.list_dispatch(room)
+    return bool((await livekit.room.list_rooms(api.ListRoomsRequest(names=[room]))).rooms)
 
 
-def _grants(dispatch: api.AgentDispatch, wish: api.RoomAgentDispatch) -> bool:
-    same_name = dispatch.agent_name == wish.agent_name
-    return same_name and dispatch.metadata == wish.metadata and dict(dispatch.attributes) == dict(wish.attributes)
+def _is_same_request(dispatch: api.AgentDispatch, request: api.RoomAgentDispatch) -> bool:
+    same_name = dispatch.agent_name == request.agent_name
+    return same_name and dispatch.metadata == request.metadata and dict(dispatch.attributes) == dict(request.attributes)
 
 
-def _dispatch(made: api.AgentDispatch, connection: LiveKitConnection) -> Dispatch:
-    named = made.agent_name if connection.names.per_agent else ""
+def _read_dispatch(dispatch: api.AgentDispatch, connection: LiveKitConnection) -> Dispatch:
     return Dispatch(
-        id=made.id,
-        room=made.room,
-        agent_name=made.agent_name,
-        agent=made.attributes.get(AGENT_ATTRIBUTE, "") or named,
-        metadata=made.metadata,
-        attributes=dict(made.attributes),
-        created_at=made.state.created_at / 1e9,
-        jobs=tuple(_job(job) for job in made.state.jobs),
+        id=dispatch.id,
+        room=dispatch.room,
+        agent_name=dispatch.agent_name,
+        agent=find_requested_agent(dispatch, connection.names),
+        metadata=dispatch.metadata,
+        attributes=dict(dispatch.attributes),
+        created_at=dispatch.state.created_at / 1e9,
+        jobs=tuple(_read_job(job) for job in dispatch.state.jobs),
     )
 
 
-def _job(job: api.Job) -> DispatchJob:
+def _read_job(job: api.Job) -> DispatchJob:
     from livekit import api
 
     state = job.state

@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from openrtc.dispatch.connection import LiveKitConnection, livekit_api
-from openrtc.dispatch.wish import AgentWish
+from openrtc.dispatch.agent_request import AgentRequest, build_room_dispatches, find_requested_agent
+from openrtc.dispatch.connection import LiveKitConnection, open_api
 from openrtc.errors import OpenRTCError
-from openrtc.worker_names import AGENT_ATTRIBUTE, WorkerNames
+from openrtc.model.dispatch_names import WorkerNames
 
 if TYPE_CHECKING:
     from livekit import api
@@ -43,7 +43,7 @@ class SipRule:
         name: Its name.
         room: The one room that all its callers come into; empty where each call has its own.
         room_prefix: What the name of each call's own room begins with.
-        trunks: Ids of the trunks that it holds for; none for all.
+        trunks: Ids of the trunks that it applies to; none for all.
         agents: The agents that come into each new room.
         pin: Whether callers must enter a PIN.
     """
@@ -64,7 +64,7 @@ class SipRule:
 async def create_sip_rule(
     name: str,
     *,
-    agents: Sequence[str | AgentWish],
+    agents: Sequence[str | AgentRequest],
     room_prefix: str = "call-",
     room: str = "",
     trunks: Sequence[str] = (),
@@ -76,31 +76,30 @@ async def create_sip_rule(
 
     Args:
         name: Name of the rule.
-        agents: Names of agents, or wishes with metadata of their own.
+        agents: Names of agents, or requests with metadata of their own.
         room_prefix: What the name of each call's own room begins with.
         room: The one room for all calls, instead of a room for each.
-        trunks: Ids of the trunks that it holds for; none for all.
+        trunks: Ids of the trunks that it applies to; none for all.
         pin: What callers must enter.
         attributes: Attributes of the callers' participants.
         connection: The server and the name of its workers; by default those of the settings.
 
     Raises:
-        OpenRTCError: The server has no SIP, cannot be reached or refuses, such as where another rule holds already.
+        OpenRTCError: The server has no SIP, cannot be reached or refuses, such as where another rule applies already.
     """
     from livekit import api
 
     connection = connection or LiveKitConnection.from_settings()
-    wishes = [AgentWish.of(wish).addressed(connection.names) for wish in agents]
     info = api.SIPDispatchRuleInfo(
         name=name,
         trunk_ids=trunks,
-        rule=_rooms(room, room_prefix, pin),
+        rule=_build_rule(room, room_prefix, pin),
         attributes=dict(attributes or {}),
-        room_config=api.RoomConfiguration(agents=wishes),
+        room_config=api.RoomConfiguration(agents=build_room_dispatches(agents, connection.names)),
     )
-    async with _sip(connection) as livekit:
+    async with _open_sip(connection) as livekit:
         request = api.CreateSIPDispatchRuleRequest(dispatch_rule=info)
-        return _rule(await livekit.sip.create_dispatch_rule(request), connection.names)
+        return _read_rule(await livekit.sip.create_dispatch_rule(request), connection.names)
 
 
 async def list_sip_rules(*, connection: LiveKitConnection | None = None) -> tuple[SipRule, ...]:
@@ -112,9 +111,9 @@ async def list_sip_rules(*, connection: LiveKitConnection | None = None) -> tupl
     from livekit import api
 
     connection = connection or LiveKitConnection.from_settings()
-    async with _sip(connection) as livekit:
+    async with _open_sip(connection) as livekit:
         found = await livekit.sip.list_dispatch_rule(api.ListSIPDispatchRuleRequest())
-    return tuple(sorted((_rule(one, connection.names) for one in found.items), key=lambda one: (one.name, one.id)))
+    return tuple(sorted((_read_rule(one, connection.names) for one in found.items), key=lambda one: (one.name, one.id)))
 
 
 async def delete_sip_rule(rule_id: str, *, connection: LiveKitConnection | None = None) -> SipRule:
@@ -128,15 +127,15 @@ async def delete_sip_rule(rule_id: str, *, connection: LiveKitConnection | None 
     connection = connection or LiveKitConnection.from_settings()
     if rule_id not in (rule.id for rule in await list_sip_rules(connection=connection)):
         raise OpenRTCError(f"there is no SIP dispatch rule {rule_id!r}", fix="see openrtc sip rule list")
-    async with _sip(connection) as livekit:
+    async with _open_sip(connection) as livekit:
         request = api.DeleteSIPDispatchRuleRequest(sip_dispatch_rule_id=rule_id)
-        return _rule(await livekit.sip.delete_dispatch_rule(request), connection.names)
+        return _read_rule(await livekit.sip.delete_dispatch_rule(request), connection.names)
 
 
 @contextlib.asynccontextmanager
-async def _sip(connection: LiveKitConnection) -> AsyncIterator[api.LiveKitAPI]:
+async def _open_sip(connection: LiveKitConnection) -> AsyncIterator[api.LiveKitAPI]:
     try:
-        async with livekit_api(connection) as livekit:
+        async with open_api(connection) as livekit:
             yield livekit
     except OpenRTCError as error:
         if "redis required" not in error.message:
@@ -145,7 +144,7 @@ async def _sip(connection: LiveKitConnection) -> AsyncIterator[api.LiveKitAPI]:
         raise OpenRTCError(f"{connection.address} has no SIP: it runs without redis", fix=fix) from error
 
 
-def _rooms(room: str, room_prefix: str, pin: str) -> api.SIPDispatchRule:
+def _build_rule(room: str, room_prefix: str, pin: str) -> api.SIPDispatchRule:
     from livekit import api
 
     if room:
@@ -154,7 +153,7 @@ def _rooms(room: str, room_prefix: str, pin: str) -> api.SIPDispatchRule:
     return api.SIPDispatchRule(dispatch_rule_individual=individual)
 
 
-def _rule(info: api.SIPDispatchRuleInfo, names: WorkerNames) -> SipRule:
+def _read_rule(info: api.SIPDispatchRuleInfo, names: WorkerNames) -> SipRule:
     direct, own = info.rule.dispatch_rule_direct, info.rule.dispatch_rule_individual
     callee = info.rule.dispatch_rule_callee
     return SipRule(
@@ -163,11 +162,11 @@ def _rule(info: api.SIPDispatchRuleInfo, names: WorkerNames) -> SipRule:
         room=direct.room_name,
         room_prefix=own.room_prefix or callee.room_prefix,
         trunks=tuple(info.trunk_ids),
-        agents=tuple(_agent(one, names) for one in info.room_config.agents),
+        agents=tuple(_read_agent(one, names) for one in info.room_config.agents),
         pin=bool(direct.pin or own.pin or callee.pin),
     )
 
 
-def _agent(wish: api.RoomAgentDispatch, names: WorkerNames) -> SipAgent:
-    agent = wish.attributes.get(AGENT_ATTRIBUTE, "") or (wish.agent_name if names.per_agent else "")
-    return SipAgent(agent_name=wish.agent_name, agent=agent, metadata=wish.metadata)
+def _read_agent(dispatch: api.RoomAgentDispatch, names: WorkerNames) -> SipAgent:
+    agent = find_requested_agent(dispatch, names)
+    return SipAgent(agent_name=dispatch.agent_name, agent=agent, metadata=dispatch.metadata)

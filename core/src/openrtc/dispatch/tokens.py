@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from urllib.parse import urlencode
 
+from openrtc.dispatch.agent_request import AgentRequest, build_room_dispatches
 from openrtc.dispatch.connection import LiveKitConnection
-from openrtc.dispatch.wish import AgentWish
 from openrtc.errors import OpenRTCError
 
-DAY = timedelta(hours=24)
+DEFAULT_LIFETIME = timedelta(hours=24)
 
-MEET = "https://meet.livekit.io/custom"
+MEET_URL = "https://meet.livekit.io/custom"
 """A page that joins a room by the ``liveKitUrl`` and ``token`` of its address; LiveKit's own example."""
 
 
@@ -21,23 +21,23 @@ def create_token(
     room: str,
     *,
     name: str = "",
-    agents: Sequence[str | AgentWish] = (),
+    agents: Sequence[str | AgentRequest] = (),
     metadata: str = "",
     attributes: Mapping[str, str] | None = None,
     room_metadata: str = "",
-    valid_for: timedelta = DAY,
+    valid_for: timedelta = DEFAULT_LIFETIME,
     connection: LiveKitConnection | None = None,
 ) -> str:
     """Return a token for a participant who may speak, listen and send data in one room.
 
-    The agents come, and the room's metadata counts, only when this participant is the first in a room that does not
-    exist yet; else LiveKit passes over them.
+    The agents come, and the room's metadata is set, only when this participant is the first in a room that does not
+    exist yet; else LiveKit ignores both.
 
     Args:
         identity: Identity of the participant.
         room: Name of the room.
         name: Name that the others see; the identity if empty.
-        agents: Names of agents, or wishes with metadata of their own.
+        agents: Names of agents, or requests with metadata of their own.
         metadata: Metadata of the participant.
         attributes: Attributes of the participant.
         room_metadata: Metadata of the room.
@@ -45,7 +45,7 @@ def create_token(
         connection: API key and secret and the name of the workers; by default those of the settings.
 
     Raises:
-        OpenRTCError: Something is missing in the settings, or ``valid_for`` is no time to come.
+        OpenRTCError: Something is missing in the settings, or ``valid_for`` is not positive.
     """
     from livekit import api
 
@@ -59,12 +59,12 @@ def create_token(
     if attributes:
         token = token.with_attributes(dict(attributes))
     if agents or room_metadata:
-        wishes = [AgentWish.of(wish).addressed(connection.names) for wish in agents]
-        token = token.with_room_config(api.RoomConfiguration(name=room, metadata=room_metadata, agents=wishes))
+        dispatches = build_room_dispatches(agents, connection.names)
+        token = token.with_room_config(api.RoomConfiguration(name=room, metadata=room_metadata, agents=dispatches))
     return token.to_jwt()
 
 
-def join_address(token: str, *, page: str = MEET, connection: LiveKitConnection | None = None) -> str:
+def build_join_url(token: str, *, page: str = MEET_URL, connection: LiveKitConnection | None = None) -> str:
     """Return the address of a page that joins a room with a token. It contains the token: whoever has it can join.
 
     Args:

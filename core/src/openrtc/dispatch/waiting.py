@@ -7,20 +7,25 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from openrtc.dispatch.connection import LiveKitConnection, livekit_api
+from openrtc.dispatch.connection import LiveKitConnection, open_api
+from openrtc.dispatch.diagnosis import explain_lost_dispatch
 from openrtc.dispatch.dispatches import Dispatch, list_dispatches
-from openrtc.dispatch.why_lost import why_lost
 from openrtc.errors import OpenRTCError
+from openrtc.model.dispatch_names import ANSWERING_AGENT_ATTRIBUTE
 
 if TYPE_CHECKING:
     from livekit import api
 
-PATIENCE = 15.0
-_STEP = 0.1
-_CLOCK_STEP = 0.001
+WAIT_SECONDS = 15.0
+"""How long to wait by default."""
 
-_WORKER_NAME, _AGENT = "lk.agent_name", "lk.agent.name"
-"""Attributes of an agent's participant: LiveKit's own says the worker's name, the other one is OpenRTC's."""
+POLL_SECONDS = 0.1  # the server itself takes 0.2 s from a dispatch to a job
+
+CLOCK_STEP = 0.001
+"""A participant's time of joining has milliseconds, a dispatch's time of creation nanoseconds."""
+
+_WORKER_NAME_ATTRIBUTE = "lk.agent_name"
+"""The attribute of an agent's participant, set by LiveKit itself, that holds the worker's name."""
 
 
 class DispatchLost(OpenRTCError):
@@ -47,7 +52,7 @@ class AgentJoined:
 
 
 async def wait_for_agent(
-    dispatch: Dispatch, *, seconds: float = PATIENCE, connection: LiveKitConnection | None = None
+    dispatch: Dispatch, *, seconds: float = WAIT_SECONDS, connection: LiveKitConnection | None = None
 ) -> AgentJoined:
     """Wait until the agent of a dispatch is in its room.
 
@@ -57,7 +62,7 @@ async def wait_for_agent(
         connection: The server; by default that of the settings.
 
     Raises:
-        DispatchLost: None has come; the message tells why, as far as that can be known from here.
+        DispatchLost: No agent has come; the message says why, as far as that can be known from here.
         OpenRTCError: The server cannot be reached, or refuses.
     """
     connection = connection or LiveKitConnection.from_settings()
@@ -69,20 +74,26 @@ async def wait_for_agent(
             raise DispatchLost(f"dispatch {dispatch.id} is gone: somebody has deleted it or its room")
         seen = next(one for one in found if one.id == dispatch.id)
         others = {job.identity for one in found if one is not seen for job in one.jobs}
-        for participant in await _agents_in(dispatch.room, connection):
-            if participant.identity not in others and _answers(participant, seen):
-                return _joined(seen, participant, time.monotonic() - began)
-        await asyncio.sleep(_STEP)
-    message, fix = await asyncio.to_thread(why_lost, seen, connection, seconds)
+        for participant in await _list_agents(dispatch.room, connection):
+            if participant.identity not in others and _is_answer(participant, seen):
+                return AgentJoined(
+                    dispatch=seen,
+                    identity=participant.identity,
+                    name=participant.name,
+                    agent=participant.attributes.get(ANSWERING_AGENT_ATTRIBUTE, ""),
+                    seconds=time.monotonic() - began,
+                )
+        await asyncio.sleep(POLL_SECONDS)
+    message, fix = await asyncio.to_thread(explain_lost_dispatch, seen, connection, seconds)
     raise DispatchLost(message, fix=fix)
 
 
-async def _agents_in(room: str, connection: LiveKitConnection) -> list[api.ParticipantInfo]:
-    """Return the agents that are in the room for good."""
+async def _list_agents(room: str, connection: LiveKitConnection) -> list[api.ParticipantInfo]:
+    """Return the agents that have joined the room; not those that are about to."""
     from livekit import api
 
     try:
-        async with livekit_api(connection, accept=("not_found",)) as livekit:
+        async with open_api(connection, accept=("not_found",)) as livekit:
             found = await livekit.room.list_participants(api.ListParticipantsRequest(room=room))
     except api.TwirpError:
         return []
@@ -90,21 +101,12 @@ async def _agents_in(room: str, connection: LiveKitConnection) -> list[api.Parti
     return [one for one in here if one.kind == api.ParticipantInfo.Kind.AGENT]
 
 
-def _answers(participant: api.ParticipantInfo, dispatch: Dispatch) -> bool:
-    """Whether an agent has come for a dispatch: its job says so, or, since jobs are told up to 5 s late, its marks."""
+def _is_answer(participant: api.ParticipantInfo, dispatch: Dispatch) -> bool:
+    """Whether an agent has come for a dispatch."""
     if dispatch.jobs:
         return participant.identity in {job.identity for job in dispatch.jobs}
-    marks = participant.attributes
-    same_name = marks.get(_WORKER_NAME, "") == dispatch.agent_name
-    same_agent = dispatch.agent in ("", marks.get(_AGENT, dispatch.agent))
-    return same_name and same_agent and participant.joined_at_ms >= (dispatch.created_at - _CLOCK_STEP) * 1000
-
-
-def _joined(dispatch: Dispatch, participant: api.ParticipantInfo, seconds: float) -> AgentJoined:
-    return AgentJoined(
-        dispatch=dispatch,
-        identity=participant.identity,
-        name=participant.name,
-        agent=participant.attributes.get(_AGENT, ""),
-        seconds=seconds,
-    )
+    # The server lists a dispatch's jobs up to 5 s late; until then the agent's own attributes have to do.
+    attributes = participant.attributes
+    same_name = attributes.get(_WORKER_NAME_ATTRIBUTE, "") == dispatch.agent_name
+    same_agent = dispatch.agent in ("", attributes.get(ANSWERING_AGENT_ATTRIBUTE, dispatch.agent))
+    return same_name and same_agent and participant.joined_at_ms >= (dispatch.created_at - CLOCK_STEP) * 1000

@@ -35,19 +35,19 @@ class Event:
         return {"event": self.kind(), **asdict(self)}
 
     @staticmethod
-    def from_json(told: Mapping[str, Any]) -> Event:
+    def from_json(value: Mapping[str, Any]) -> Event:
         """Return the event that `to_json` gave, perhaps in another process.
 
         Raises:
-            ValueError: ``told`` is no event of this version.
+            ValueError: ``value`` is no event of this version.
         """
-        kind = next((kind for kind in EVENTS if kind.kind() == told.get("event")), None)
-        if kind is None or {one.name for one in fields(kind)} != set(told) - {"event"}:
-            raise ValueError(f"no event: {told!r:.200}")
-        values: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in told.items() if name != "event"
+        kind = next((kind for kind in EVENTS if kind.kind() == value.get("event")), None)
+        if kind is None or {one.name for one in fields(kind)} != set(value) - {"event"}:
+            raise ValueError(f"no event: {value!r:.200}")
+        arguments: dict[str, Any] = {
+            name: tuple(one) if isinstance(one, list) else one for name, one in value.items() if name != "event"
         }
-        return kind(**values)
+        return kind(**arguments)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +162,8 @@ class CallRejected(CallEvent):
     """A job request was turned down; the server may offer it to another worker.
 
     Args:
-        cause: ``full``, ``agent_full``, ``memory``, ``draining`` or ``routing``.
+        cause: ``full``, ``agent_full``, ``memory``, ``draining``, ``routing``, or ``second_agent``: the call has its
+            agent, and no other worker is offered the job.
         reason: Why, in words.
     """
 
@@ -206,7 +207,7 @@ class TurnCompleted(CallEvent):
     """The agent has answered a turn of the caller, or was interrupted in it. A latency that is not known is None.
 
     Args:
-        heard: The caller's words.
+        heard: The caller's words; of what was typed, the first 4,000 characters.
         end_of_turn_seconds: From the end of the caller's speech until the turn was taken to be over.
         llm_ttft_seconds: Until the language model's first token.
         tts_ttfb_seconds: Until the first audio of the answer was synthesised.
@@ -286,12 +287,31 @@ class EarMoved(CallEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallWaiting(CallEvent):
+    """Nobody is in a call, not yet or no more: it holds no slot, and waits for a while.
+
+    Args:
+        cause: ``nobody_yet`` or ``left``.
+        may_be_ended: Whether it ends when the worker is full or drains; a LiveKit entrypoint is left alone.
+    """
+
+    cause: str
+    may_be_ended: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallAttended(CallEvent):
+    """Somebody is in a call that has waited: it holds a slot again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnded(CallEvent):
     """A call is over and its agent has left the room.
 
     Args:
         reason: Why it ended.
-        seconds: How long the job ran.
+        seconds: How long it was: from the start of the job until its last person left, or until the end of the job
+            where somebody was there to the end, where nobody ever was, and for a LiveKit entrypoint.
         failed: Whether an error ended it.
     """
 
@@ -319,7 +339,7 @@ class PluginFailed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopBlocked(CallEvent):
-    """Code blocks the loop that all calls share, or has blocked it; every other call is silent meanwhile.
+    """Code blocks the loop that all calls share, or has blocked it; no call is answered meanwhile.
 
     The job's fields are empty where no call's code was running.
 
@@ -334,6 +354,42 @@ class LoopBlocked(CallEvent):
     ongoing: bool
     place: str = ""
     function: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockBroken(CallEvent):
+    """Code that kept blocking the loop was broken off, and its call is ended.
+
+    The job's fields are empty where the code belonged to no call.
+
+    Args:
+        seconds: How long it had blocked the loop.
+        place: ``file:line`` at which it was broken off.
+        function: The function there.
+        tries: How many times it was broken off: more than once where it catches every exception.
+    """
+
+    seconds: float
+    place: str
+    function: str
+    tries: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentIsolated(Event):
+    """An agent that has blocked the loop again and again gets processes for its calls, until the worker ends.
+
+    Args:
+        agent: Its name.
+        distribution: The distribution that brings it; empty for one registered in code.
+        start_seconds: How long the first such process took to start.
+        memory_mb: How much memory that process has for itself, in MB, before its call.
+    """
+
+    agent: str
+    distribution: str
+    start_seconds: float
+    memory_mb: float
 
 
 EVENTS: tuple[type[Event], ...] = (
@@ -351,7 +407,11 @@ EVENTS: tuple[type[Event], ...] = (
     MemberSpoke,
     MemberLeft,
     EarMoved,
+    CallWaiting,
+    CallAttended,
     CallEnded,
     PluginFailed,
     LoopBlocked,
+    BlockBroken,
+    AgentIsolated,
 )

@@ -25,34 +25,38 @@ from openrtc.observe.events import (
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 LATENCY_BUCKETS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0)
-"""Seconds: people wait about 0.3 s for an answer in talk, and give up after a few."""
+"""Seconds. In talk people answer after about 0.3 s; who waits for several seconds gives up."""
 
 STAGES = {"end_of_turn": "end_of_turn_seconds", "llm_ttft": "llm_ttft_seconds", "tts_ttfb": "tts_ttfb_seconds"}
 
 Gauges = Iterable[tuple[str, str, Iterable[tuple[dict[str, str], float]]]]
-"""Name, meaning, and each value with its labels."""
+"""For each metric its name, its meaning, and its values with their labels."""
 
 
 class PrometheusMetrics:
-    """Counts what an event stream tells, and asks for what is so at the moment of a scrape.
+    """Counts events, and asks for current values when it is scraped.
 
     Args:
-        gauges: Returns the values of this moment.
+        gauges: Returns the current values; called at each scrape.
     """
 
     def __init__(self, gauges: Callable[[], Gauges]) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(_Gauges(gauges))
-        self._started = self._counter("sessions_started", "Sessions that have started.", "agent")
-        self._ended = self._counter("sessions_ended", "Calls that are over.", "agent")
-        self._failed = self._counter("sessions_failed", "Calls that an error ended.", "agent")
-        self._errors = self._counter("call_errors", "Errors in calls.", "agent", "where")
-        self._rejects = self._counter("rejects", "Job requests that were turned down.", "cause")
-        self._routed = self._counter("routing_decisions", "Decisions by the rule that made them.", "rule", "agent")
-        self._plugins = self._counter("plugin_failures", "Hooks that raised or took too long.", "plugin", "hook")
-        self._blocked = self._counter("loop_blocked_seconds", "Time for which code blocked the shared loop.", "agent")
-        self._latency = self._histogram("turn_latency_seconds", "From the caller's last to the agent's first sound.")
-        self._stages = self._histogram("turn_stage_seconds", "What a turn's latency is made of.", "stage")
+        self._started = self._add_counter("sessions_started", "Sessions that have started.", "agent")
+        self._ended = self._add_counter("sessions_ended", "Calls that are over.", "agent")
+        self._failed = self._add_counter("sessions_failed", "Calls that an error ended.", "agent")
+        self._errors = self._add_counter("call_errors", "Errors in calls.", "agent", "where")
+        self._rejects = self._add_counter("rejects", "Job requests that were turned down.", "cause")
+        self._routed = self._add_counter("routing_decisions", "Decisions by the rule that made them.", "rule", "agent")
+        self._plugins = self._add_counter("plugin_failures", "Hooks that raised or took too long.", "plugin", "hook")
+        self._blocked = self._add_counter(
+            "loop_blocked_seconds", "Time for which code blocked the shared loop.", "agent"
+        )
+        self._latency = self._add_histogram(
+            "turn_latency_seconds", "From the caller's last to the agent's first sound."
+        )
+        self._stages = self._add_histogram("turn_stage_seconds", "What a turn's latency is made of.", "stage")
         self._resources: dict[tuple[str, str], ResourceLoaded] = {}
         self._registry.register(_Gauges(self._resource_gauges))
 
@@ -79,7 +83,7 @@ class PrometheusMetrics:
             case ResourceLoaded():
                 self._resources = {**self._resources, (event.key, event.distribution): event}
 
-    def text(self) -> bytes:
+    def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
@@ -90,30 +94,25 @@ class PrometheusMetrics:
             if (seconds := getattr(turn, name)) is not None:
                 self._stages.labels(turn.agent, stage).observe(seconds)
 
-    def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
+    def _add_counter(self, name: str, meaning: str, *labels: str) -> Counter:
         return Counter(f"openrtc_{name}", meaning, labels, registry=self._registry)
 
-    def _histogram(self, name: str, meaning: str, *labels: str) -> Histogram:
+    def _add_histogram(self, name: str, meaning: str, *labels: str) -> Histogram:
         return Histogram(
             f"openrtc_{name}", meaning, ("agent", *labels), registry=self._registry, buckets=LATENCY_BUCKETS
         )
 
     def _resource_gauges(self) -> Gauges:
-        loaded = [
-            ({"key": one.key, "distribution": one.distribution}, one) for one in self._resources.values() if one.ready
-        ]
         every = [({"key": one.key, "distribution": one.distribution}, one) for one in self._resources.values()]
-        yield "resource_ready", "Whether a shared resource can be used.", ((who, one.ready) for who, one in every)
-        yield "resource_load_seconds", "How long loading took.", ((who, one.seconds) for who, one in loaded)
-        yield (
-            "resource_memory_bytes",
-            "By how much the process grew meanwhile.",
-            ((who, one.memory_mb * 1e6) for who, one in loaded),
-        )
+        ready = [(labels, one) for labels, one in every if one.ready]
+        yield "resource_ready", "Whether a shared resource can be used.", ((labels, one.ready) for labels, one in every)
+        yield "resource_load_seconds", "How long loading took.", ((labels, one.seconds) for labels, one in ready)
+        sizes = ((labels, one.memory_mb * 1e6) for labels, one in ready)
+        yield "resource_memory_bytes", "By how much the process grew meanwhile.", sizes
 
 
 class _Gauges(Collector):
-    """Values that are asked for at each scrape."""
+    """Hands current values to prometheus_client at each scrape."""
 
     def __init__(self, gauges: Callable[[], Gauges]) -> None:
         self._gauges = gauges

@@ -9,36 +9,38 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
-from openrtc.cast.declaration import Cast
-from openrtc.catalog.build import check_builder, is_agent, is_agent_class, name_of
-from openrtc.catalog.spec import AgentSpec
 from openrtc.discovery.entries import PLUGINS_GROUP, Entry
 from openrtc.errors import OpenRTCError, one_line
-from openrtc.plugins.fault import Fault, place_of
-from openrtc.plugins.hook_check import implemented_names
+from openrtc.model.agents import AgentSpec, Cast
+from openrtc.model.builders import check_builder, is_agent, is_agent_class, name_of
+from openrtc.model.own_options import find_shared_option
+from openrtc.plugins.fault import Fault
+from openrtc.plugins.hook_check import find_hookimpls
 
 
-def spec_of(target: object, entry: Entry) -> AgentSpec:
+def build_spec(target: object, entry: Entry) -> AgentSpec:
     """Return the spec of the agent ``entry`` points at; raises `Fault`."""
     if isinstance(target, AgentSpec):
-        return named_spec(target, entry.name, entry)
+        return check_spec(target, entry.name, entry)
     if isinstance(target, Cast):
-        return named_spec(AgentSpec(cast=target), entry.name, entry)
-    builder = _builder(target, entry)
-    return AgentSpec(agent=builder, name=entry.name, summary=own_summary(builder) or entry.summary)
+        return check_spec(AgentSpec(cast=target), entry.name, entry)
+    builder = _check_builder(target, entry)
+    return AgentSpec(agent=builder, name=entry.name, summary=summarise(builder) or entry.summary)
 
 
-def named_spec(spec: AgentSpec, name: str, entry: Entry) -> AgentSpec:
+def check_spec(spec: AgentSpec, name: str, entry: Entry) -> AgentSpec:
     """Return ``spec`` under ``name``, with a summary; raises `Fault` when it cannot build agents."""
     if spec.agent is not None:
-        _builder(spec.agent, entry)
+        _check_builder(spec.agent, entry)
     elif spec.cast is None and not callable(spec.entrypoint):
-        raise Fault("AgentSpec entrypoint= is no function", "give async def entrypoint(ctx)", None)
-    summary = spec.summary or own_summary(spec.agent or spec.entrypoint) or _roles(spec) or entry.summary
+        raise Fault("AgentSpec entrypoint= is no function", "give async def entrypoint(ctx)")
+    if shared := find_shared_option(spec):
+        raise Fault(shared.message, shared.fix or "", location=_module_file(entry))
+    summary = spec.summary or summarise(spec.agent or spec.entrypoint) or _roles(spec) or entry.summary
     return replace(spec, name=name, summary=one_line(str(summary), 200))
 
 
-def own_summary(target: object) -> str:
+def summarise(target: object) -> str:
     """Return the first docstring line of a class or function that is its own, not inherited."""
     if isinstance(target, type):
         text = target.__dict__.get("__doc__")
@@ -52,31 +54,31 @@ def _roles(spec: AgentSpec) -> str:
     return f"A cast of {', '.join(spec.cast.roles)}." if spec.cast else ""
 
 
-def _builder(target: object, entry: Entry) -> Callable[..., Any]:
+def _check_builder(target: object, entry: Entry) -> Callable[..., Any]:
     if isinstance(target, ModuleType):
         fix = f"write {entry.name} = {target.__name__}:ClassName"
-        raise Fault(f"{entry.value} is a module, not an agent", fix, place_of(target))
+        raise Fault(f"{entry.value} is a module, not an agent", fix, at=target)
     if is_agent(target):
         fix = f"write {name_of(type(target))} or a factory"
         raise Fault(f"{entry.value} is an Agent instance: all calls would share it", fix, _module_file(entry))
     if not isinstance(target, type) and not is_agent_class(target) and _is_livekit_entrypoint(target):
         fix = f"wrap it: AgentSpec(entrypoint={getattr(target, '__name__', 'entrypoint')}), and point to that"
-        raise Fault(f"{entry.value} is a LiveKit entrypoint, not an agent", fix, place_of(target))
-    if not is_agent_class(target) and implemented_names(target):
+        raise Fault(f"{entry.value} is a LiveKit entrypoint, not an agent", fix, at=target)
+    if not is_agent_class(target) and find_hookimpls(target):
         fix = f"put it into the group {PLUGINS_GROUP}"
-        raise Fault(f"{entry.value} is a plugin, not an agent", fix, place_of(target))
+        raise Fault(f"{entry.value} is a plugin, not an agent", fix, at=target)
     if inspect.isabstract(target):
-        raise Fault(f"{entry.value} is an abstract class", "point to a class that can be built", place_of(target))
+        raise Fault(f"{entry.value} is an abstract class", "point to a class that can be built", at=target)
     try:
         check_builder(target)
     except OpenRTCError as error:
-        raise Fault(error.message, error.fix or "", place_of(target)) from None
-    builder: Callable[..., Any] = target  # type: ignore[assignment]
+        raise Fault(error.message, error.fix or "", at=target) from None
+    builder: Callable[..., Any] = target  # type: ignore[assignment]  # check_builder has seen that it is callable
     return builder
 
 
 def _module_file(entry: Entry) -> str | None:
-    return getattr(sys.modules.get(entry.value.partition(":")[0]), "__file__", None)
+    return getattr(sys.modules.get(entry.module), "__file__", None)
 
 
 def _is_livekit_entrypoint(target: object) -> bool:

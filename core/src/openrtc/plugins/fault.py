@@ -1,4 +1,4 @@
-"""`Fault`: why an entry cannot be used, where the cause is and what mends it."""
+"""`Fault`: why an entry cannot be used, where the cause is and what fixes it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from types import ModuleType
 
 from openrtc.discovery.entries import Entry
 from openrtc.errors import one_line
+from openrtc.model.status import State, Status
 
 
 class Fault(Exception):
@@ -16,27 +17,27 @@ class Fault(Exception):
 
     Args:
         reason: What is wrong.
-        fix: What mends it.
+        fix: What fixes it.
         location: ``file:line`` of the cause.
+        at: Instead of a location, the class, function, module or object that is at fault.
     """
 
-    def __init__(self, reason: str, fix: str, location: str | None = None) -> None:
+    def __init__(self, reason: str, fix: str, location: str | None = None, *, at: object = None) -> None:
         super().__init__(reason)
-        self.reason = one_line(reason)
-        self.fix = one_line(fix)
-        self.location = location
+        place = location if at is None else source_location(at)
+        self.status = Status(State.BROKEN, one_line(reason), one_line(fix), place)
 
 
-def described(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """Return type and message of an error; its ``__str__`` may be somebody's and fail too."""
     try:
         message = one_line(str(error))
-    except Exception as second:
+    except Exception as second:  # whatever somebody's __str__ raises
         message = f"its message cannot be read: {type(second).__name__}"
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
-def cause_of(error: BaseException, entry: Entry) -> str | None:
+def locate_error(error: BaseException, entry: Entry) -> str | None:
     """Return ``file:line`` of the deepest frame in the entry's own package, else of the deepest frame at all."""
     package = own_package(entry)
     frames = [
@@ -51,7 +52,7 @@ def cause_of(error: BaseException, entry: Entry) -> str | None:
 
 def own_package(entry: Entry) -> str:
     """Return the package that holds the entry's files: the outermost one that is no namespace package."""
-    parts = entry.value.partition(":")[0].split(".")
+    parts = entry.module.split(".")
     for count in range(1, len(parts)):
         name = ".".join(parts[:count])
         module = sys.modules.get(name)
@@ -60,7 +61,7 @@ def own_package(entry: Entry) -> str:
     return ".".join(parts)
 
 
-def place_of(target: object) -> str | None:
+def source_location(target: object) -> str | None:
     """Return ``file:line`` where a class, function or module is defined, or that of an object's class."""
     if isinstance(target, ModuleType):
         return getattr(target, "__file__", None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import importlib.util
 import pkgutil
@@ -16,13 +15,15 @@ import importlib_metadata
 
 from openrtc.discovery.entries import Entry
 from openrtc.discovery.tolerance import tolerate_unreadable_metadata
-from openrtc.errors import OpenRTCError
-from openrtc.plugins.fault import Fault, cause_of, described
+from openrtc.errors import OpenRTCError, one_line
+from openrtc.model.status import Status
+from openrtc.plugins.fault import Fault, describe_error, locate_error
+from openrtc.plugins.guard.scope import ExitAtOnce, package_scope
 from openrtc.suggest import closest, did_you_mean
 
 T = TypeVar("T")
 
-OTHER_NAMES = {
+DISTRIBUTION_OF_MODULE = {
     "PIL": "Pillow",
     "bs4": "beautifulsoup4",
     "cv2": "opencv-python",
@@ -37,29 +38,38 @@ OTHER_NAMES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome(Generic[T]):
-    """What a guarded step gave: a value or a fault, and its milliseconds."""
+class GuardedResult(Generic[T]):
+    """What a guarded step gave: a value, or why it failed, and its milliseconds."""
 
     value: T | None
-    fault: Fault | None
+    failure: Status | None
     ms: float
 
 
-def guarded(entry: Entry, step: Callable[[], T]) -> Outcome[T]:
-    """Run ``step``, which runs a package's code: whatever it raises is a fault, whatever it prints goes to stderr.
+def run_guarded(entry: Entry, step: Callable[[], T]) -> GuardedResult[T]:
+    """Run ``step``, which runs a package's code: whatever it raises is a fault, and nothing that it changes stays so.
 
-    Only KeyboardInterrupt passes: it is the user's.
+    What it prints goes to standard error; `package_scope` says what else is kept from it.
+
+    BaseException, since packages exit at import (``sys.exit``), and third-party code raises its own. Only
+    KeyboardInterrupt passes: it is the user's.
     """
     started = time.perf_counter()
-    value, fault = None, None
-    with contextlib.redirect_stdout(sys.stderr):
+    value, failure = None, None
+    with package_scope(lambda: describe_entry(entry)):
         try:
             value = step()
         except KeyboardInterrupt:
             raise
-        except BaseException as error:
-            fault = fault_of(error, entry)
-    return Outcome(value, fault, round((time.perf_counter() - started) * 1000, 3))
+        except BaseException as error:  # the package's, whatever it is: see the docstring
+            failure = explain_error(error, entry).status
+    return GuardedResult(value, failure, round((time.perf_counter() - started) * 1000, 3))
+
+
+def describe_entry(entry: Entry) -> str:
+    """Return whose an entry is, for a line: distribution, version, entry point and file."""
+    file = getattr(sys.modules.get(entry.module), "__file__", None) or entry.value
+    return one_line(f'{entry.distribution} {entry.version} (entry point "{entry.name}", {file})')
 
 
 def import_target(entry: Entry) -> object:
@@ -75,57 +85,71 @@ def import_target(entry: Entry) -> object:
     return target
 
 
-def fault_of(error: BaseException, entry: Entry) -> Fault:
+def explain_error(error: BaseException, entry: Entry) -> Fault:
     """Explain an error that a package raised."""
     if isinstance(error, Fault):
         return error
     if isinstance(error, OpenRTCError):
-        return Fault(error.message, error.fix or _mend(entry), cause_of(error, entry))
+        return Fault(error.message, error.fix or _suggest_update(entry), locate_error(error, entry))
     if isinstance(error, ModuleNotFoundError) and error.name:
         return _missing_module(error.name, error, entry)
     if isinstance(error, SyntaxError) and error.filename:
         place = f"{error.filename}:{error.lineno or 1}"
-        return Fault(f"{type(error).__name__}: {error.msg}", f"mend that line, or deny {entry.distribution}", place)
+        return Fault(f"{type(error).__name__}: {error.msg}", f"fix that line, or deny {entry.distribution}", place)
     if isinstance(error, SystemExit):
         fix = 'nothing may exit at import: put it below if __name__ == "__main__":'
-        return Fault(f"called sys.exit({error.code!r}) at import", fix, cause_of(error, entry))
-    return Fault(described(error), _mend(entry), cause_of(error, entry))
+        called = "os._exit" if isinstance(error, ExitAtOnce) else "sys.exit"
+        return Fault(f"called {called}({error.code!r}) at import", fix, locate_error(error, entry))
+    return Fault(describe_error(error), _suggest_update(entry), locate_error(error, entry))
 
 
-def _mend(entry: Entry) -> str:
-    return f"mend or update {entry.distribution}, or switch it off: --deny {entry.distribution}"
+def _suggest_update(entry: Entry) -> str:
+    return f"fix or update {entry.distribution}, or switch it off: --deny {entry.distribution}"
 
 
 def _missing_attribute(holder: object, part: str, entry: Entry) -> Fault:
     where = getattr(holder, "__name__", entry.value)
-    place = getattr(sys.modules.get(entry.value.partition(":")[0]), "__file__", None)
+    place = getattr(sys.modules.get(entry.module), "__file__", None)
     public = [name for name in vars(holder) if not name.startswith("_")] if hasattr(holder, "__dict__") else []
     fix = did_you_mean(part, public, f'define it, or correct {entry.name} = "{entry.value}"')
     return Fault(f'{where} has no attribute "{part}"', fix, place)
 
 
 def _missing_module(name: str, error: ModuleNotFoundError, entry: Entry) -> Fault:
-    module = entry.value.partition(":")[0]
+    module = entry.module
     if module == name or module.startswith(name + "."):
         fix = _similar_module(name) or f"pip install --force-reinstall {entry.distribution}, or correct its entry point"
         return Fault(f'the entry point names the module "{name}", which does not exist', fix, _declared_at(entry))
-    place = cause_of(error, entry)
+    place = locate_error(error, entry)
     if name.partition(".")[0] == module.partition(".")[0] and not _is_namespace(name.partition(".")[0]):
         fix = _similar_module(name) or f"pip install --force-reinstall {entry.distribution}"
         return Fault(f'imports its own module "{name}", which does not exist', fix, place)
     reason = f'{entry.distribution} imports "{name}", which is not installed'
-    return Fault(reason, _pip_install(name), place)
+    return Fault(reason, _suggest_install(name, entry), place)
 
 
-def _pip_install(name: str) -> str:
-    """Return the command that most likely installs a module."""
-    parent = name.rpartition(".")[0]
+def _suggest_install(name: str, entry: Entry) -> str:
+    """Return the command that installs a module, where it is known which distribution has it.
+
+    A name that is only made from the module's may be somebody else's at the index, and would be installed.
+    """
+    parent, _, last = name.rpartition(".")
+    top = name.partition(".")[0]
     if parent and not _is_namespace(parent) and parent in sys.modules:
-        top = name.partition(".")[0]
-        names = importlib_metadata.packages_distributions().get(top, [top])
-        return f"pip install --upgrade {names[0]}"
-    known = OTHER_NAMES.get(name) or OTHER_NAMES.get(name.partition(".")[0])
-    return f"pip install {known or name.replace('.', '-').replace('_', '-')}"
+        if names := importlib_metadata.packages_distributions().get(top):
+            return f"pip install --upgrade {names[0]}"
+    elif parent == "livekit.plugins" and (extra := last.replace("_", "-")) in _list_livekit_extras():
+        return f"pip install 'livekit-agents[{extra}]'"
+    elif known := DISTRIBUTION_OF_MODULE.get(name) or DISTRIBUTION_OF_MODULE.get(top):
+        return f"pip install {known}"
+    return f"install what brings that module, which {entry.distribution} should require, or --deny {entry.distribution}"
+
+
+def _list_livekit_extras() -> list[str]:
+    try:
+        return importlib_metadata.metadata("livekit-agents").get_all("Provides-Extra") or []
+    except importlib_metadata.PackageNotFoundError:
+        return []
 
 
 def _is_namespace(name: str) -> bool:

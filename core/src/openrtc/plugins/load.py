@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from openrtc.catalog.clashes import settle
-from openrtc.catalog.spec import AgentSpec
-from openrtc.config import Config
-from openrtc.discovery.entries import Entry, State
-from openrtc.plugins.agent_hook import agents_of
-from openrtc.plugins.agent_targets import spec_of
-from openrtc.plugins.hook_check import checked_hooks, plugin_object
-from openrtc.plugins.importing import guarded, import_target
-from openrtc.plugins.loaded import Loaded, LoadedAgent, LoadedPlugin
+from openrtc.catalog.loaded import Loaded, LoadedAgent, LoadedPlugin
+from openrtc.discovery.entries import Entry
+from openrtc.model.agents import AgentSpec
+from openrtc.model.status import State
+from openrtc.plugins.agent_hook import collect_agents
+from openrtc.plugins.agent_targets import build_spec
+from openrtc.plugins.hook_check import build_plugin, check_hooks
+from openrtc.plugins.importing import import_target, run_guarded
+from openrtc.settings.config import Config
 
 __all__ = ["Loaded", "LoadedAgent", "LoadedPlugin", "load", "load_plugins"]
 
@@ -30,11 +30,10 @@ def load(entries: Iterable[Entry], config: Config, *, only: Callable[[Entry], bo
     for entry in entries:
         wanted = entry.usable and (only is None or only(entry))
         if entry.is_agent:
-            agents.append(_load_agent(entry) if wanted else LoadedAgent.as_it_is(entry))
+            agents.append(_load_agent(entry) if wanted else LoadedAgent.of_entry(entry))
         elif plugin := plugins.add(entry, wanted):
-            agents += agents_of(plugin) if "openrtc_agents" in plugin.hooks else ()
-    prefer = config.policy.prefer
-    return Loaded(agents=settle(agents, prefer), plugins=tuple(plugins.rows), prefer=prefer)
+            agents += collect_agents(plugin) if "openrtc_agents" in plugin.hooks else ()
+    return Loaded(agents=tuple(agents), plugins=tuple(plugins.rows), policy=config.policy)
 
 
 def load_plugins(entries: Iterable[Entry], config: Config) -> Loaded:
@@ -49,12 +48,12 @@ def load_plugins(entries: Iterable[Entry], config: Config) -> Loaded:
 
 def _load_agent(entry: Entry) -> LoadedAgent:
     def step() -> AgentSpec:
-        return spec_of(import_target(entry), entry)
+        return build_spec(import_target(entry), entry)
 
-    outcome = guarded(entry, step)
-    if fault := outcome.fault:
-        return LoadedAgent.broken(entry, fault, outcome.ms)
-    return LoadedAgent(name=entry.name, entry=entry, spec=outcome.value, load_ms=outcome.ms)
+    result = run_guarded(entry, step)
+    if result.failure:
+        return LoadedAgent.of_entry(entry, result.failure, result.ms)
+    return LoadedAgent(name=entry.name, entry=entry, spec=result.value, load_ms=result.ms)
 
 
 class _Plugins:
@@ -67,7 +66,7 @@ class _Plugins:
     def add(self, entry: Entry, wanted: bool) -> LoadedPlugin | None:
         """Load a plugin and keep its row; returns it when it is ready and new."""
         name = self._free_name(entry)
-        row = self._load(entry, name) if wanted else _plugin_as_it_is(entry, name)
+        row = self._load(entry, name) if wanted else LoadedPlugin(name=name, entry=entry, status=entry.status)
         if row is not None:
             self.rows.append(row)
         return row if row and row.state is State.READY else None
@@ -80,38 +79,19 @@ class _Plugins:
             if any(target is met for met in self._met):
                 return None
             self._met.append(target)
-            plugin = plugin_object(target, entry)
-            return plugin, checked_hooks(plugin, entry)
+            plugin = build_plugin(target, entry)
+            return plugin, check_hooks(plugin, entry)
 
-        outcome = guarded(entry, step)
-        if fault := outcome.fault:
-            return LoadedPlugin(
-                name=name,
-                entry=entry,
-                state=State.BROKEN,
-                reason=fault.reason,
-                fix=fault.fix,
-                location=fault.location,
-                load_ms=outcome.ms,
-            )
-        if outcome.value is None:
+        result = run_guarded(entry, step)
+        if result.failure:
+            return LoadedPlugin(name=name, entry=entry, status=result.failure, load_ms=result.ms)
+        if result.value is None:
             return None
-        target, hooks = outcome.value
-        return LoadedPlugin(name=name, entry=entry, target=target, hooks=hooks, load_ms=outcome.ms)
+        target, hooks = result.value
+        return LoadedPlugin(name=name, entry=entry, target=target, hooks=hooks, load_ms=result.ms)
 
     def _free_name(self, entry: Entry) -> str:
         """Return ``distribution:name``; one distribution may use a name in both groups for different things."""
         name = f"{entry.distribution}:{entry.name}"
         taken = {row.name for row in self.rows}
         return name if name not in taken else f"{name} ({entry.group} {len(taken)})"
-
-
-def _plugin_as_it_is(entry: Entry, name: str) -> LoadedPlugin:
-    return LoadedPlugin(
-        name=name,
-        entry=entry,
-        state=entry.state,
-        reason=entry.reason,
-        fix=entry.fix,
-        location=entry.location,
-    )

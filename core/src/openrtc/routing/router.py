@@ -1,23 +1,24 @@
-"""`Router`: asks the rules and the router plugins in order and keeps a trace of what each said."""
+"""`Router`: asks the rules and the router plugins in order, and keeps a trace of what each answered."""
 
 from __future__ import annotations
 
-import difflib
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 
 from openrtc.catalog.catalog import Catalog
-from openrtc.config import RoutingSettings
 from openrtc.errors import OpenRTCError, one_line
-from openrtc.hooks.hooks import Hooks, Implementation, Outcome
-from openrtc.routing.decision import FAILED, IGNORED, Decision, TraceLine
-from openrtc.routing.request import RouteRequest
-from openrtc.routing.rules import AFTER_PLUGINS, BEFORE_PLUGINS, RULES, Answer, RuleContext
+from openrtc.model.decision import FAILED, IGNORED, Decision, TraceLine
+from openrtc.model.request import RouteRequest
+from openrtc.plugins.hooks import Hooks
+from openrtc.plugins.implementation import HookResult, Implementation
+from openrtc.routing.rules import AFTER_PLUGINS, BEFORE_PLUGINS, RULES, RuleContext, RuleResult
+from openrtc.settings.config import RoutingSettings
+from openrtc.suggest import did_you_mean
 
 BUILT_IN = "openrtc"
 ROUTER_LIMIT = 2.0
-"""Seconds that a router plugin has to answer."""
+"""Seconds that a router plugin has to answer: the LiveKit server waits for it with the caller already in the room."""
 
 Step = str | Implementation
 
@@ -32,7 +33,7 @@ class Router:
         worker_agent_name: The setting ``agent_name``: under which names the worker is registered.
 
     Raises:
-        OpenRTCError: The settings name a rule, router or default agent that does not exist.
+        OpenRTCError: The settings name a rule or router that does not exist.
     """
 
     def __init__(
@@ -49,16 +50,12 @@ class Router:
         self._context = RuleContext(
             catalog, settings.default, worker_agent_name, settings.prefix_agents, settings.room_metadata_agents
         )
-        self._steps = _ordered(hooks.implementations("openrtc_route"), settings.order)
-        if settings.default and settings.default not in catalog.names:
-            raise OpenRTCError(
-                catalog.why_not_ready(settings.default) or "", origin=f"[routing] default = {settings.default!r}"
-            )
+        self._steps = _order_steps(hooks.implementations("openrtc_route"), settings.order)
 
     @property
     def rules(self) -> tuple[str, ...]:
         """Names of the rules and router plugins in the order in which they are asked."""
-        return tuple(_name(step) for step in self._steps)
+        return tuple(_read_name(step) for step in self._steps)
 
     async def route(self, request: RouteRequest) -> Decision:
         """Return the first decision of a rule or router; a router that fails is a line in the trace.
@@ -76,38 +73,37 @@ class Router:
 
     async def _ask(self, step: Step, request: RouteRequest) -> tuple[TraceLine, Decision | None]:
         if isinstance(step, Implementation):
-            outcome = await self._hooks.call(
-                step, limit=ROUTER_LIMIT, request=request, agents=tuple(self._catalog.ready)
-            )
-            answer = self._judge(outcome)
-            return _line(step.plugin, step.distribution, answer, outcome.ms), answer.decision
+            agents = tuple(self._catalog.ready)
+            answer = await self._hooks.ask(step, limit=ROUTER_LIMIT, request=request, agents=agents)
+            result = self._check_answer(answer)
+            return _build_line(step.plugin, step.distribution, result, answer.ms), result.decision
         started = time.perf_counter()
-        answer = RULES[step](request, self._context)
-        return _line(step, BUILT_IN, answer, (time.perf_counter() - started) * 1000), answer.decision
+        result = RULES[step](request, self._context)
+        return _build_line(step, BUILT_IN, result, (time.perf_counter() - started) * 1000), result.decision
 
-    def _judge(self, outcome: Outcome) -> Answer:
-        if outcome.error is not None:
-            return Answer(None, one_line(f"{FAILED}{type(outcome.error).__name__}: {outcome.error}", 200))
-        decision = _as_decision(outcome.value)
+    def _check_answer(self, answer: HookResult) -> RuleResult:
+        if answer.error is not None:
+            return RuleResult(None, one_line(f"{FAILED}{type(answer.error).__name__}: {answer.error}", 200))
+        if answer.value is None:
+            return RuleResult(None, "no opinion")
+        decision = _read_decision(answer.value)
         if decision is None:
-            if outcome.value is None:
-                return Answer(None, "no opinion")
-            return Answer(None, f"{IGNORED}answered {outcome.value!r:.80}, not an agent name")
+            return RuleResult(None, f"{IGNORED}answered {answer.value!r:.80}, not an agent name")
         if decision.rejected is not None:
-            return Answer(decision, decision.rejected)
-        return self._judge_names(decision)
+            return RuleResult(decision, decision.rejected)
+        return self._check_agents(decision)
 
-    def _judge_names(self, decision: Decision) -> Answer:
+    def _check_agents(self, decision: Decision) -> RuleResult:
         names = decision.agents
         if not names:
-            return Answer(None, f"{IGNORED}named no agent")
-        problem = self._catalog.why_not_ready(names[0]) if len(names) == 1 else self._catalog.why_no_cast(names)
+            return RuleResult(None, f"{IGNORED}named no agent")
+        problem = self._catalog.why_unusable(names[0]) if len(names) == 1 else self._catalog.why_no_cast(names)
         if problem:
-            return Answer(None, f"{IGNORED}named {decision.name!r:.80}: {problem}")
-        return Answer(decision, decision.reason or f"the router chose {decision.name!r:.80}")
+            return RuleResult(None, f"{IGNORED}named {decision.name!r:.80}: {problem}")
+        return RuleResult(decision, decision.reason or f"the router chose {decision.name!r:.80}")
 
 
-def _as_decision(value: object) -> Decision | None:
+def _read_decision(value: object) -> Decision | None:
     if isinstance(value, Decision):
         return value
     if isinstance(value, str):
@@ -117,28 +113,27 @@ def _as_decision(value: object) -> Decision | None:
     return None
 
 
-def _line(rule: str, source: str, answer: Answer, ms: float) -> TraceLine:
-    agents = answer.decision.agents if answer.decision else None
-    return TraceLine(rule, source, agents, answer.reason, ms)
+def _build_line(rule: str, source: str, result: RuleResult, ms: float) -> TraceLine:
+    agents = result.decision.agents if result.decision else None
+    return TraceLine(rule, source, agents, result.reason, ms)
 
 
-def _name(step: Step) -> str:
+def _read_name(step: Step) -> str:
     return step.plugin if isinstance(step, Implementation) else step
 
 
-def _ordered(routers: Sequence[Implementation], order: Sequence[str] | None) -> list[Step]:
+def _order_steps(routers: Sequence[Implementation], order: Sequence[str] | None) -> list[Step]:
     if order is None:
         first = [router for router in routers if router.tryfirst]
         rest = [router for router in routers if not router.tryfirst]
         return [*first, *BEFORE_PLUGINS, *rest, *AFTER_PLUGINS]
     known: dict[str, Step] = {name: name for name in RULES} | {router.plugin: router for router in routers}
     short = {router.plugin.rpartition(":")[2]: router for router in routers}
-    return [_find(name, {**short, **known}) for name in order]
+    return [_find_step(name, {**short, **known}) for name in order]
 
 
-def _find(name: str, known: dict[str, Step]) -> Step:
+def _find_step(name: str, known: dict[str, Step]) -> Step:
     if name in known:
         return known[name]
-    close = difflib.get_close_matches(name, known, 1)
-    fix = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(sorted(known))}"
+    fix = did_you_mean(name, known, f"there are: {', '.join(sorted(known))}")
     raise OpenRTCError(f"no rule or router is called {name!r}", origin="[routing] order", fix=fix)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from openrtc.catalog.catalog import Catalog
-from openrtc.routing.decision import Decision
-from openrtc.routing.request import RouteRequest, parse_metadata
-from openrtc.worker_names import AGENT_ATTRIBUTE, WorkerNames
+from openrtc.model.decision import Decision
+from openrtc.model.dispatch_names import REQUESTED_AGENT_ATTRIBUTE, WorkerNames
+from openrtc.model.request import RouteRequest, parse_metadata
 
+# What the dispatcher asks for in so many words goes before a router plugin, which goes before a guess.
 BEFORE_PLUGINS = ("job.agent_name", "job.agent", "job.demo", "job.attribute", "room.agent", "room.demo")
 AFTER_PLUGINS = ("room.prefix", "default")
 PREFIX_SEPARATOR = "-"
@@ -36,107 +37,107 @@ class RuleContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a rule says: a decision, or none and why."""
+class RuleResult:
+    """A rule's decision, or none; and why."""
 
     decision: Decision | None
     reason: str
 
 
-Rule = Callable[[RouteRequest, RuleContext], Answer]
+Rule = Callable[[RouteRequest, RuleContext], RuleResult]
 
 
-def explicit(name: str, asked_by: str, catalog: Catalog) -> Answer:
-    """Choose an agent that was asked for by name; reject when it cannot be had, since to guess would be worse."""
-    problem = catalog.why_not_ready(name)
+def choose_named(name: str, asked_by: str, catalog: Catalog) -> RuleResult:
+    """Choose an agent that was asked for by name; reject when it cannot be used, since to guess would be worse."""
+    problem = catalog.why_unusable(name)
     if problem is None:
-        return Answer(Decision.to(name), f"{asked_by} asks for {name!r}")
-    return Answer(Decision.reject(f"{asked_by} asks for {name!r}: {problem}"), problem)
+        return RuleResult(Decision.to(name), f"{asked_by} asks for {name!r}")
+    return RuleResult(Decision.reject(f"{asked_by} asks for {name!r}: {problem}"), problem)
 
 
-def by_agent_name(request: RouteRequest, context: RuleContext) -> Answer:
-    """The dispatch's agent name, when agents are dispatched by their own names."""
+def choose_by_agent_name(request: RouteRequest, context: RuleContext) -> RuleResult:
+    """Choose the dispatch's agent name, when agents are dispatched by their own names."""
     if not request.agent_name:
-        return Answer(None, "the job has no agent name")
+        return RuleResult(None, "the job has no agent name")
     names = WorkerNames.parse(context.worker_agent_name)
     if names.choose_no_agent(request.agent_name, context.catalog.names):
-        return Answer(None, f"{request.agent_name!r} is the name of the worker")
-    return explicit(request.agent_name, "the job's agent name", context.catalog)
+        return RuleResult(None, f"{request.agent_name!r} is the name of the worker")
+    return choose_named(request.agent_name, "the job's agent name", context.catalog)
 
 
-def by_attribute(request: RouteRequest, context: RuleContext) -> Answer:
-    """The dispatch attribute ``openrtc.agent``."""
-    name = request.attributes.get(AGENT_ATTRIBUTE, "").strip()
+def choose_by_attribute(request: RouteRequest, context: RuleContext) -> RuleResult:
+    """Choose what the dispatch attribute ``openrtc.agent`` names."""
+    name = request.attributes.get(REQUESTED_AGENT_ATTRIBUTE, "").strip()
     if not name:
-        return Answer(None, f"the job has no attribute {AGENT_ATTRIBUTE!r}")
-    return explicit(name, f"the job attribute {AGENT_ATTRIBUTE!r}", context.catalog)
+        return RuleResult(None, f"the job has no attribute {REQUESTED_AGENT_ATTRIBUTE!r}")
+    return choose_named(name, f"the job attribute {REQUESTED_AGENT_ATTRIBUTE!r}", context.catalog)
 
 
-def _by_metadata(where: str, key: str) -> Rule:
-    def rule(request: RouteRequest, context: RuleContext) -> Answer:
+def _build_metadata_rule(where: str, key: str) -> Rule:
+    def rule(request: RouteRequest, context: RuleContext) -> RuleResult:
         metadata = request.job_metadata if where == "job" else request.room_metadata
         raw = request.job_metadata_raw if where == "job" else request.room_metadata_raw
         if metadata is None:
             problem = parse_metadata(raw)[1]
-            return Answer(None, f"{where} metadata is {problem}" if problem else f"no {where} metadata")
-        return _named_in(metadata, where, key, context)
+            return RuleResult(None, f"{where} metadata is {problem}" if problem else f"no {where} metadata")
+        return _choose_by_metadata(metadata, where, key, context)
 
     return rule
 
 
-def _named_in(metadata: Mapping[str, Any], where: str, key: str, context: RuleContext) -> Answer:
+def _choose_by_metadata(metadata: Mapping[str, Any], where: str, key: str, context: RuleContext) -> RuleResult:
     name = metadata.get(key)
     if name is None:
-        return Answer(None, f"{where} metadata has no {key!r}")
+        return RuleResult(None, f"{where} metadata has no {key!r}")
     if not isinstance(name, str) or not name.strip():
-        return Answer(None, f"{where} metadata has {key!r}, but it is no name: {name!r:.40}: ignored")
+        return RuleResult(None, f"{where} metadata has {key!r}, but it is no name: {name!r:.40}: ignored")
     asked_by = f"{where} metadata {key!r}"
-    if where == "room" and not _may(name.strip(), context.room_metadata_agents):
+    if where == "room" and not _is_allowed(name.strip(), context.room_metadata_agents):
         problem = "room metadata may not choose it ([routing] room_metadata_agents)"
-        return Answer(Decision.reject(f"{asked_by} asks for {name.strip()!r}: {problem}"), problem)
-    return explicit(name.strip(), asked_by, context.catalog)
+        return RuleResult(Decision.reject(f"{asked_by} asks for {name.strip()!r}: {problem}"), problem)
+    return choose_named(name.strip(), asked_by, context.catalog)
 
 
-def _may(name: str, allowed: Collection[str] | None) -> bool:
+def _is_allowed(name: str, allowed: Collection[str] | None) -> bool:
     return allowed is None or name in allowed
 
 
-def by_room_prefix(request: RouteRequest, context: RuleContext) -> Answer:
-    """The longest agent name that the room's name starts with, followed by ``-`` or by nothing."""
+def choose_by_room_prefix(request: RouteRequest, context: RuleContext) -> RuleResult:
+    """Choose the longest agent name that the room's name starts with, followed by ``-`` or by nothing."""
     room = request.room_name
     fitting = [name for name in context.catalog.names if room == name or room.startswith(name + PREFIX_SEPARATOR)]
     if not fitting:
-        return Answer(None, f"no agent's name starts the room name {room!r:.80}")
-    allowed = [name for name in fitting if _may(name, context.prefix_agents)]
+        return RuleResult(None, f"no agent's name starts the room name {room!r:.80}")
+    allowed = [name for name in fitting if _is_allowed(name, context.prefix_agents)]
     if not allowed:
         longest = max(fitting, key=len)
-        return Answer(None, f"the room name may not choose {longest!r} ([routing] prefix_agents)")
+        return RuleResult(None, f"the room name may not choose {longest!r} ([routing] prefix_agents)")
     name = max(allowed, key=len)
-    problem = context.catalog.why_not_ready(name)
+    problem = context.catalog.why_unusable(name)
     if problem:
-        return Answer(Decision.reject(f"the room name {room!r:.80} starts with {name!r}: {problem}"), problem)
-    return Answer(Decision.to(name), f"the room name starts with {name!r}")
+        return RuleResult(Decision.reject(f"the room name {room!r:.80} starts with {name!r}: {problem}"), problem)
+    return RuleResult(Decision.to(name), f"the room name starts with {name!r}")
 
 
-def by_default(request: RouteRequest, context: RuleContext) -> Answer:
-    """The configured default agent, else the first one that is ready."""
+def choose_default(request: RouteRequest, context: RuleContext) -> RuleResult:
+    """Choose the configured default agent, else the first one that is ready."""
     if context.default:
-        problem = context.catalog.why_not_ready(context.default)
+        problem = context.catalog.why_unusable(context.default)
         if problem:
-            return Answer(Decision.reject(f"the default agent {context.default!r}: {problem}"), problem)
-        return Answer(Decision.to(context.default), "the configured default")
+            return RuleResult(Decision.reject(f"the default agent {context.default!r}: {problem}"), problem)
+        return RuleResult(Decision.to(context.default), "the configured default")
     if not context.catalog.ready:
-        return Answer(Decision.reject("no agent is ready to take calls"), "no agent is ready")
-    return Answer(Decision.to(context.catalog.ready[0]), "the first registered agent")
+        return RuleResult(Decision.reject("no agent is ready to take calls"), "no agent is ready")
+    return RuleResult(Decision.to(context.catalog.ready[0]), "the first registered agent")
 
 
 RULES: Mapping[str, Rule] = {
-    "job.agent_name": by_agent_name,
-    "job.agent": _by_metadata("job", "agent"),
-    "job.demo": _by_metadata("job", "demo"),
-    "job.attribute": by_attribute,
-    "room.agent": _by_metadata("room", "agent"),
-    "room.demo": _by_metadata("room", "demo"),
-    "room.prefix": by_room_prefix,
-    "default": by_default,
+    "job.agent_name": choose_by_agent_name,
+    "job.agent": _build_metadata_rule("job", "agent"),
+    "job.demo": _build_metadata_rule("job", "demo"),
+    "job.attribute": choose_by_attribute,
+    "room.agent": _build_metadata_rule("room", "agent"),
+    "room.demo": _build_metadata_rule("room", "demo"),
+    "room.prefix": choose_by_room_prefix,
+    "default": choose_default,
 }

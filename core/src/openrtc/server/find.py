@@ -1,4 +1,4 @@
-"""Where a LiveKit server binary may stand on this machine."""
+"""Finds a LiveKit server binary on this machine."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ _GO_MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64"
 def find_server() -> Path | None:
     """Return the LiveKit server binary to use, or None when this machine has none.
 
-    Asked in this order: the variable `SERVER_VARIABLE`, the PATH, the scripts folder of the running environment, and
+    Tried in this order: the variable `SERVER_VARIABLE`, the PATH, the scripts folder of the running environment, and
     the cache folder in which the distribution openrtc-livekit-server keeps what it built.
 
     Raises:
         OpenRTCError: `SERVER_VARIABLE` is set and does not name a program.
     """
     if named := os.environ.get(SERVER_VARIABLE):
-        return _named(Path(named).expanduser())
+        return _require_program(Path(named).expanduser())
     if on_path := shutil.which(_NAME):
         return Path(on_path)
-    return next((place for place in _other_places() if _is_program(place)), None)
+    return next((place for place in _list_places() if _is_program(place)), None)
 
 
-def server_cache() -> Path:
+def find_build_cache() -> Path:
     """Return the folder that holds one folder for each built server, named ``<version>-<system>-<machine>`` as Go does.
 
     The build hook of openrtc-livekit-server, which cannot import this package, holds the same rule.
@@ -46,7 +46,7 @@ def server_cache() -> Path:
     return Path(home).expanduser() / "openrtc" / "livekit-server"
 
 
-def _named(path: Path) -> Path:
+def _require_program(path: Path) -> Path:
     if not _is_program(path):
         raise OpenRTCError(
             f"{path} is not a program that can be run", origin=SERVER_VARIABLE, fix="correct the path or unset it"
@@ -54,18 +54,18 @@ def _named(path: Path) -> Path:
     return path
 
 
-def _other_places() -> Iterator[Path]:
+def _list_places() -> Iterator[Path]:
     yield Path(sysconfig.get_path("scripts")) / _NAME
-    yield from (folder / _NAME for folder in sorted(_built_folders(), key=_built_version, reverse=True))
+    yield from (folder / _NAME for folder in sorted(_list_builds(), key=_read_version, reverse=True))
 
 
-def _built_folders() -> list[Path]:
+def _list_builds() -> list[Path]:
     machine = _GO_MACHINES.get(platform.machine().lower(), platform.machine().lower())
     system = "windows" if os.name == "nt" else sys.platform
-    return list(server_cache().glob(f"*-{system}-{machine}"))
+    return list(find_build_cache().glob(f"*-{system}-{machine}"))
 
 
-def _built_version(folder: Path) -> Version:
+def _read_version(folder: Path) -> Version:
     try:
         return Version(folder.name.partition("-")[0])
     except InvalidVersion:

@@ -1,4 +1,4 @@
-"""Ends the server when its owner is gone without having stopped it, even after SIGKILL."""
+"""`Keeper`: ends the server when its owner dies without having stopped it, even by SIGKILL."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ class Keeper:
     """
 
     def __init__(self, pid: int) -> None:
-        self._shell = _shell(pid) if os.name == "posix" else None
+        self._shell = _start_shell(pid) if os.name == "posix" else None
 
     def release(self) -> None:
-        """Let the other process alone from now on; it may be called again."""
+        """Leave the other process alone from now on; may be called again."""
         if self._shell:
             self._shell.communicate(b"let go\n")
         self._shell = None
 
 
-def _shell(pid: int) -> subprocess.Popen[bytes]:
+def _start_shell(pid: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         ["/bin/sh", "-c", _SCRIPT, "openrtc-keeper", str(pid)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        process_group=0,
+        process_group=0,  # Ctrl-C in the terminal must not end it before the server
     )

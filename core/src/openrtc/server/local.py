@@ -18,18 +18,22 @@ from openrtc.server.settings import (
     DEV_API_KEY,
     DEV_API_SECRET,
     LOOPBACK,
-    free_port,
+    build_environment,
+    build_settings,
+    find_free_port,
     is_port_free,
-    loopback_settings,
-    server_environment,
 )
 
-_TAKEN = "address already in use"
-_COLLISIONS = 2
-_POLL = 0.02
-_SECOND_SIGNAL = 0.5
-_LAST_SIGNAL = 3.0
+_PORT_TAKEN = "address already in use"
+"""What the server logs when it cannot listen."""
+
+_START_RETRIES = 2  # a port that was free may be taken a moment later, twice in a row hardly ever
+_POLL_SECONDS = 0.02  # the server starts in about 0.1 s
+_TERM_SECONDS = (0.5, 3.0)
+"""How long to wait after the first and the second SIGTERM, before SIGKILL."""
+
 _SECRET_LENGTH = 32
+"""The least length of an API secret that livekit-server asks for."""
 
 
 class LocalServer:
@@ -67,7 +71,7 @@ class LocalServer:
             raise OpenRTCError(f"the API secret of a local server needs {_SECRET_LENGTH} characters or more")
         self.api_key = api_key
         self.api_secret = api_secret
-        self._wanted = (port, udp_port)
+        self._requested_ports = (port, udp_port)
         self._binary = binary
         self._log_level = log_level
         self._redis = redis
@@ -117,15 +121,15 @@ class LocalServer:
         if self.running:
             raise OpenRTCError(f"the local LiveKit server is running already, at {self.url}")
         self.stop()
-        binary = self._binary or _found()
-        for _ in range(_COLLISIONS):
+        binary = self._binary or _require_server()
+        for _ in range(_START_RETRIES):
             try:
-                return self._attempt(binary)
+                return self._try_start(binary)
             except OpenRTCError as error:
-                # Between the choice of a free port and its use somebody else may have taken it: choose again.
-                if _TAKEN not in error.message:
+                # Somebody else may have taken the free port before the server could: choose again.
+                if _PORT_TAKEN not in error.message:
                     raise
-        return self._attempt(binary)
+        return self._try_start(binary)
 
     def stop(self) -> None:
         """End the server and wait for that; participants still in a room lose their connection."""
@@ -133,7 +137,7 @@ class LocalServer:
             self._keeper.release()
             self._keeper = None
         if self._process:
-            _end(self._process)
+            _terminate(self._process)
             self._process = None
         if self._log:
             self._log.close()
@@ -147,52 +151,52 @@ class LocalServer:
         logged = self._log.read().decode(errors="replace").splitlines()
         return [line.strip() for line in logged if line.strip()][-lines:]
 
-    def _attempt(self, binary: Path) -> Self:
+    def _try_start(self, binary: Path) -> Self:
         try:
             self._launch(binary)
-            self._wait_until_it_answers(binary)
-        except BaseException:
+            self._wait_until_ready(binary)
+        except BaseException:  # Ctrl-C too must leave no server behind
             self.stop()
             raise
         return self
 
     def _launch(self, binary: Path) -> None:
-        port, udp_port = self._wanted
+        port, udp_port = self._requested_ports
         if port and not is_port_free(port):
-            raise _port_taken(port)
-        self._port = port or free_port(socket.SOCK_STREAM)
-        settings = loopback_settings(
+            raise _build_port_error(port)
+        self._port = port or find_free_port(socket.SOCK_STREAM)
+        settings = build_settings(
             port=self._port,
-            udp_port=udp_port or free_port(socket.SOCK_DGRAM),
+            udp_port=udp_port or find_free_port(socket.SOCK_DGRAM),
             keys={self.api_key: self.api_secret},
             log_level=self._log_level,
             redis=self._redis,
         )
         self._log = _open_log(self._log_path)
-        self._log_start = self._log.seek(0, 2)
-        self._process = _spawn(binary, server_environment(settings), self._log)
+        self._log_start = self._log.seek(0, 2)  # what an earlier server wrote to the same file is not this one's
+        self._process = _spawn(binary, build_environment(settings), self._log)
         self._keeper = Keeper(self._process.pid)
 
-    def _wait_until_it_answers(self, binary: Path) -> None:
+    def _wait_until_ready(self, binary: Path) -> None:
         deadline = time.monotonic() + self._start_timeout
         while time.monotonic() < deadline:
-            answered = _answers(self._port)
+            answered = _is_answering(self._port)
             if not self.running:  # asked second: the answer may have been another server's
-                raise self._failed(binary, f"ended at once (exit code {self._exit_code()})")
+                raise self._build_error(binary, f"ended at once (exit code {self._read_exit_code()})")
             if answered:
                 return
-            time.sleep(_POLL)
-        raise self._failed(binary, f"did not answer on port {self._port} within {self._start_timeout:g} s")
+            time.sleep(_POLL_SECONDS)
+        raise self._build_error(binary, f"did not answer on port {self._port} within {self._start_timeout:g} s")
 
-    def _exit_code(self) -> int | None:
+    def _read_exit_code(self) -> int | None:
         return self._process.returncode if self._process else None
 
-    def _failed(self, binary: Path, what: str) -> OpenRTCError:
+    def _build_error(self, binary: Path, what: str) -> OpenRTCError:
         last = " / ".join(self.log_tail()) or "it logged nothing"
         return OpenRTCError(f"the local LiveKit server {what}; its last words: {last}", origin=str(binary))
 
 
-def _found() -> Path:
+def _require_server() -> Path:
     binary = find_server()
     if binary is None:
         raise OpenRTCError(
@@ -203,7 +207,7 @@ def _found() -> Path:
     return binary
 
 
-def _port_taken(port: int) -> OpenRTCError:
+def _build_port_error(port: int) -> OpenRTCError:
     return OpenRTCError(
         f"port {port} of {LOOPBACK} is taken, so no local LiveKit server can be started there",
         fix="end the program that listens there, or choose another port",
@@ -211,7 +215,7 @@ def _port_taken(port: int) -> OpenRTCError:
 
 
 def _open_log(path: Path | None) -> IO[bytes]:
-    # Appending, because the server shares the position in the file with us, who read it.
+    # Appending, since the server shares the file's position with us, and we move it by reading.
     return path.open("a+b") if path else tempfile.TemporaryFile("a+b")
 
 
@@ -233,7 +237,7 @@ def _spawn(binary: Path, environment: dict[str, str], log: IO[bytes]) -> subproc
         ) from error
 
 
-def _answers(port: int) -> bool:
+def _is_answering(port: int) -> bool:
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=1.0)
     try:
         connection.request("GET", "/")
@@ -244,13 +248,13 @@ def _answers(port: int) -> bool:
         connection.close()
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    # After a first SIGTERM the server waits for its participants, and one that comes in the moment after its start is
-    # lost on it; a second one ends it.
-    for patience in (_SECOND_SIGNAL, _LAST_SIGNAL):
+def _terminate(process: subprocess.Popen[bytes]) -> None:
+    # After a first SIGTERM the server waits for its participants, and it misses one that comes in the moment after its
+    # start; a second one ends it.
+    for seconds in _TERM_SECONDS:
         process.terminate()
         try:
-            process.wait(patience)
+            process.wait(seconds)
             return
         except subprocess.TimeoutExpired:
             continue

@@ -1,4 +1,4 @@
-"""What a local LiveKit server is told: listen on loopback addresses and nowhere else."""
+"""Settings of a local LiveKit server, which listens on loopback addresses and nowhere else."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 import os
 import socket
 from collections.abc import Mapping
+
+from openrtc.child_environment import drop_secrets
 
 LOOPBACK = "127.0.0.1"
 
@@ -15,12 +17,12 @@ DEV_API_KEY = "devkey"
 DEV_API_SECRET = "openrtc-local-dev-secret-known-to-all"
 """API secret of a local server. It is public, so not a secret at all: use it on loopback addresses only."""
 
-_VARIABLE = "LIVEKIT_CONFIG"
-_DISCARD_PORT = 9
-_READ_BY_SERVER = {"NODE_IP", "UDP_PORT", "REDIS_HOST", "REDIS_PASSWORD"}
+_CONFIG_VARIABLE = "LIVEKIT_CONFIG"
+_DISCARD_PORT = 9  # of RFC 863: nothing listens there
+_SERVER_VARIABLES = {"NODE_IP", "UDP_PORT", "REDIS_HOST", "REDIS_PASSWORD"}
 
 
-def loopback_settings(
+def build_settings(
     *, port: int, udp_port: int, keys: Mapping[str, str], log_level: str, redis: str = ""
 ) -> dict[str, object]:
     """Return the server's settings.
@@ -39,10 +41,10 @@ def loopback_settings(
             "tcp_port": 0,  # the default one listens on every interface
             "udp_port": udp_port,
             "use_external_ip": False,
-            # Nobody answers there. By default clients ask STUN servers of the internet, whose names each call looks up.
+            # Nobody answers there. By default clients ask STUN servers on the internet, whose names each call looks up.
             "stun_servers": [f"{LOOPBACK}:{_DISCARD_PORT}"],
             "enable_loopback_candidate": True,
-            "interfaces": {"includes": [_loopback_interface()]},
+            "interfaces": {"includes": [_find_loopback_interface()]},
         },
         "keys": dict(keys),
         "logging": {"level": log_level, "pion_level": "error"},
@@ -50,17 +52,17 @@ def loopback_settings(
     }
 
 
-def server_environment(settings: Mapping[str, object]) -> dict[str, str]:
+def build_environment(settings: Mapping[str, object]) -> dict[str, str]:
     """Return the environment to start the server in: this process's own, with the settings as the only ones it reads.
 
     JSON is valid YAML. A variable, unlike an argument or a file, shows no secret to other users and leaves nothing
     behind.
     """
-    own = {k: v for k, v in os.environ.items() if not k.startswith("LIVEKIT_") and k not in _READ_BY_SERVER}
-    return own | {_VARIABLE: json.dumps(settings)}
+    own = {k: v for k, v in drop_secrets().items() if not k.startswith("LIVEKIT_") and k not in _SERVER_VARIABLES}
+    return own | {_CONFIG_VARIABLE: json.dumps(settings)}
 
 
-def free_port(kind: socket.SocketKind) -> int:
+def find_free_port(kind: socket.SocketKind) -> int:
     """Return a loopback port for TCP (``SOCK_STREAM``) or UDP (``SOCK_DGRAM``) that was free a moment ago."""
     with socket.socket(socket.AF_INET, kind) as probe:
         probe.bind((LOOPBACK, 0))
@@ -70,7 +72,7 @@ def free_port(kind: socket.SocketKind) -> int:
 def is_port_free(port: int) -> bool:
     """Return whether something could listen on this TCP port of the loopback address now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        if os.name == "posix":  # as the server does: connections that just ended do not hold the port
+        if os.name == "posix":  # as the server does, so that connections that have just ended do not hold the port
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
@@ -79,5 +81,5 @@ def is_port_free(port: int) -> bool:
     return True
 
 
-def _loopback_interface() -> str:
+def _find_loopback_interface() -> str:
     return next((name for _, name in socket.if_nameindex() if name.lower().startswith("lo")), "lo")

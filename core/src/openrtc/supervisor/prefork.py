@@ -1,4 +1,4 @@
-"""The parts of the processes that a supervisor starts: load everything and fork, start separately, or run the calls."""
+"""Entry points of the supervisor's child processes: load everything and fork, start separately, or run the calls."""
 
 from __future__ import annotations
 
@@ -14,52 +14,61 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from openrtc.config import Config
 from openrtc.errors import OpenRTCError
-from openrtc.observe.logs import number_lines
-from openrtc.supervisor.nursery import Nursery
-from openrtc.supervisor.part import SPAWNER, WORKER, Part, same_command
-from openrtc.worker.leash import Leash, put_on_leash
-from openrtc.worker.leave import leave
-from openrtc.worker.speed.imports import imports_are_done
+from openrtc.observe.logs import add_worker_number
+from openrtc.observe.strict_start import require_no_warnings
+from openrtc.posix import can_fork, find_signals
+from openrtc.settings.config import Config
+from openrtc.speedups.imports import finish_imports
+from openrtc.supervisor.fork_server import ForkServer
+from openrtc.supervisor.process_role import SPAWNER, WORKER, ProcessRole, repeat_command
+from openrtc.worker.control_channel import ControlChannel
+from openrtc.worker.process_exit import CANNOT_RUN, exit_process
+
+# `openrtc.worker.run` imports livekit: within the functions, since a spawner needs none of it.
 
 logger = logging.getLogger("openrtc.supervisor")
 
-THREADS = Path("/proc/self/task")
+THREADS_FOLDER = Path("/proc/self/task")
 
 THREAD_ENDS_SECONDS = 0.5
 """For how long a thread that is about to end, or was joined, may still be there."""
 
-IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+IGNORED = find_signals("SIGTERM", "SIGINT", "SIGHUP")
 """A service manager may signal all processes at once; here only the supervisor and the workers act on that."""
 
 
-def play(part: Part, config: Config, arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
-    """Play a part of ``openrtc start --processes``; returns the exit code.
+def run_role(role: ProcessRole, config: Config, arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
+    """Do what this process was started for; returns the exit code.
 
     Args:
-        part: The part.
+        role: The role.
         config: The settings.
         arguments: Further arguments of ``build_runtime``.
         environ: The environment that the process was started with.
     """
-    connection = socket.socket(fileno=part.descriptor)
-    if part.name == WORKER:
-        return run_numbered(part.number, connection, config, arguments)
+    connection = socket.socket(fileno=role.descriptor)
+    if role.name == WORKER:
+        return _run_spawned_worker(role.number, connection, config, arguments)
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
-    if part.name == SPAWNER:
+    if role.name == SPAWNER:
         return _spawn_workers(connection, environ)
     return _fork_workers(connection, config, arguments, environ)
 
 
 def why_not_fork() -> str | None:
-    """Return why this process must not fork now, or None when it has exactly one thread and the system allows it."""
-    if not THREADS.exists():
+    """Return why this process must not fork now, or None when it has exactly one thread and the system allows it.
+
+    A fork copies one thread alone; a lock that another one held stays locked in the child for ever.
+    """
+    if not can_fork():
+        return "this system does not fork"
+    if not THREADS_FOLDER.exists():
         return "only Linux tells how many threads a process has"
     until = time.monotonic() + THREAD_ENDS_SECONDS
     while True:
-        native, known = len(list(THREADS.iterdir())), [thread.name for thread in threading.enumerate()]
+        native, known = len(list(THREADS_FOLDER.iterdir())), [thread.name for thread in threading.enumerate()]
         if native == len(known) == 1:
             return None
         if time.monotonic() > until:
@@ -69,23 +78,17 @@ def why_not_fork() -> str | None:
     return f"a package has started {how_many} at import: {', '.join(known[1:]) or 'native code'}"
 
 
-def run_numbered(number: int, connection: socket.socket, config: Config, arguments: Mapping[str, Any]) -> int:
-    """Run a worker that was started separately; returns its exit code."""
-    from openrtc.worker.run import run_worker
-
-    _become(number, connection)
-    return run_worker(numbered(config, number), arguments)
-
-
-def numbered(config: Config, number: int) -> Config:
+def offset_port(config: Config, number: int) -> Config:
     """Return the settings of the worker with this number: the first has the health port, each further one the next."""
     port = config.worker.port
     return replace(config, worker=replace(config.worker, port=port + number if port else 0))
 
 
-def _become(number: int, connection: socket.socket) -> None:
-    number_lines(number)
-    put_on_leash(Leash(connection))
+def _run_spawned_worker(number: int, connection: socket.socket, config: Config, arguments: Mapping[str, Any]) -> int:
+    from openrtc.worker.run import run_worker
+
+    add_worker_number(number)
+    return run_worker(offset_port(config, number), arguments, ControlChannel(connection))
 
 
 def _fork_workers(
@@ -96,56 +99,62 @@ def _fork_workers(
     began = time.monotonic()
     runtime = load_all(config, arguments)
 
-    def work(number: int, leash: socket.socket) -> int:
-        _become(number, leash)
-        runtime.config = numbered(config, number)
-        return run_calls(runtime, arguments)
+    def work(number: int, channel: socket.socket) -> int:
+        add_worker_number(number)
+        own = replace(runtime, config=offset_port(config, number))
+        return run_calls(own, arguments, ControlChannel(channel))
 
-    if problem := why_not_fork():
+    problem = why_not_fork()
+    if problem:
         logger.warning("workers share no memory and start slowly: %s", problem)
+    require_no_warnings()  # here, so that it is said once and not by each worker
+    if problem:
         _start_again_as(SPAWNER, connection, environ)
-    imports_are_done()  # the collector would write to the pages of all this, and workers not share them any more
-    nursery = Nursery(connection, lambda number, leash, let_go: _fork(work, number, leash, let_go))
-    nursery.tell("ready", how="forked", seconds=time.monotonic() - began)
-    nursery.run()
+    finish_imports()  # the collector would write to the pages of all this, and workers not share them any more
+    server = ForkServer(connection, lambda *given: _fork(work, *given))
+    server.report("ready", how="forked", seconds=time.monotonic() - began)
+    server.run()
     return 0
 
 
 def _fork(
-    work: Callable[[int, socket.socket], int], number: int, leash: socket.socket, let_go: Callable[[], None]
+    work: Callable[[int, socket.socket], int],
+    number: int,
+    channel: socket.socket,
+    close_inherited: Callable[[], None],
 ) -> int:
     pid = os.fork()
     if pid:
         return pid
     code = 1
     try:
-        let_go()
+        close_inherited()
         if "numpy" in sys.modules:
-            sys.modules["numpy"].random.seed()
-        code = work(number, leash)
+            sys.modules["numpy"].random.seed()  # or every worker would draw the same numbers
+        code = work(number, channel)
     except OpenRTCError as error:
         print(f"openrtc: {error}", file=sys.stderr)
-        code = 2
-    except BaseException:
+        code = CANNOT_RUN
+    except BaseException:  # whatever it is, it must not go on up into the fork server's own loop
         logger.exception("worker %d failed", number)
     finally:
-        leave(code)
+        exit_process(code)
 
 
 def _spawn_workers(connection: socket.socket, environ: Mapping[str, str]) -> int:
-    def spawn(number: int, leash: socket.socket, let_go: Callable[[], None]) -> int:
-        leash.set_inheritable(True)
-        command, part = same_command(), Part(WORKER, leash.fileno(), number)
-        return os.posix_spawn(command[0], command, part.put_into(environ), setsigdef=IGNORED)
+    def spawn(number: int, channel: socket.socket, close_inherited: Callable[[], None]) -> int:
+        channel.set_inheritable(True)
+        command, role = repeat_command(), ProcessRole(WORKER, channel.fileno(), number)
+        return os.posix_spawn(command[0], command, role.put_into(environ), setsigdef=IGNORED)
 
-    nursery = Nursery(connection, spawn)
-    nursery.tell("ready", how="started separately", seconds=0.0)
-    nursery.run()
+    server = ForkServer(connection, spawn)
+    server.report("ready", how="started separately", seconds=0.0)
+    server.run()
     return 0
 
 
 def _start_again_as(name: str, connection: socket.socket, environ: Mapping[str, str]) -> NoReturn:
-    """Become a process of another part, without all that was loaded."""
+    """Become a process of another role, without all that was loaded."""
     connection.set_inheritable(True)
-    command = same_command()
-    os.execve(command[0], command, Part(name, connection.fileno()).put_into(environ))
+    command = repeat_command()
+    os.execve(command[0], command, ProcessRole(name, connection.fileno()).put_into(environ))

@@ -9,35 +9,32 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from openrtc.supervisor.nursery_link import NurseryLink
-from openrtc.worker.exit_codes import REPLACE_ME, STOPPED_AT_ONCE
+from openrtc.errors import OpenRTCError
+from openrtc.posix import call_on_signals, why_no_supervisor
+from openrtc.supervisor.fork_server_client import ForkServerClient
+from openrtc.worker.process_exit import CANNOT_RUN, REPLACE_ME, STOPPED_AT_ONCE
 
 logger = logging.getLogger("openrtc.supervisor")
 
 HEALTHY_SECONDS = 60.0
-"""A worker that has run this long is replaced at once when it dies."""
+"""A worker that has run this long is replaced at once when it dies: it is no crash at every start."""
 FIRST_DELAY, LONGEST_DELAY = 1.0, 30.0
 """Seconds before a worker that keeps dying is started again: from the second time on, doubled each time."""
-MISTAKE = 2
-"""Exit code of a worker that cannot run with these settings."""
 KILL_AFTER = 15.0
-"""Seconds that a worker has to end after a second signal, before it is killed."""
-
-Told = Callable[[NurseryLink, dict[str, Any]], None]
-OpenNursery = Callable[[Told, Callable[[NurseryLink], None]], NurseryLink]
+"""Seconds that a worker has to end after a second signal, before it is killed; by itself it takes a few."""
 
 
 @dataclass(eq=False)
-class Worker:
-    """One worker.
+class SupervisedWorker:
+    """A worker as the supervisor sees it.
 
     Args:
         number: Its number: the lowest that was free.
-        nursery: Its parent.
+        parent: Its fork server.
         began: When it was started, on the monotonic clock.
         pid: Its process id, once it is known.
         leaving: Whether it takes no more calls.
@@ -47,7 +44,7 @@ class Worker:
     """
 
     number: int
-    nursery: NurseryLink
+    parent: ForkServerClient
     began: float = field(default_factory=time.monotonic)
     pid: int = 0
     leaving: bool = False
@@ -69,20 +66,21 @@ class Supervisor:
 
     Args:
         processes: How many workers take calls.
-        open_nursery: Starts a nursery that tells what happens to its workers.
+        environ: The environment that this process was started with: the workers read their settings themselves, so
+            that a changed file counts after a rolling restart.
     """
 
-    def __init__(self, processes: int, open_nursery: OpenNursery) -> None:
+    def __init__(self, processes: int, environ: Mapping[str, str]) -> None:
         self._processes = processes
-        self._open_nursery = open_nursery
-        self._nursery: NurseryLink | None = None
-        self._nurseries: list[NurseryLink] = []
-        self._workers: dict[int, Worker] = {}
-        self._deaths: dict[int, int] = {}
-        self._delayed = 0
-        self._proven = False
+        self._environ = environ
+        self._fork_server: ForkServerClient | None = None
+        self._fork_servers: list[ForkServerClient] = []
+        self._workers: dict[int, SupervisedWorker] = {}
+        self._deaths: dict[int, int] = {}  # by the worker's number, one soon after the other
+        self._delayed = 0  # workers that will be started after their delay
+        self._proven = False  # whether any worker has ever registered
         self._failed_code = 0
-        self._stopping = 0
+        self._stopping = 0  # signals that asked to stop
         self._codes: list[int] = []
         self._rolling: asyncio.Task[None] | None = None
 
@@ -90,199 +88,200 @@ class Supervisor:
         """Run until SIGTERM or SIGINT, or until a worker cannot run with these settings; returns the exit code."""
         self._exit: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._watch_signals()
-        opening = asyncio.create_task(self._open())
-        opening.add_done_callback(self._opened_first)
+        opening = asyncio.create_task(self._open_fork_server())
+        opening.add_done_callback(self._start_first_workers)
         try:
             return await self._exit
         finally:
+            # A fork server that is opened or replaced meanwhile is among those that are stopped.
             for task in (opening, self._rolling):
                 if task is not None:
                     task.cancel()
-            for nursery in list(self._nurseries):
-                nursery.end()
+            for server in list(self._fork_servers):
+                server.stop()
 
     # What comes from outside
 
     def _watch_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop)
-        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        call_on_signals(lambda _: self._stop(), "SIGTERM", "SIGINT")
+        call_on_signals(lambda _: self._reload(), "SIGHUP")
 
     def _stop(self) -> None:
         self._stopping += 1
         if self._stopping == 1:
             logger.info("stopping: live calls of %d workers may finish; a second signal ends them", len(self._workers))
             for worker in self._workers.values():
-                self._let_leave(worker)
+                self._drain(worker)
         else:
             logger.warning("second signal: ending the live calls of %d workers", len(self._workers))
             self._codes.append(STOPPED_AT_ONCE)
             for worker in self._workers.values():
-                worker.nursery.order("stop", worker.number)
+                worker.parent.order("stop", worker.number)
             asyncio.get_running_loop().call_later(KILL_AFTER, self._kill_all)
-        self._leave_when_done()
+        self._finish_when_empty()
 
     def _kill_all(self) -> None:
         for worker in self._workers.values():
             logger.error("%s did not end in %g s: killed", worker, KILL_AFTER)
-            worker.nursery.order("kill", worker.number)
+            worker.parent.order("kill", worker.number)
 
-    def _hang_up(self) -> None:
-        if self._stopping or self._nursery is None or (self._rolling and not self._rolling.done()):
+    def _reload(self) -> None:
+        if self._stopping or self._fork_server is None or (self._rolling and not self._rolling.done()):
             logger.warning("SIGHUP: the workers are being started, replaced or stopped already")
             return
-        self._rolling = asyncio.create_task(self._roll())
+        self._rolling = asyncio.create_task(self._replace_all())
 
-    # Nurseries
+    # Fork servers
 
-    async def _open(self) -> NurseryLink | None:
-        """Start a nursery; None when it ended instead of getting ready."""
-        nursery = self._open_nursery(self._told, self._lost)
-        self._nurseries.append(nursery)
-        ready = await nursery.ready()
+    async def _open_fork_server(self) -> ForkServerClient | None:
+        """Start a fork server; None when it ended instead of getting ready."""
+        server = ForkServerClient(self._environ, self._handle_message, self._handle_lost)
+        self._fork_servers.append(server)
+        ready = await server.wait_until_ready()
         if ready is None:
             return None
         logger.info("workers are %s (everything loaded in %.1f s)", ready["how"], ready["seconds"])
-        return nursery
+        return server
 
-    def _opened_first(self, opening: asyncio.Task[NurseryLink | None]) -> None:
+    def _start_first_workers(self, opening: asyncio.Task[ForkServerClient | None]) -> None:
         if opening.cancelled() or self._exit.done():
             return
-        self._nursery = opening.result()
-        if self._nursery is None:
+        self._fork_server = opening.result()
+        if self._fork_server is None:
             self._finish(self._failed_code or 1)
             return
         logger.info("%d workers: SIGTERM drains them all, SIGHUP replaces one after the other", self._processes)
-        self._fill()
+        self._start_missing()
 
-    def _lost(self, nursery: NurseryLink) -> None:
-        self._failed_code = nursery.exit_code
-        self._nurseries.remove(nursery)
-        for worker in [worker for worker in self._workers.values() if worker.nursery is nursery]:
-            self._exited(worker, -signal.SIGKILL)
-        if nursery is self._nursery and not self._stopping:
-            logger.error("the workers' parent process has ended, and they with it: starting anew")
-            self._nursery = None
-            self._reopen(FIRST_DELAY)
+    def _handle_lost(self, server: ForkServerClient) -> None:
+        self._failed_code = server.exit_code
+        self._fork_servers.remove(server)
+        # A worker whose parent is gone ends itself; nobody is left who could say with which code.
+        for worker in [worker for worker in self._workers.values() if worker.parent is server]:
+            self._handle_exit(worker, -signal.SIGKILL)
+        if server is self._fork_server and not self._stopping:
+            logger.error("the workers' parent process has ended, and they with it: starting again")
+            self._fork_server = None
+            self._rolling = asyncio.create_task(self._reopen())
 
-    def _reopen(self, delay: float) -> None:
-        async def reopen() -> None:
-            self._nursery = await self._open()
-            if self._nursery is not None:
-                self._fill()
-                return
+    async def _reopen(self) -> None:
+        delay = FIRST_DELAY
+        while (server := await self._open_fork_server()) is None:
             logger.error("it cannot be started: trying again in %g s", delay)
             await asyncio.sleep(delay)
-            self._reopen(min(delay * 2, LONGEST_DELAY))
-
-        self._rolling = asyncio.create_task(reopen())
+            delay = min(delay * 2, LONGEST_DELAY)
+        self._fork_server = server
+        self._start_missing()
 
     # Workers
 
-    def _fill(self) -> None:
+    def _start_missing(self) -> None:
         """Start workers until as many take calls as there should be."""
-        if self._nursery is None or self._stopping:
+        if self._fork_server is None or self._stopping:
             return
         active = sum(not worker.leaving for worker in self._workers.values())
         for _ in range(self._processes - active - self._delayed):
-            self._start(self._nursery)
+            self._start_worker(self._fork_server)
 
-    def _start(self, nursery: NurseryLink) -> Worker:
+    def _start_worker(self, server: ForkServerClient) -> SupervisedWorker:
         number = next(number for number in range(len(self._workers) + 1) if number not in self._workers)
-        worker = self._workers[number] = Worker(number, nursery)
-        nursery.order("start", number)
+        worker = self._workers[number] = SupervisedWorker(number, server)
+        server.order("start", number)
         return worker
 
-    def _told(self, nursery: NurseryLink, message: dict[str, Any]) -> None:
+    def _handle_message(self, server: ForkServerClient, message: dict[str, Any]) -> None:
         worker = self._workers.get(message["number"])
-        if worker is None or worker.nursery is not nursery:
+        if worker is None or worker.parent is not server:
             return
         match message["event"]:
             case "started":
                 worker.pid = message["pid"]
             case "registered":
-                self._registered(worker)
+                self._note_registered(worker)
             case "replace":
                 self._replace(worker)
             case "exited":
-                self._exited(worker, message["code"])
+                self._handle_exit(worker, message["code"])
 
-    def _registered(self, worker: Worker) -> None:
+    def _note_registered(self, worker: SupervisedWorker) -> None:
         if not worker.registered:
             logger.info("%s is registered, %.2f s after its start", worker, worker.age)
         worker.registered = self._proven = True
         worker.up.set()
 
-    def _replace(self, worker: Worker) -> None:
+    def _replace(self, worker: SupervisedWorker) -> None:
         if not worker.leaving:
             logger.info("%s takes no more calls: starting another", worker)
             worker.leaving = True
-            self._fill()
+            self._start_missing()
 
-    def _let_leave(self, worker: Worker) -> None:
+    def _drain(self, worker: SupervisedWorker) -> None:
         worker.leaving = True
-        worker.nursery.order("drain", worker.number)
+        worker.parent.order("drain", worker.number)
 
-    def _exited(self, worker: Worker, code: int) -> None:
+    def _handle_exit(self, worker: SupervisedWorker, code: int) -> None:
         del self._workers[worker.number]
         worker.ended.set()
         worker.up.set()
         if self._stopping:
             self._codes.append(code)
-            self._leave_when_done()
-        elif code == MISTAKE and not self._proven:
-            self._finish(MISTAKE)
+            self._finish_when_empty()
+        elif code == CANNOT_RUN and not self._proven:
+            # No worker has ever registered: another one would end in the same way, for ever.
+            self._finish(CANNOT_RUN)
         elif worker.leaving or code in (0, REPLACE_ME):
-            logger.info("%s has left%s", worker, _how(code))
-            self._fill()
+            logger.info("%s has left%s", worker, _describe_exit(code))
+            self._start_missing()
         else:
             self._restart_after(worker, code)
 
-    def _restart_after(self, worker: Worker, code: int) -> None:
+    def _restart_after(self, worker: SupervisedWorker, code: int) -> None:
+        # At once the first time: calls wait. Then later and later, lest a crash at each start take the machine's cores.
         deaths = 1 if worker.age >= HEALTHY_SECONDS else self._deaths.get(worker.number, 0) + 1
         self._deaths[worker.number] = deaths
         delay = 0.0 if deaths == 1 else min(FIRST_DELAY * 2.0 ** (deaths - 2), LONGEST_DELAY)
-        logger.error("%s has died%s: a new one %s", worker, _how(code), f"in {delay:g} s" if delay else "at once")
+        when = f"in {delay:g} s" if delay else "at once"
+        logger.error("%s has died%s: a new one %s", worker, _describe_exit(code), when)
         self._delayed += 1
-        asyncio.get_running_loop().call_later(delay, self._after_delay)
+        asyncio.get_running_loop().call_later(delay, self._start_delayed)
 
-    def _after_delay(self) -> None:
+    def _start_delayed(self) -> None:
         self._delayed -= 1
-        self._fill()
+        self._start_missing()
 
     # One after the other
 
-    async def _roll(self) -> None:
-        logger.info("SIGHUP: loading everything anew, then replacing the workers one after the other")
-        old, new = self._nursery, await self._open()
+    async def _replace_all(self) -> None:
+        logger.info("SIGHUP: loading everything again, then replacing the workers one after the other")
+        old, new = self._fork_server, await self._open_fork_server()
         if old is None or new is None:
             logger.error("it cannot be loaded: the workers go on as they are")
             return
-        self._nursery = new
-        for worker in [worker for worker in self._workers.values() if worker.nursery is old]:
-            if not await self._roll_one(worker, new):
+        self._fork_server = new
+        for worker in [worker for worker in self._workers.values() if worker.parent is old]:
+            if not await self._replace_one(worker, new):
+                # What is installed now may be what keeps it from registering; what runs is known to work.
                 logger.error("the new worker did not register: the others go on as they are")
-                self._nursery = old
+                self._fork_server = old
                 new.close()
                 return
         old.close()
         logger.info("all workers are replaced")
 
-    async def _roll_one(self, worker: Worker, nursery: NurseryLink) -> bool:
+    async def _replace_one(self, worker: SupervisedWorker, server: ForkServerClient) -> bool:
         """Replace a worker: the new one is registered before the old one drains; False when that fails."""
         if not worker.leaving:
-            replacement = self._start(nursery)
+            replacement = self._start_worker(server)
             await replacement.up.wait()
             if not replacement.registered:
                 return False
-            self._let_leave(worker)
+            self._drain(worker)
         await worker.ended.wait()
         return True
 
     # The end
 
-    def _leave_when_done(self) -> None:
+    def _finish_when_empty(self) -> None:
         if not self._workers:
             cut_off = STOPPED_AT_ONCE in self._codes
             self._finish(STOPPED_AT_ONCE if cut_off else int(any(self._codes)))
@@ -292,7 +291,19 @@ class Supervisor:
             self._exit.set_result(code)
 
 
-def _how(code: int) -> str:
+def supervise(processes: int, environ: Mapping[str, str]) -> int:
+    """Keep ``processes`` workers running until told to stop; returns the exit code. As for `Supervisor`.
+
+    Raises:
+        OpenRTCError: This system cannot do that.
+    """
+    if problem := why_no_supervisor():
+        fix = "leave it out, and start openrtc start as often as you want workers"
+        raise OpenRTCError(f"several workers under one supervisor: {problem}", origin="--processes", fix=fix)
+    return asyncio.run(Supervisor(processes, environ).run())
+
+
+def _describe_exit(code: int) -> str:
     if code >= 0:
         return f" (exit code {code})" if code else ""
     try:

@@ -4,30 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
 from livekit.agents import JobContext, JobProcess, get_job_context
 
-from openrtc.call import Call
 from openrtc.cast.run import run_cast
-from openrtc.config import Config
+from openrtc.catalog.loaded import LoadedAgent
 from openrtc.errors import OpenRTCError
+from openrtc.model.call import Call
 from openrtc.observe.forwarding import EventSender
-from openrtc.plugins.loaded import LoadedAgent
-from openrtc.routing.decision import Decision
-from openrtc.routing.request import RouteRequest
-from openrtc.worker.admission import DECISION_ATTRIBUTE, distribution_of, request_of
-from openrtc.worker.containment import contain_exits
-from openrtc.worker.cpu_meter import current_meter
-from openrtc.worker.failure import CallFailed, report_failure, tell_upstream_errors
-from openrtc.worker.late_join import shield_join
-from openrtc.worker.live_call import LiveCall
-from openrtc.worker.runtime import Runtime, build_runtime
-from openrtc.worker.session import run_session
-from openrtc.worker.shielded_connect import RoomGone
-from openrtc.worker.spans import mark_job_span
-from openrtc.worker.speed.speedups import use_speedups
+from openrtc.observe.logs import configure_logs_of_job
+from openrtc.observe.package_code import use_current_packages
+from openrtc.observe.spans import add_decision_to_span
+from openrtc.posix import has_unix_sockets
+from openrtc.runtime.live_call import LiveCall, current_meter
+from openrtc.runtime.runtime import Runtime, build_runtime
+from openrtc.session.attendance import keep_slot_meanwhile
+from openrtc.session.containment import contain_exits
+from openrtc.session.entrypoint_sessions import guard_sessions_of
+from openrtc.session.failure import CallFailed, report_failure, report_upstream_errors
+from openrtc.session.guards import contain_tools
+from openrtc.session.hang_up import watch_hang_up
+from openrtc.session.joined_rooms import leave_rooms_at_end
+from openrtc.session.loop_threads import give_threads
+from openrtc.session.room_connect import RoomGone, shield_join
+from openrtc.session.session import guard_session, run_session
+from openrtc.session.shutdown import guard_shutdown_callbacks
+from openrtc.session.unheard import note_typing
+from openrtc.settings.config import Config
+from openrtc.speedups.registry import install_speedups
+from openrtc.threads import ThreadOwner
+from openrtc.upstream.call_providers import begin_call_traces
+from openrtc.worker.admission import find_distribution, read_decision, read_request
+from openrtc.worker.own_code import find_packages
 
 logger = logging.getLogger("openrtc.worker")
 
@@ -47,21 +58,30 @@ async def run_call(context: JobContext) -> None:
     Raises:
         CallFailed: The agent failed; that has been logged.
     """
-    assert _runtime is not None, "use_runtime comes first"
+    runtime, job = _runtime, context.job
+    assert runtime is not None, "use_runtime comes first"
+    # A thread or process of its own has a loop of its own, which nobody has prepared.
     contain_exits(asyncio.get_running_loop())
-    tell_upstream_errors(current_call)
-    shield_join(context.room, context, _runtime.config.worker)
-    request = request_of(context.job)
-    decision = await _decision_of(context, request)
+    give_threads(asyncio.get_running_loop(), ThreadOwner(job.id))
+    report_upstream_errors(find_current_call)
+    contain_tools()
+    # livekit-agents cancels a connect when the room is deleted meanwhile; that would end this process 15 s later.
+    shield_join(context.room, context, runtime.config.worker)
+    leave_rooms_at_end(context)
+    watch_hang_up(context, runtime.config.worker.hang_up_seconds)
+    request = read_request(job)
+    # A job that livekit-agents simulates has not been through the admission and carries no decision.
+    decision = read_decision(job) or await runtime.router.route(request)
+    if decision.rejected is not None:
+        raise OpenRTCError(f"the call was rejected: {decision.rejected}")
     name = decision.agents[0]
-    call = Call(
-        job_id=context.job.id, agent_name=name, request=request, decision=decision, resources=_runtime.resources
-    )
-    loaded = _runtime.catalog.get(name)
-    live = _begin(context, loaded, _runtime)
-    mark_job_span(decision, live.distribution)
+    call = Call(job_id=job.id, agent_name=name, request=request, decision=decision, resources=runtime.resources)
+    loaded = runtime.catalog.get(name)
+    live = _begin(context, loaded, runtime)
+    note_typing(context.room, live)
+    add_decision_to_span(decision, live.distribution)
     try:
-        await _hold(context, loaded, call, _runtime)
+        await _hold(context, loaded, call, runtime)
     except (asyncio.CancelledError, CallFailed):
         raise
     except RoomGone as gone:
@@ -72,60 +92,16 @@ async def run_call(context: JobContext) -> None:
         raise CallFailed(f"agent {name!r} failed") from error
 
 
-def current_call() -> LiveCall | None:
+def find_current_call() -> LiveCall | None:
     """Return the call whose code runs now, if any."""
     context = get_job_context(required=False)
     return None if _runtime is None or context is None else _runtime.live.get(context.job.id)
 
 
-def _begin(context: JobContext, loaded: LoadedAgent, runtime: Runtime) -> LiveCall:
-    live = LiveCall(
-        events=runtime.events,
-        job_id=context.job.id,
-        room=context.job.room.name,
-        agent=loaded.name,
-        distribution=distribution_of(loaded),
-        package=_package_of(loaded),
-    )
-    current_meter.set(live.cpu)
-    context.log_context_fields = live.fields
-    runtime.live[live.job_id] = live
-
-    async def end(reason: str) -> None:
-        del runtime.live[live.job_id]
-        live.ended(reason)
-
-    context.add_shutdown_callback(end)
-    return live
-
-
-def _package_of(loaded: LoadedAgent) -> str:
-    spec = loaded.spec
-    members = [member.spec for member in spec.cast.members if member.spec] if spec and spec.cast else []
-    made_by = spec and (spec.agent or spec.entrypoint or (members and members[0].agent))
-    return str(getattr(made_by, "__module__", "")).partition(".")[0]
-
-
-async def _hold(context: JobContext, loaded: LoadedAgent, call: Call, runtime: Runtime) -> None:
-    if loaded.spec is None:
-        raise OpenRTCError(f"agent {loaded.name!r} is {loaded.state}: {loaded.reason}", fix=loaded.fix)
-    if company := runtime.catalog.company(call.decision.agents):
-        await run_cast(context, company, call, runtime)
-    elif loaded.spec.entrypoint is not None:
-        runtime.served += 1
-        runtime.live[call.job_id].started()
-        await loaded.spec.entrypoint(context)
-    else:
-        await run_session(context, loaded.spec, call, runtime)
-
-
-async def _decision_of(context: JobContext, request: RouteRequest) -> Decision:
-    assert _runtime is not None
-    carried = context.job.attributes.get(DECISION_ATTRIBUTE)
-    decision = Decision.from_json(carried) if carried else await _runtime.router.route(request)
-    if decision.rejected is not None:
-        raise OpenRTCError(f"the call was rejected: {decision.rejected}")
-    return decision
+def find_current_packages() -> frozenset[str]:
+    """Return the top-level modules of the agent whose call's code runs now; none for no call."""
+    call = find_current_call()
+    return call.packages if call else frozenset()
 
 
 class ChildSetup:
@@ -143,11 +119,57 @@ class ChildSetup:
         self._events = events
 
     def __call__(self, process: JobProcess) -> None:
-        if _runtime is None:
+        if _runtime is None:  # in a process; a thread finds the worker's own
+            configure_logs_of_job(self._config.worker.log_level)
             runtime = build_runtime(self._config, **self._arguments)
-            runtime.events.subscribe(EventSender(self._events))
-            asyncio.run(runtime.start())
+            use_current_packages(find_current_packages)
+            if has_unix_sockets():  # without, the worker knows less of these calls; they are held all the same
+                sender = EventSender(self._events)
+                runtime.events.subscribe(sender)
+                # At the end of a process of `multiprocessing` nothing that `atexit` knows is called.
+                Finalize(None, sender.close, exitpriority=0)
+            asyncio.run(runtime.start())  # livekit-agents starts the loop of the jobs afterwards
             use_runtime(runtime)
-            use_speedups(self._config.worker.speedups)
+            install_speedups(self._config.worker.speedups)
         assert _runtime is not None
         process.userdata.update(_runtime.resources)
+
+
+def _begin(context: JobContext, loaded: LoadedAgent, runtime: Runtime) -> LiveCall:
+    live = LiveCall(
+        events=runtime.events,
+        job_id=context.job.id,
+        room=context.job.room.name,
+        agent=loaded.name,
+        distribution=find_distribution(loaded),
+        packages=find_packages(loaded),
+    )
+    current_meter.set(live.cpu)  # every task of the call inherits it from this one
+    context.log_context_fields = live.fields  # for livekit-agents' own log lines
+    begin_call_traces(context, loaded.name)
+    runtime.live[live.job_id] = live
+
+    guard_shutdown_callbacks(context, live)
+
+    async def end(reason: str) -> None:
+        if runtime.live.pop(live.job_id, None):
+            live.emit_ended(reason)
+
+    context.add_shutdown_callback(end)
+    return live
+
+
+async def _hold(context: JobContext, loaded: LoadedAgent, call: Call, runtime: Runtime) -> None:
+    if loaded.spec is None:
+        raise OpenRTCError(f"agent {loaded.name!r} is {loaded.state}: {loaded.reason}", fix=loaded.fix)
+    if resolved_cast := runtime.catalog.resolve_cast(call.decision.agents):
+        await run_cast(context, resolved_cast, call, runtime)
+    elif loaded.spec.entrypoint is not None:  # livekit's own kind of agent: it makes its sessions itself
+        runtime.served += 1
+        live = runtime.live[call.job_id]
+        live.emit_started()
+        guard_sessions_of(context, lambda session, agent: guard_session(session, agent, context, live, runtime))
+        with keep_slot_meanwhile(context, live):
+            await loaded.spec.entrypoint(context)
+    else:
+        await run_session(context, loaded.spec, call, runtime)

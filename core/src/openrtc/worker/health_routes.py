@@ -1,35 +1,92 @@
-"""What the health server answers beside livekit-agents' own ``/`` and ``/worker``."""
+"""What the health server answers beside livekit-agents' own ``/`` and ``/worker``, and before a worker is there.
+
+All of this runs in the health server's thread: it reads what may be read in any thread, and waits for no lock there.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from openrtc.catalog.agent_row import loaded_row
+from openrtc.catalog.rows import loaded_row
+from openrtc.observe.health.server import HealthServer
 from openrtc.observe.prometheus import CONTENT_TYPE
-from openrtc.worker.runtime import Runtime
-from openrtc.worker.sight import Sight
+from openrtc.runtime.runtime import Runtime
+from openrtc.settings.config import WorkerSettings
+from openrtc.threads import ThreadOwner
+from openrtc.upstream.digest import describe_changes
+
+if TYPE_CHECKING:  # it imports livekit, which this does without: a worker answers before it has imported anything
+    from openrtc.worker.monitor import Monitor
+
+logger = logging.getLogger("openrtc.worker")
+
+STARTING = "starting"
 
 
-def health_routes(runtime: Runtime, sight: Sight) -> list[web.RouteDef]:
+@contextlib.contextmanager
+def open_health_server(worker: WorkerSettings) -> Iterator[HealthServer | None]:
+    """Answer that the worker is starting, until `HealthServer.serve` says more, for the time of the context.
+
+    There is none with a livekit-agents that OpenRTC does not know: then that listens itself.
+
+    Raises:
+        OpenRTCError: It cannot listen there.
+    """
+    if changes := describe_changes("health"):
+        text = "there is neither /ready nor /agents nor /metrics, since OpenRTC does not know this livekit-agents: %s"
+        logger.warning(text, changes)
+        yield None
+        return
+    with HealthServer(worker.host, worker.port, _build_starting_routes()) as server:
+        logger.info("HTTP server listening on %s", server.address)
+        yield server
+
+
+def build_health_routes(runtime: Runtime, monitor: Monitor) -> list[web.RouteDef]:
     """Return ``/ready``, ``/agents`` and ``/metrics``.
 
     Args:
         runtime: What the calls share.
-        sight: What an operator sees of the worker.
+        monitor: Knows whether the worker takes calls, and its metrics.
     """
+    threads = ThreadOwner("metrics")
 
     async def ready(_: web.Request) -> web.Response:
-        reason = sight.why_not_ready()
-        return web.json_response({"ready": reason is None, "reason": reason}, status=503 if reason else 200)
+        return _answer_ready(monitor.why_unready(), runtime.config.worker.max_sessions, monitor.beat_age())
 
     async def agents(_: web.Request) -> web.Response:
         rows = [loaded_row(row, runtime.config) for row in runtime.catalog.rows]
         return web.json_response({"schema_version": 1, "agents": rows})
 
     async def metrics(_: web.Request) -> web.Response:
-        text = await asyncio.to_thread(sight.metrics.text)
+        # In a thread: the text waits for locks that a sink may hold, and looks at every job's process.
+        text = await asyncio.get_running_loop().run_in_executor(threads.own, monitor.metrics.render)
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
     return [web.get("/ready", ready), web.get("/agents", agents), web.get("/metrics", metrics)]
+
+
+def _build_starting_routes() -> list[web.RouteDef]:
+    async def ready(_: web.Request) -> web.Response:
+        return _answer_ready(STARTING, None, 0.0)
+
+    async def anything(_: web.Request) -> web.Response:
+        return web.Response(status=503, text=f"{STARTING}\n")
+
+    return [web.get("/ready", ready), web.get("/{path:.*}", anything)]
+
+
+def _answer_ready(reason: str | None, max_sessions: int | None, beat_age: float) -> web.Response:
+    answer = {
+        "ready": reason is None,
+        "reason": reason,
+        "max_sessions": max_sessions,  # null while it starts: it is not known yet how many fit
+        "loop_beat_seconds": round(beat_age, 3),
+    }
+    return web.json_response(answer, status=503 if reason else 200)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import logging
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 
 from livekit.agents import utils
 
-from openrtc.catalog.isolation import KINDS
 from openrtc.errors import one_line
-from openrtc.worker.admission import DECISION_ATTRIBUTE
-from openrtc.worker.apart import ApartCalls, WaitingJob
+from openrtc.model.isolation import ISOLATIONS
+from openrtc.observe.log_guard import reattach
+from openrtc.upstream.jobs import JobExecutor, JobStatus, ProcPool, RunningJobInfo
+from openrtc.worker.admission import read_decision
 from openrtc.worker.coroutine_pool import CoroutineJob, CoroutinePool
-from openrtc.worker.upstream.jobs import JobExecutor, JobStatus, ProcPool, RunningJobInfo
+from openrtc.worker.isolated_calls import IsolatedCalls
 
 logger = logging.getLogger("openrtc.worker")
 
@@ -33,161 +33,277 @@ class JobPool(utils.EventEmitter[str]):
 
     Args:
         shared: Runs the jobs that share the worker's loop.
-        apart: Runs the others: livekit-agents' own pools by their kind, ``thread`` or ``process``.
-        kind_of: Returns the kind of an agent's calls by its name.
+        isolated: Run the others: livekit-agents' own pools by their kind, ``thread`` or ``process``.
+        find_kind: Returns the kind of an agent's calls by its name.
         default: The kind of jobs for which no agent was chosen yet; its pool is waited for at the start.
-        calls: Where the calls in processes of their own are told.
-        patience: Seconds that a job waits for its thread or process.
+        calls: Where calls are reported that are lost, or end, with their processes.
+        start_seconds: How long a job waits for its thread or process.
     """
 
     def __init__(
         self,
         shared: CoroutinePool,
-        apart: Mapping[str, ProcPool],
+        isolated: Mapping[str, ProcPool],
         *,
-        kind_of: Callable[[str], str],
+        find_kind: Callable[[str], str],
         default: str,
-        calls: ApartCalls,
-        patience: float = START_SECONDS,
+        calls: IsolatedCalls,
+        start_seconds: float = START_SECONDS,
     ) -> None:
         super().__init__()
         self._shared = shared
-        self._apart = dict(apart)
-        self._kind_of = kind_of
+        self._isolated: dict[str, ProcPool] = {}
+        self._find_agent_kind = find_kind
         self._default = default
         self._calls = calls
-        self._patience = patience
+        self._start_seconds = start_seconds
         self._waiting: dict[str, WaitingJob] = {}
         self._starting: list[asyncio.Task[None]] = []
-        self._hurried = asyncio.Event()
-        self._failed_apart = 0
-        for event in ("process_job_launched", "process_closed"):
-            shared.on(event, self._passing_on(event))
-        for kind, pool in self._apart.items():
-            pool.on("process_started", self._passing_on("process_started"))
-            pool.on("process_job_launched", self._launched_in(kind))
-            pool.on("process_closed", self._closed_in(kind))
+        self._ending: set[asyncio.Task[None]] = set()
+        self._close_shortened = asyncio.Event()
+        self._failed_isolated = 0
+        self._begun: dict[JobExecutor, float] = {}
+        """Processes that start, and since when."""
+        self._ready: dict[JobExecutor, float] = {}
+        """Processes that wait for a job, and for how many seconds they have started."""
+        self.blocking: set[str] = set()
+        """Agents whose jobs get processes because they have blocked the loop again and again."""
+        shared.on("process_job_launched", self._emit_launched)
+        shared.on("process_closed", self._emit_closed)
+        for kind, pool in isolated.items():
+            self._adopt(kind, pool)
 
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """The kinds of isolation that jobs may have besides the shared loop."""
-        return tuple(self._apart)
+    def _adopt(self, kind: str, pool: ProcPool) -> None:
+        self._isolated[kind] = pool
+        if kind == "process":
+            pool.on("process_created", self._note_created)
+            pool.on("process_ready", self._note_ready)
+            pool.on("process_job_launched", self._note_not_ready)
+            pool.on("process_closed", self._note_not_ready)
+        pool.on("process_started", lambda job: self.emit("process_started", job))
+        pool.on("process_job_launched", self._note_launched if kind == "process" else self._emit_launched)
+        pool.on("process_closed", lambda job: self._note_closed(job, kind))
 
     @property
     def processes(self) -> list[Job]:
         """The running jobs, and the threads and processes that wait for one."""
-        return [*self._shared.processes, *(job for pool in self._apart.values() for job in pool.processes)]
+        isolated = [job for pool in self._isolated.values() for job in pool.processes if not _has_ended(job)]
+        return [*self._shared.processes, *isolated]
 
     @property
     def failures(self) -> int:
         """How many jobs have failed."""
-        return self._shared.failures + self._failed_apart
-
-    @property
-    def close_seconds(self) -> float:
-        """How long a job in the shared loop has to shut down before it is cancelled."""
-        return self._shared.close_seconds
-
-    @property
-    def target_idle_processes(self) -> int:
-        """How many threads and processes wait for a job."""
-        return sum(pool.target_idle_processes for pool in self._apart.values())
+        return self._shared.failures + self._failed_isolated
 
     def set_target_idle_processes(self, num_idle_processes: int) -> None:
-        """The number that waits does not follow the load."""
+        """Keep as many waiting as before: livekit-agents would let the number follow the load."""
 
     def get_by_job_id(self, job_id: str) -> Job | WaitingJob | None:
         """Return the job with this id: a running one, or one that waits for a process."""
-        pools: list[CoroutinePool | ProcPool] = [self._shared, *self._apart.values()]
+        pools: list[CoroutinePool | ProcPool] = [self._shared, *self._isolated.values()]
         found = (job for pool in pools if (job := pool.get_by_job_id(job_id)) is not None)
         return next(found, self._waiting.get(job_id))
 
+    def end(self, job_id: str, reason: str) -> None:
+        """Let a job shut down."""
+        if job := self._shared.get_by_job_id(job_id):
+            job.lifecycle.request_shutdown(reason)
+        elif isolated := self.get_by_job_id(job_id):
+            ending = asyncio.create_task(isolated.aclose(), name="end-job")
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+
+    def is_ending(self, job_id: str) -> bool:
+        """Whether a job of the shared loop has begun to shut down."""
+        job = self._shared.get_by_job_id(job_id)
+        return job is not None and job.ending
+
     async def start(self) -> None:
         """Prewarm; only the pool of the worker's own kind is waited for, so that registering is not delayed."""
-        await self._shared.start()
-        for kind, pool in self._apart.items():
+        for kind, pool in self._isolated.items():
             if kind == self._default:
                 await pool.start()
             else:
                 self._starting.append(asyncio.create_task(pool.start(), name=f"{kind}-pool"))
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # it must have begun before a job or the end of the worker comes
+
+    async def isolate(self, agent: str, build: Callable[[], ProcPool]) -> tuple[JobExecutor, float] | None:
+        """Give the jobs of a blocking agent processes from now on, each for which one is ready.
+
+        Args:
+            agent: Its name.
+            build: Builds a pool of processes, where none is there yet.
+
+        Returns:
+            A process that is ready, and how many seconds it has taken to start; None where none came to be.
+        """
+        if "process" not in self._isolated:
+            pool = build()
+            self._adopt("process", pool)
+            starting = asyncio.create_task(pool.start(), name="process-pool")
+            self._starting.append(starting)
+            await asyncio.wait({starting})
+        if self._ready:
+            self.blocking.add(agent)
+        return next(iter(self._ready.items()), None)
 
     async def launch_job(self, info: RunningJobInfo) -> None:
         """Start a job where its agent's calls run. A job whose first process still starts waits for that."""
-        kind = self._kind(info)
-        if kind not in self._apart:
+        reattach()  # livekit-agents adds a job's fields to the log that it finds there
+        kind = self._find_kind(info)
+        if kind not in self._isolated:
             await self._shared.launch_job(info)
             return
-        waiting = WaitingJob(info, asyncio.create_task(self._apart[kind].launch_job(info)))
+        waiting = WaitingJob(info, asyncio.create_task(self._isolated[kind].launch_job(info)))
         self._waiting[info.job.id] = waiting
         try:
-            await waiting.wait(self._patience)
+            await waiting.wait(self._start_seconds)
         except Exception as error:
-            self._failed_apart += 1
-            self._calls.not_launched(info, kind, one_line(f"{type(error).__name__}: {error}"))
+            # Whatever it was: the LiveKit server must hear that the job has failed, from a stand-in for the process
+            # that never was.
+            self._failed_isolated += 1
+            self._calls.report_not_launched(info, kind, one_line(f"{type(error).__name__}: {error}"))
             self.emit("process_closed", waiting)
         finally:
             del self._waiting[info.job.id]
 
-    def hurry(self, seconds: float) -> None:
-        """From now on, closing gives live calls only ``seconds``."""
+    def shorten_close(self, seconds: float) -> None:
+        """Give live calls only ``seconds`` from now on when the pool closes."""
         self._shared.close_seconds = seconds
-        self._hurried.set()
+        self._close_shortened.set()
 
     async def aclose(self) -> None:
         """Shut all jobs down."""
-        killing = asyncio.create_task(self._kill_when_hurried())
+        killing = asyncio.create_task(self._kill_when_shortened())
         for starting in self._starting:
             starting.cancel()
         await asyncio.gather(*self._starting, return_exceptions=True)
-        await asyncio.gather(self._shared.aclose(), *map(self._close, self._apart))
+        await asyncio.gather(self._shared.aclose(), *map(self._close, self._isolated))
         killing.cancel()
         await asyncio.gather(killing, self._calls.aclose(), return_exceptions=True)
 
     async def _close(self, kind: str) -> None:
-        pool = self._apart[kind]
+        pool = self._isolated[kind]
         closing = asyncio.create_task(pool.aclose(), name=f"close-{kind}-pool")
-        while not closing.done():
-            await asyncio.wait({closing}, timeout=IDLE_THREAD_SECONDS)
-            if kind == "thread" and not any(job.running_job for job in pool.processes):
-                break
-        if not closing.done():
-            logger.debug("an idle thread did not end; it ends with the process")
-            closing.cancel()
+        if kind == "thread":
+            await close_with_jobs(closing, lambda: [job for job in pool.processes if job.running_job])
         await asyncio.gather(closing, return_exceptions=True)
 
-    async def _kill_when_hurried(self) -> None:
+    async def _kill_when_shortened(self) -> None:
         # livekit-agents gives each process more time than a second signal leaves.
-        await self._hurried.wait()
+        await self._close_shortened.wait()
         await asyncio.sleep(self._shared.close_seconds)
-        jobs = [job for pool in self._apart.values() for job in pool.processes if job.running_job]
+        jobs = [job for pool in self._isolated.values() for job in pool.processes if job.running_job]
+        # A thread cannot be killed.
         await asyncio.gather(*(job.kill() for job in jobs if hasattr(job, "kill")), return_exceptions=True)
 
-    def _kind(self, info: RunningJobInfo) -> str:
+    def _find_kind(self, info: RunningJobInfo) -> str:
         if info.fake_job:
             return "coroutine"  # whoever holds a conversation without a room is in this process
-        with contextlib.suppress(ValueError, LookupError):
-            agents = json.loads(info.job.attributes[DECISION_ATTRIBUTE])["agents"]
-            return max(map(self._kind_of, agents), key=KINDS.index)
-        return self._default
+        decision = read_decision(info.job)
+        if decision is None:
+            return self._default
+        kind = max(map(self._find_agent_kind, decision.agents), key=ISOLATIONS.index)
+        # A caller does not wait for a process that must start first.
+        if kind == "coroutine" and not self.blocking.isdisjoint(decision.agents) and self._has_free_process():
+            return "process"
+        return kind
 
-    def _passing_on(self, event: str) -> Callable[[Job], None]:
-        return lambda job: self.emit(event, job)
+    def _has_free_process(self) -> bool:
+        # A job that waits may have been given one already.
+        return len(self._ready) > len(self._waiting)
 
-    def _launched_in(self, kind: str) -> Callable[[JobExecutor], None]:
-        def launched(job: JobExecutor) -> None:
-            if kind == "process" and job.running_job:
-                self._calls.launched(job.running_job)
-            self.emit("process_job_launched", job)
+    def _emit_launched(self, job: Job) -> None:
+        self.emit("process_job_launched", job)
 
-        return launched
+    def _emit_closed(self, job: Job) -> None:
+        if job.running_job:
+            self._calls.note_over(job.running_job.job.id)
+        self.emit("process_closed", job)
 
-    def _closed_in(self, kind: str) -> Callable[[JobExecutor], None]:
-        def closed(job: JobExecutor) -> None:
-            if job.running_job:
-                self._failed_apart += job.status is JobStatus.FAILED
-                if kind == "process":
-                    self._calls.closed(job)
-            self.emit("process_closed", job)
+    def end_soon(self, job_id: str, seconds: float) -> None:
+        """Let a job of the shared loop, which is shutting down, have only ``seconds`` for that from now on."""
+        if job := self._shared.get_by_job_id(job_id):
+            job.end_soon(seconds)
 
-        return closed
+    def _note_created(self, job: JobExecutor) -> None:
+        self._begun[job] = time.monotonic()
+
+    def _note_ready(self, job: JobExecutor) -> None:
+        self._ready[job] = time.monotonic() - self._begun.pop(job)
+
+    def _note_not_ready(self, job: JobExecutor) -> None:
+        self._begun.pop(job, None)
+        self._ready.pop(job, None)
+
+    def _note_launched(self, job: JobExecutor) -> None:
+        if job.running_job:
+            self._calls.note_launched(job.running_job)
+        self._emit_launched(job)
+
+    def _note_closed(self, job: JobExecutor, kind: str) -> None:
+        if job.running_job:
+            self._failed_isolated += job.status is JobStatus.FAILED
+            if kind == "process":
+                self._calls.note_closed(job)
+        self._emit_closed(job)
+
+
+async def close_with_jobs(closing: asyncio.Task[None], find_jobs: Callable[[], Collection[object]]) -> None:
+    """Wait until threads have been closed; for those that run no job, not longer than `IDLE_THREAD_SECONDS`.
+
+    Args:
+        closing: Closes the threads; it is cancelled when only idle ones are left.
+        find_jobs: Returns the jobs that still run.
+    """
+    while not closing.done():
+        await asyncio.wait({closing}, timeout=IDLE_THREAD_SECONDS)
+        if not closing.done() and not find_jobs():
+            logger.debug("an idle thread did not end; it ends with the process")
+            closing.cancel()
+            await asyncio.wait({closing})
+
+
+def _has_ended(job: JobExecutor) -> bool:
+    # Where two processes end at once, livekit-agents' drain sees the second one ended before its pool has forgotten it:
+    # it waits for it without a pause, again and again, and the loop stands still for ever.
+    return job.running_job is not None and job.status is not JobStatus.RUNNING
+
+
+class WaitingJob:
+    """A job that waits for a thread or process; it has of a job executor's interface what a waiting job can have.
+
+    Args:
+        info: The job.
+        launching: Ends when a thread or process has taken the job.
+    """
+
+    def __init__(self, info: RunningJobInfo, launching: asyncio.Task[None]) -> None:
+        self.running_job = info
+        self.status = JobStatus.FAILED
+        self._launching = launching
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until the job was taken, or the call is over; raises what kept it from being taken.
+
+        Args:
+            seconds: The longest wait: livekit-agents 1.8.0 waits for ever for a process that cannot start.
+
+        Raises:
+            RuntimeError: The time is over.
+        """
+        try:
+            await asyncio.wait({self._launching}, timeout=seconds)
+        except asyncio.CancelledError:
+            self._launching.cancel()
+            raise
+        if not self._launching.done():
+            self._launching.cancel()
+            raise RuntimeError(f"none was there within {seconds:g} s")
+        if not self._launching.cancelled():
+            self._launching.result()
+
+    async def aclose(self) -> None:
+        """Forget the job: the call is over before it began."""
+        self._launching.cancel()
+        await asyncio.wait({self._launching})

@@ -1,4 +1,4 @@
-"""`LoadGauge`: how full the worker is, as the LiveKit server wants to hear it."""
+"""`LoadGauge`: how full the worker is, in the figure by which the LiveKit server offers jobs or does not."""
 
 from __future__ import annotations
 
@@ -12,16 +12,22 @@ SERVER_LIMIT = 0.7
 LAG_BUDGET = 0.25
 """Seconds by which the loop may run late, all the time, before the worker counts as full."""
 
-SAMPLE_SECONDS = 0.5
+LAG_SAMPLE_SECONDS = 0.5
 SAMPLES = 10
+"""So many samples in a row (5 s) must be late: a few calls that start together make the loop late for a second or
+two."""
 
 CALM_LAG = 0.1
 CALM_SAMPLES = 6
-"""A worker that was full because of its lag takes calls again when the lag has stayed below `CALM_LAG` so long."""
+"""A worker that was full because of its lag takes calls again when the lag has stayed below `CALM_LAG` seconds so
+long (3 s)."""
 
 
 class LoadGauge:
     """Reports load: just under the server's limit until every slot is taken, whatever the CPU does.
+
+    livekit-agents' own figure is the CPU of the whole machine; and since the server stops at 0.7, a plain share of
+    taken slots would stop a worker for 50 calls at 35.
 
     The lag of the loop counts only when it never fell below the budget for `SAMPLES` samples, so that the burst of a
     few calls starting together does not make the worker look full. Once it does, the worker is full until its loop has
@@ -61,8 +67,8 @@ class LoadGauge:
         """Measure the loop's lag until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
-            due = loop.time() + SAMPLE_SECONDS
-            await asyncio.sleep(SAMPLE_SECONDS)
+            due = loop.time() + LAG_SAMPLE_SECONDS
+            await asyncio.sleep(LAG_SAMPLE_SECONDS)
             self.note_lag(max(0.0, loop.time() - due))
 
     def note_lag(self, seconds: float) -> None:

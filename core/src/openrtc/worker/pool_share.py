@@ -6,13 +6,15 @@ from collections.abc import Callable
 
 from livekit.agents import utils
 
-from openrtc.worker.apart import WaitingJob
-from openrtc.worker.job_pool import Job, JobPool
-from openrtc.worker.upstream.jobs import RunningJobInfo
+from openrtc.upstream.jobs import RunningJobInfo
+from openrtc.worker.job_pool import Job, JobPool, WaitingJob
 
 
 class PoolShare(utils.EventEmitter[str]):
     """One registration's part of a `JobPool`: its own jobs and no others, so that it reports on them alone.
+
+    Each `AgentServer` reports every job of its pool to the LiveKit server, under its own registration; with the pool
+    itself, each registration would report those of all.
 
     Args:
         pool: The pool.
@@ -24,26 +26,16 @@ class PoolShare(utils.EventEmitter[str]):
         self._pool = pool
         self._owns = owns
         self._own: set[str] = set()
-        pool.on("process_job_launched", self._passing_on("process_job_launched"))
-        pool.on("process_closed", self._passing_on("process_closed"))
+        for event in ("process_job_launched", "process_closed"):
+            pool.on(event, self._emit_own(event))
 
     @property
     def processes(self) -> list[Job]:
         """The running jobs of this registration."""
         return [job for job in self._pool.processes if self._is_own(job)]
 
-    @property
-    def close_seconds(self) -> float:
-        """How long a job in the shared loop has to shut down before it is cancelled."""
-        return self._pool.close_seconds
-
-    @property
-    def target_idle_processes(self) -> int:
-        """How many threads and processes wait for a job of any registration."""
-        return self._pool.target_idle_processes
-
     def set_target_idle_processes(self, num_idle_processes: int) -> None:
-        """The number that waits does not follow the load."""
+        """As for `JobPool`."""
 
     def get_by_job_id(self, job_id: str) -> Job | WaitingJob | None:
         """Return the job with this id."""
@@ -67,12 +59,12 @@ class PoolShare(utils.EventEmitter[str]):
     def _is_own(self, job: Job | WaitingJob) -> bool:
         return job.running_job is not None and job.running_job.job.id in self._own
 
-    def _passing_on(self, event: str) -> Callable[[Job | WaitingJob], None]:
-        def tell(job: Job | WaitingJob) -> None:
+    def _emit_own(self, event: str) -> Callable[[Job | WaitingJob], None]:
+        def emit(job: Job | WaitingJob) -> None:
             if not self._is_own(job):
                 return
             self.emit(event, job)
             if event == "process_closed" and job.running_job:
                 self._own.discard(job.running_job.job.id)
 
-        return tell
+        return emit

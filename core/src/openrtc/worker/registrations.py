@@ -9,15 +9,12 @@ from contextvars import ContextVar
 
 from livekit.agents import AgentServer
 
-from openrtc.worker.upstream.jobs import gave_up, is_connecting
+from openrtc.upstream.jobs import has_given_up, is_connecting
 
-_TOLD_ONCE = ("starting worker", "plugin registered", "preloading plugins", "HTTP server listening")
-_told_already: ContextVar[bool] = ContextVar("openrtc_told_already", default=False)
-"""Whether the first registration of this worker has told how it starts."""
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    return not (_told_already.get() and record.getMessage().startswith(_TOLD_ONCE))
+_STARTUP_LINES = ("starting worker", "plugin registered", "preloading plugins", "HTTP server listening")
+"""What each `AgentServer` logs when it starts: with a hundred agent names, a hundred times the same."""
+_startup_is_logged: ContextVar[bool] = ContextVar("openrtc_startup_is_logged", default=False)
+"""Whether the first registration of this worker has logged these lines; the tasks of the others inherit it."""
 
 
 class Registrations:
@@ -25,21 +22,19 @@ class Registrations:
 
     Args:
         servers: An `AgentServer` for each agent name; the empty name stands for automatic dispatch.
-        told: Called with the agent name and the worker's id, whenever the LiveKit server has registered one.
+        on_registered: Called with the agent name and the worker's id, whenever the LiveKit server has registered one.
     """
 
-    def __init__(self, servers: Mapping[str, AgentServer], told: Callable[[str, str], None]) -> None:
+    def __init__(self, servers: Mapping[str, AgentServer], on_registered: Callable[[str, str], None]) -> None:
         self._servers = dict(servers)
-        self._told = told
+        self._on_registered = on_registered
         self._ids: dict[str, str] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._ending = False
-        self._when_complete: list[Callable[[], None]] = []
-        upstream = logging.getLogger("livekit.agents")
-        if _is_news not in upstream.filters:
-            upstream.addFilter(_is_news)
+        self._on_complete: list[Callable[[], None]] = []
+        logging.getLogger("livekit.agents").addFilter(_is_news)  # logging adds the same one once
         for name, server in self._servers.items():
-            server.on("worker_registered", lambda worker_id, _, name=name: self._registered(name, worker_id))
+            server.on("worker_registered", lambda worker_id, _, name=name: self._note_registered(name, worker_id))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -62,6 +57,11 @@ class Registrations:
         return any(is_connecting(server) for server in self._servers.values())
 
     @property
+    def connected(self) -> bool:
+        """Whether any has a connection to the LiveKit server."""
+        return not all(is_connecting(server) for server in self._servers.values())
+
+    @property
     def draining(self) -> bool:
         """Whether they take no more jobs."""
         return any(server.draining for server in self._servers.values())
@@ -69,11 +69,11 @@ class Registrations:
     @property
     def gave_up(self) -> bool:
         """Whether any has tried often enough to reach the LiveKit server."""
-        return any(gave_up(server) for server in self._servers.values())
+        return any(has_given_up(server) for server in self._servers.values())
 
-    def when_complete(self, tell: Callable[[], None]) -> None:
-        """Let ``tell`` be called whenever one has been registered and so all are."""
-        self._when_complete.append(tell)
+    def on_complete(self, call: Callable[[], None]) -> None:
+        """Let ``call`` be called whenever one has been registered and so all are."""
+        self._on_complete.append(call)
 
     async def run(self) -> None:
         """Run all of them until they are closed, or one fails.
@@ -81,7 +81,8 @@ class Registrations:
         Raises:
             Exception: What ended one of them.
         """
-        started = await self._first_has_started()
+        # The first one makes the pool and the health server that the others use.
+        started = await self._run_first()
         for name in self.names[1:]:
             if started and not self._ending:
                 self._start(name)
@@ -102,13 +103,15 @@ class Registrations:
     async def aclose(self) -> None:
         """Close all, the first one with the jobs last: the others may be about to start one."""
         self._ending = True
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # as in `drain`
         running = [self._servers[name] for name in self._running]
         await asyncio.gather(*(server.aclose() for server in running if server is not self.first))
         await self.first.aclose()
+        # Whoever ran them has their errors; here only their end counts.
         await asyncio.gather(*self._running.values(), return_exceptions=True)
 
-    async def _first_has_started(self) -> bool:
+    async def _run_first(self) -> bool:
+        """Start the first one; whether it got so far that the others can start."""
         started = asyncio.Event()
         self.first.once("worker_started", started.set)
         running = self._start(self.names[0])
@@ -123,12 +126,16 @@ class Registrations:
         return self._running[name]
 
     async def _run_one(self, server: AgentServer) -> None:
-        _told_already.set(server is not self.first)
+        _startup_is_logged.set(server is not self.first)
         await server.run()
 
-    def _registered(self, name: str, worker_id: str) -> None:
+    def _note_registered(self, name: str, worker_id: str) -> None:
         self._ids[name] = worker_id
-        self._told(name, worker_id)
+        self._on_registered(name, worker_id)
         if self.complete:
-            for tell in self._when_complete:
-                tell()
+            for call in self._on_complete:
+                call()
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return not (_startup_is_logged.get() and record.getMessage().startswith(_STARTUP_LINES))

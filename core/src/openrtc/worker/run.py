@@ -1,127 +1,209 @@
-"""Runs a worker from its first log line to its last."""
+"""Runs a worker from its first log line to its last: start, main loop, drain, shutdown.
+
+What happens on SIGTERM or SIGINT:
+
+1. `StopSignals` notes the first signal, and `_run_until_stopped` goes on to the drain.
+2. `_drain`: the worker takes no more jobs, and the live calls may finish, for ``drain_timeout`` seconds at most.
+3. `close`: what is still live is shut down, then plugins and resources are closed. The exit code is 0.
+4. A second signal ends the drain: live calls have `SHORT_CLOSE_SECONDS`, and the exit code is 3.
+
+Under a supervisor a signal to the worker itself only drains it, however often it comes; only an order of the supervisor
+(`ControlChannel`) ends live calls. A worker that should be replaced (`recycle`) drains in the same way, and its exit
+code is 75.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import os
-import signal
-import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from openrtc.call import WorkerInfo
-from openrtc.config import Config
 from openrtc.errors import OpenRTCError, one_line
+from openrtc.model.call import WorkerInfo
 from openrtc.observe.events import WorkerDraining, WorkerStarted, WorkerStopped
-from openrtc.worker.containment import run_contained
-from openrtc.worker.end_of_turn import needs_end_of_turn
-from openrtc.worker.entrypoint import current_call, use_runtime
-from openrtc.worker.exit_codes import REPLACE_ME, SERVER_LOST, STOPPED_AT_ONCE
-from openrtc.worker.failure import tell_upstream_errors
-from openrtc.worker.inference_llm import may_use_inference_llm
-from openrtc.worker.leash import REGISTERED, REPLACE, Leash, ask_to_be_replaced, on_leash
-from openrtc.worker.recording_uploads import may_upload_recordings
-from openrtc.worker.runtime import Runtime, build_runtime
+from openrtc.observe.health.server import HealthServer
+from openrtc.observe.package_code import use_current_packages
+from openrtc.observe.strict_start import require_no_warnings
+from openrtc.runtime.runtime import Runtime, build_runtime
+from openrtc.session.containment import run_contained
+from openrtc.session.failure import report_unraisable_errors, report_upstream_errors
+from openrtc.session.joined_rooms import watch_joined_rooms
+from openrtc.settings.config import Config
+from openrtc.speedups.connections import close_connections, open_connections
+from openrtc.speedups.imports import finish_imports
+from openrtc.speedups.registry import install_speedups
+from openrtc.speedups.uvloop import new_event_loop
+from openrtc.upstream.digest import describe_changes
+from openrtc.upstream.known_code import RELEASES
+from openrtc.upstream.opentelemetry_traces import separate_opentelemetry_traces
+from openrtc.worker.blocked_loop.broken_calls import build_breaker
+from openrtc.worker.blocked_loop.isolate_blocking import isolate_blocking_agents
+from openrtc.worker.blocked_loop.watchdog import NATIVE_LIMIT, Watchdog
+from openrtc.worker.control_channel import REGISTERED, REPLACE, ControlChannel
+from openrtc.worker.descriptors import fit_sessions
+from openrtc.worker.entrypoint import find_current_call, find_current_packages, use_runtime
+from openrtc.worker.health_routes import open_health_server
+from openrtc.worker.preload_plan import preload
+from openrtc.worker.process_exit import REPLACE_ME, SERVER_LOST, STOPPED_AT_ONCE
+from openrtc.worker.recycle import wait_for_recycle_reason
 from openrtc.worker.server import WorkerServer
-from openrtc.worker.speed.event_loop import new_event_loop
-from openrtc.worker.speed.imports import imports_are_done
-from openrtc.worker.speed.speedups import use_speedups
-from openrtc.worker.upstream.http import close_connections, open_connections
-from openrtc.worker.upstream.late_imports import INFERENCE_LLM, UPLOADS, import_now
-from openrtc.worker.upstream.warm_up import warm_up
-from openrtc.worker.watchdog import Watchdog
-from openrtc.worker.worn_out import WornOut, until_worn_out
+from openrtc.worker.signal_guard import SignalGuard
+from openrtc.worker.start_checks import require_distributions, warn_of_chance_default
+from openrtc.worker.stuck_stop import StuckStop
 
 logger = logging.getLogger("openrtc.worker")
 
+BROKEN_BY_THEN = 5.0
+"""Seconds after which code that blocks the loop is no more expected to be broken off, where the worker is to stop."""
 
-async def serve(runtime: Runtime, server: WorkerServer) -> int:
-    """Register the worker and run calls until SIGTERM or SIGINT; then drain.
+
+def run_worker(config: Config, arguments: Mapping[str, Any], channel: ControlChannel | None = None) -> int:
+    """Import all agents and plugins on this, the main, thread and run a worker until it is told to stop.
 
     Args:
-        runtime: What the calls share.
-        server: The server to run.
+        config: The settings.
+        arguments: Further arguments of `build_runtime`.
+        channel: To the supervisor, if there is one.
 
     Returns:
-        The exit code: 0 when it was asked to stop and every call could finish, else as in `exit_codes`.
+        The exit code.
+
+    Raises:
+        OpenRTCError: The worker cannot start, or cannot go on.
     """
-    stop = StopSignals()
-    if leash := on_leash():
-        stop.obey(leash)
-        server.registrations.when_complete(lambda: leash.say(REGISTERED))
-    async with server.sight.open():
-        return await _serve(runtime, server, stop)
+    with open_health_server(config.worker) as health:
+        runtime = build_runtime(config, **arguments)
+        _check_agents(runtime)
+        return _run_calls(runtime, arguments, channel, health)
 
 
-async def _serve(runtime: Runtime, server: WorkerServer, stop: StopSignals) -> int:
-    await prepare(runtime, server)
-    require_agents(runtime)
-    _log_agents(runtime, server)
-    _tell_start(runtime, server)
-    watchdog = Watchdog(asyncio.get_running_loop(), runtime.events, runtime.live.get)
-    watchdog.start()
-    running = asyncio.create_task(server.registrations.run(), name="worker")
-    watching = [asyncio.create_task(watch(), name="watch") for watch in (server.load.watch, server.memory.watch)]
-    wearing = asyncio.create_task(until_worn_out(server.memory), name="worn-out")
-    try:
-        ends: set[asyncio.Future[Any]] = {running, stop.first, wearing}
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            return _told_failure(running, server)
-        reason = "signal"
-        if wearing.done():
-            reason = wearing.result().reason
-            _tell_worn_out(wearing.result())
-            ask_to_be_replaced()
-        runtime.events.emit(WorkerDraining(reason=reason, live=server.active))
-        await _drain(server, stop)
-        return STOPPED_AT_ONCE if stop.second.done() else 0 if reason == "signal" else REPLACE_ME
-    finally:
-        await close(runtime, server)
-        for task in (wearing, *watching):
-            task.cancel()
-        await asyncio.gather(running, wearing, *watching, return_exceptions=True)
-        watchdog.stop()
-        runtime.events.emit(WorkerStopped(served=runtime.served))
-        logger.info("worker stopped")
+def load_all(config: Config, arguments: Mapping[str, Any]) -> Runtime:
+    """Import all agents and plugins, and load what is safe to share with processes that are forked from this one.
+
+    Resources are left to each worker: their libraries may start threads, which a fork does not copy.
+
+    Raises:
+        OpenRTCError: The worker cannot start.
+    """
+    runtime = build_runtime(config, **arguments)
+    _check_agents(runtime)
+    install_speedups(config.worker.speedups)
+    preload(runtime, runtime.list_offered_keys())
+    return runtime
 
 
-async def prepare(runtime: Runtime, server: WorkerServer) -> None:
-    """Load everything that a call would otherwise wait for, and make `runtime` the one of this process."""
-    tell_upstream_errors(current_call)
-    use_speedups(runtime.config.worker.speedups)
+def run_calls(runtime: Runtime, arguments: Mapping[str, Any], channel: ControlChannel | None = None) -> int:
+    """Run a worker with what was imported, until it is told to stop; returns the exit code.
+
+    Args:
+        runtime: What `build_runtime` gave.
+        arguments: The further arguments that it was given.
+        channel: To the supervisor, if there is one.
+
+    Raises:
+        OpenRTCError: The worker cannot go on.
+    """
+    with open_health_server(runtime.config.worker) as health:
+        return _run_calls(runtime, arguments, channel, health)
+
+
+def _run_calls(
+    runtime: Runtime, arguments: Mapping[str, Any], channel: ControlChannel | None, health: HealthServer | None
+) -> int:
+    fitted = fit_sessions(runtime)
+
+    async def main() -> int:
+        return await serve(WorkerServer(fitted, child_arguments=arguments, health=health), channel)
+
+    return run_contained(main(), new_event_loop(runtime.config.worker.speedups))
+
+
+async def serve(server: WorkerServer, channel: ControlChannel | None = None) -> int:
+    """Register the worker and run calls until it is told to stop or should be replaced; then drain.
+
+    Returns:
+        The exit code: 0 when it was asked to stop and every call could finish, else as in `process_exit`.
+    """
+    with contextlib.closing(StopSignals(channel)) as stop:
+        if channel:
+            # The supervisor drains an old worker only when its successor can take calls.
+            server.registrations.on_complete(lambda: channel.report(REGISTERED))
+        async with server.monitor.open():
+            await prepare(server)
+            require_no_warnings()
+            _report_start(server)
+            with isolate_blocking_agents(server):
+                return await _run_until_stopped(server, stop, channel)
+
+
+async def prepare(server: WorkerServer) -> None:
+    """Load everything that a call would otherwise wait for, and make the server's runtime the one of this process."""
+    runtime = server.runtime
+    report_upstream_errors(find_current_call)
+    report_unraisable_errors()
+    use_current_packages(find_current_packages)
+    install_speedups(runtime.config.worker.speedups)
+    watch_joined_rooms()
+    _report_unknown_livekit(runtime)
+    # Where every call has a process of its own, this one runs none: each of those loads for itself.
     if set(server.kinds.values()) != {"process"}:
         await runtime.start()
-        _warm_up(runtime, _loaded_keys(runtime))
+        preload(runtime, runtime.resources)
         open_connections()
     use_runtime(runtime)
-    imports_are_done()
+    finish_imports()
 
 
-def _warm_up(runtime: Runtime, resources: Collection[str]) -> None:
-    openai = "openai" in sys.modules or may_use_inference_llm(runtime, os.environ)
-    if openai:
-        import_now(INFERENCE_LLM)
-    if may_upload_recordings(runtime.config.worker.url, os.environ):
-        import_now(UPLOADS)
-    warm_up(end_of_turn=needs_end_of_turn(runtime, resources), openai=openai)
-
-
-async def close(runtime: Runtime, server: WorkerServer) -> None:
-    """Close the server with its jobs, then the plugins and resources."""
-    await server.registrations.aclose()
-    await close_connections()
-    await runtime.aclose(
-        WorkerInfo(
-            worker_id=server.agent_server.id,
-            agent_name=runtime.config.worker.agent_name,
-            isolation=server.isolation,
-            max_sessions=runtime.config.worker.max_sessions,
-            served=runtime.served,
+def _report_unknown_livekit(runtime: Runtime) -> None:
+    """Say what calls will be without, since OpenRTC does not know this livekit-agents; casts cannot be without it."""
+    if changes := describe_changes("tools"):
+        logger.warning(
+            "a tool that exits ends the worker, since OpenRTC does not know this livekit-agents: %s", changes
         )
-    )
-    use_runtime(None)
+    if changes := _separate_traces():
+        text = "a tracer provider that a call sets gets the spans of all, since OpenRTC does not know what is here: %s"
+        logger.warning(text, changes)
+    if changes := _separate_avatars():
+        text = "an avatar of several calls answers the latest one, since OpenRTC does not know this livekit-agents: %s"
+        logger.warning(text, changes)
+    if changes := describe_changes("handoffs"):
+        logger.warning(
+            "an agent that fails after a hand-off stays silent in its room, since OpenRTC does not know this "
+            "livekit-agents: %s",
+            changes,
+        )
+    casts = [name for name in runtime.catalog.ready if runtime.catalog.resolve_cast([name])]
+    if casts and (changes := describe_changes("speech")):
+        reason = f"OpenRTC does not know this livekit-agents: {changes}"
+        runtime.mark_broken(dict.fromkeys(casts, reason), fix=f"pip install livekit-agents=={RELEASES[-1]}")
+
+
+def _separate_avatars() -> str | None:
+    """Let what an avatar answers go to its own call; return what keeps that from being done, if anything."""
+    if changes := describe_changes("avatars"):
+        return changes
+    from openrtc.upstream.avatars import separate_avatars  # it fails with what OpenRTC does not know
+
+    separate_avatars()
+    return None
+
+
+def _separate_traces() -> str | None:
+    """Let each call have the tracer provider that it sets; return what keeps that from being done, if anything."""
+    if changes := describe_changes("traces"):
+        return changes
+    from openrtc.upstream.livekit_traces import separate_livekit_traces  # it fails with what OpenRTC does not know
+
+    separate_livekit_traces()
+    return separate_opentelemetry_traces()
+
+
+def _check_agents(runtime: Runtime) -> None:
+    require_distributions(runtime)
+    require_agents(runtime)
+    warn_of_chance_default(runtime)
 
 
 def require_agents(runtime: Runtime) -> None:
@@ -137,84 +219,136 @@ def require_agents(runtime: Runtime) -> None:
     raise OpenRTCError("no agent is installed", fix='pip install one; its entry point is in the group "openrtc.agents"')
 
 
-def _loaded_keys(runtime: Runtime) -> set[str]:
-    return {record.key for record in runtime.resources.records if record.ready}
-
-
-def _log_agents(runtime: Runtime, server: WorkerServer) -> None:
-    ready = runtime.catalog.ready
-    default = runtime.config.routing.default or ready[0]
-    kinds = server.kinds
+def _report_start(server: WorkerServer) -> None:
+    runtime, worker = server.runtime, server.runtime.config.worker
+    # Again: one whose resource could not be loaded is not ready any more.
+    require_distributions(runtime)
+    require_agents(runtime)
+    ready, kinds = runtime.catalog.ready, server.kinds
     named = (name if kinds[name] == "coroutine" else f"{name} ({kinds[name]})" for name in ready)
-    logger.info("agents: %s; default: %s", ", ".join(named), default)
+    logger.info("agents: %s; default: %s", ", ".join(named), runtime.config.routing.default or ready[0])
     logger.info("routing: %s", " > ".join(runtime.router.rules))
     if runtime.config.defaults.offline:
         logger.info("models: offline: where neither the agent nor [defaults] names one")
-
-
-def _tell_start(runtime: Runtime, server: WorkerServer) -> None:
-    worker = runtime.config.worker
     runtime.events.emit(
         WorkerStarted(
             isolation=server.isolation,
             max_sessions=worker.max_sessions,
             agent_name=worker.agent_name,
-            agents=tuple(runtime.catalog.ready),
+            agents=tuple(ready),
         )
     )
 
 
-def _tell_worn_out(worn_out: WornOut) -> None:
-    logger.error(
-        "%s: this worker takes no more calls and exits with code %d when the live ones are over, to be replaced",
-        worn_out.said,
-        REPLACE_ME,
-    )
+async def _run_until_stopped(server: WorkerServer, stop: StopSignals, channel: ControlChannel | None) -> int:
+    runtime = server.runtime
+    # Not before the imports of the start, which block the loop for seconds while there are no calls.
+    patience = max(NATIVE_LIMIT, runtime.config.worker.break_seconds + BROKEN_BY_THEN)
+    stuck = StuckStop(patience, stop.first.done, channel.count_unread if channel else None)
+    watchdog = Watchdog(asyncio.get_running_loop(), runtime.events, runtime.live.get, build_breaker(server), stuck)
+    watchdog.start()
+    server.monitor.beat_age = watchdog.beat_age
+    running = asyncio.create_task(server.registrations.run(), name="worker")
+    watches = (server.load.watch, server.memory.watch, server.stranded.watch)
+    measuring = [asyncio.create_task(watch(), name="measure") for watch in watches]
+    recycling = asyncio.create_task(wait_for_recycle_reason(server.memory), name="recycle")
+    try:
+        ends: set[asyncio.Future[Any]] = {running, stop.first, recycling}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            return _report_end(running, server)
+        recycle = recycling.result() if recycling.done() else None
+        if recycle:
+            logger.error(
+                "%s: this worker takes no more calls and exits with code %d when the live ones are over, "
+                "to be replaced",
+                recycle.message,
+                REPLACE_ME,
+            )
+            if channel:
+                channel.report(REPLACE)  # before the drain: another worker takes its calls meanwhile
+        runtime.events.emit(WorkerDraining(reason=recycle.cause if recycle else "signal", live=server.attended))
+        await _drain(server, stop)
+        if stop.second.done():
+            return STOPPED_AT_ONCE
+        return REPLACE_ME if recycle else 0
+    finally:
+        # While calls are closed, the loop and the memory are still watched: what blocks then is reported, too.
+        await close(server)
+        # `running` has ended, unless its server was not waited for: see `WorkerServer.aclose`.
+        for task in (running, recycling, *measuring):
+            task.cancel()
+        await asyncio.gather(running, recycling, *measuring, return_exceptions=True)
+        watchdog.stop()
+        runtime.events.emit(WorkerStopped(served=runtime.served))
+        logger.info("worker stopped")
 
 
-def _told_failure(running: asyncio.Task[Any], server: WorkerServer) -> int:
+def _report_end(running: asyncio.Task[None], server: WorkerServer) -> int:
+    """Return the exit code of a worker whose registrations have ended by themselves."""
     error = running.exception()
     if error is None:
         return 0
     if server.registrations.gave_up:
         logger.error("the LiveKit server cannot be reached: %s; giving up", one_line(str(error)))
         return SERVER_LOST
-    if isinstance(error, OSError):
-        raise OpenRTCError(one_line(str(error)), fix="choose another --port") from error
-    raise OpenRTCError(one_line(str(error))) from error
+    # Where livekit-agents listens itself, only that fails with an OSError of what it does at its start.
+    fix = "choose another --port" if isinstance(error, OSError) else None
+    raise OpenRTCError(one_line(str(error)), fix=fix) from error
 
 
 async def _drain(server: WorkerServer, stop: StopSignals) -> None:
-    logger.info("draining: %d live calls may finish; a second signal stops at once", server.active)
+    logger.info("draining: %d live calls may finish; a second signal stops at once", server.attended)
     draining = asyncio.create_task(server.registrations.drain(), name="drain")
     await asyncio.wait({draining, stop.second}, return_when=asyncio.FIRST_COMPLETED)
     if not draining.done():
         logger.warning("second signal: ending %d live calls", server.active)
         draining.cancel()
-        server.hurry()
+        server.shorten_close()
     elif isinstance(draining.exception(), TimeoutError):
         logger.warning("the drain timeout is over: ending %d live calls", server.active)
 
 
-class StopSignals:
-    """The first and the second SIGTERM or SIGINT."""
+async def close(server: WorkerServer) -> None:
+    """Close the server with its jobs, then the plugins and resources."""
+    runtime, worker = server.runtime, server.runtime.config.worker
+    await server.aclose()  # first: agents use the connections and resources until their end
+    await close_connections()
+    await runtime.aclose(
+        WorkerInfo(
+            worker_id=server.agent_server.id,
+            agent_name=worker.agent_name,
+            isolation=server.isolation,
+            max_sessions=worker.max_sessions,
+            served=runtime.served,
+        )
+    )
+    use_runtime(None)
 
-    def __init__(self) -> None:
+
+class StopSignals:
+    """The first and the second SIGTERM or SIGINT, or what a supervisor orders instead.
+
+    With a supervisor, signals to this process only drain it, however many come: a service manager that signals all
+    processes of a group must not be taken for somebody who signals twice. Only the supervisor's order ends live calls.
+
+    Args:
+        channel: To the supervisor, if there is one.
+    """
+
+    def __init__(self, channel: ControlChannel | None = None) -> None:
         loop = asyncio.get_running_loop()
         self.first: asyncio.Future[None] = loop.create_future()
         self.second: asyncio.Future[None] = loop.create_future()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._received)
+        note = self._drain if channel else self._note_signal
+        self._guard = SignalGuard(lambda _: note(), "SIGTERM", "SIGINT")
+        if channel:
+            channel.follow_orders(self._drain, self._stop_at_once)
+            self.first.add_done_callback(lambda _: channel.report(REPLACE))
 
-    def obey(self, leash: Leash) -> None:
-        """Let only the supervisor end live calls; signals, however many, drain.
-
-        A service manager that signals all processes must not be taken for a second signal.
-        """
-        leash.follow(self._drain, self._stop_at_once)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self._drain)
-        self.first.add_done_callback(lambda _: leash.say(REPLACE))
+    def close(self) -> None:
+        """Note signals no more."""
+        self._guard.close()
 
     def _drain(self) -> None:
         if not self.first.done():
@@ -225,57 +359,8 @@ class StopSignals:
             if not future.done():
                 future.set_result(None)
 
-    def _received(self) -> None:
-        pending: list[Callable[[None], None]] = [f.set_result for f in (self.first, self.second) if not f.done()]
-        if pending:
-            pending[0](None)
-
-
-def run_worker(config: Config, arguments: Mapping[str, Any]) -> int:
-    """Import all agents and plugins on this, the main, thread and run a worker until it is told to stop.
-
-    Args:
-        config: The settings.
-        arguments: Further arguments of `build_runtime`.
-
-    Returns:
-        The exit code.
-
-    Raises:
-        OpenRTCError: The worker cannot start, or cannot go on.
-    """
-    runtime = build_runtime(config, **arguments)
-    require_agents(runtime)
-    return run_calls(runtime, arguments)
-
-
-def load_all(config: Config, arguments: Mapping[str, Any]) -> Runtime:
-    """Import all agents and plugins, and load what is safe to share with processes that are forked from this one.
-
-    Resources are left to each worker: their libraries may start threads, which a fork does not copy.
-
-    Raises:
-        OpenRTCError: The worker cannot start.
-    """
-    runtime = build_runtime(config, **arguments)
-    require_agents(runtime)
-    use_speedups(config.worker.speedups)
-    _warm_up(runtime, runtime.offered_keys())
-    return runtime
-
-
-def run_calls(runtime: Runtime, arguments: Mapping[str, Any]) -> int:
-    """Run a worker with what was imported, until it is told to stop; returns the exit code.
-
-    Args:
-        runtime: What `build_runtime` gave.
-        arguments: The further arguments that it was given.
-
-    Raises:
-        OpenRTCError: The worker cannot go on.
-    """
-
-    async def main() -> int:
-        return await serve(runtime, WorkerServer(runtime, runtime.config.worker, child_arguments=arguments))
-
-    return run_contained(main(), new_event_loop(runtime.config.worker.speedups))
+    def _note_signal(self) -> None:
+        if self.first.done():
+            self._stop_at_once()
+        else:
+            self._drain()

@@ -1,85 +1,104 @@
-"""Makes the `AgentServer` that runs the calls, for each kind of isolation and each agent name."""
+"""`WorkerServer`: what one worker runs: an `AgentServer` for each agent name, with one admission, load and job pool."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
 from livekit.agents import AgentServer, JobExecutorType
 from livekit.protocol import agent as proto
 
-from openrtc.catalog.isolation import KINDS
-from openrtc.config import WorkerSettings
+from openrtc.dispatch.relaunch import AnsweredDispatch
+from openrtc.model.dispatch_names import WorkerNames
+from openrtc.model.isolation import ISOLATIONS
 from openrtc.observe.events import WorkerRegistered
-from openrtc.settings import NAME_OVERRIDE
-from openrtc.worker.admission import Admission
-from openrtc.worker.apart import ApartCalls
-from openrtc.worker.coroutine_pool import CoroutinePool
-from openrtc.worker.entrypoint import ChildSetup, run_call
-from openrtc.worker.health_routes import health_routes
-from openrtc.worker.job_pool import JobPool
-from openrtc.worker.load import LoadGauge
-from openrtc.worker.memory import MemoryWatermark
-from openrtc.worker.pool_share import PoolShare
-from openrtc.worker.registrations import Registrations
-from openrtc.worker.runtime import Runtime
-from openrtc.worker.sight import Sight
-from openrtc.worker.upstream.jobs import (
+from openrtc.observe.health.server import HealthServer
+from openrtc.runtime.runtime import Runtime
+from openrtc.settings.load import NAME_OVERRIDE
+from openrtc.upstream.digest import describe_changes
+from openrtc.upstream.health import Publish, RoutedAgentServer, answer_nowhere
+from openrtc.upstream.jobs import (
+    JobExecutor,
     PooledAgentServer,
     ProcPool,
-    RoutedAgentServer,
-    another_pool,
-    preloading,
-    why_no_routes,
-    why_unsupported,
+    build_pool_like,
+    build_preload_option,
 )
-from openrtc.worker.upstream.names import FurtherAgentServer, register_under
-from openrtc.worker_names import WorkerNames
+from openrtc.upstream.names import FurtherAgentServer, register_under
+from openrtc.worker.admission import Admission
+from openrtc.worker.coroutine_pool import CoroutinePool
+from openrtc.worker.entrypoint import ChildSetup, run_call
+from openrtc.worker.health_routes import build_health_routes
+from openrtc.worker.isolated_calls import IsolatedCalls
+from openrtc.worker.job_pool import JobPool, close_with_jobs
+from openrtc.worker.load import LoadGauge
+from openrtc.worker.monitor import Monitor
+from openrtc.worker.pool_share import PoolShare
+from openrtc.worker.recycle import MemoryWatermark
+from openrtc.worker.registrations import Registrations
+from openrtc.worker.second_agents import SecondAgents
+from openrtc.worker.stranded_calls import StrandedCalls
+from openrtc.worker.waiting_calls import WaitingCalls
 
 logger = logging.getLogger("openrtc.worker")
 
 MAX_IDLE = 4
-HURRIED_CLOSE_SECONDS = 2.0
+"""How many threads or processes wait for a job at most; livekit-agents itself keeps one for each core. A job that comes
+when all are taken waits in the `JobPool` until another one has started."""
+SHORT_CLOSE_SECONDS = 2.0
+"""What live calls have after a second signal: time to leave their rooms, so that no silent agent stays in one."""
 CHILD_START_SECONDS = 120.0
 """A job process imports every agent and loads the resources before it takes a job."""
 
 
 class WorkerServer:
-    """An `AgentServer` for each agent name, with one admission, one load and one pool of jobs.
+    """What one worker runs: an `AgentServer` for each agent name, with one admission, load and job pool.
 
     Args:
-        runtime: What the calls share.
-        settings: How the worker runs.
+        runtime: What the calls share, with the settings.
         child_arguments: Further arguments of ``build_runtime`` for job processes; without them, every call runs here.
         max_retry: How often to try to connect to the LiveKit server, if not as often as the settings say.
+        health: Answers HTTP for this worker; without it, nobody does.
     """
 
     def __init__(
         self,
         runtime: Runtime,
-        settings: WorkerSettings,
         *,
         child_arguments: Mapping[str, object] | None = None,
         max_retry: int | None = None,
+        health: HealthServer | None = None,
     ) -> None:
-        self._runtime = runtime
-        self._alone = child_arguments is None
-        self._child_arguments = dict(child_arguments or {})
+        settings = runtime.config.worker
+        self.runtime = runtime
+        self._settings = settings
+        self._child_arguments = child_arguments
+        self._health = health
         self._max_retry = settings.max_retry if max_retry is None else max_retry
         self._pool: JobPool | None = None
-        self._unsupported = why_unsupported()
-        self.isolation = self._supported(settings.isolation)
-        self.admission = Admission(runtime, settings.max_sessions, lambda: self.jobs)
+        self._build_processes: Callable[[], ProcPool] | None = None
+        self._unsupported = describe_changes("jobs")
+        self.isolation = self._choose_isolation(settings.isolation)
+        self.waiting = WaitingCalls(self._end_from_any_thread)
+        runtime.events.subscribe(self.waiting)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        second_agents = SecondAgents(settings, self.list_answered)
+        self.admission = Admission(
+            runtime, settings.max_sessions, lambda: self.jobs, self.waiting, second_agents.why_second
+        )
         self.memory = MemoryWatermark(settings.memory_limit)
         self.load = LoadGauge(settings.max_sessions, lambda: self.admission.taken, lambda: self.memory.share)
-        self.sight = Sight(runtime, self)
-        self._routes = _routes(runtime, self.sight)
-        self._names = self._supported_names(settings.agent_name)
-        self.registrations = Registrations({name: self._make(settings, name) for name in self._names}, self._tell)
+        self.monitor = Monitor(runtime, self)
+        self._names = self._choose_names(settings.agent_name)
+        options = self._build_options()
+        servers = {name: self._build_server(name, options) for name in self._names}
+        self.registrations = Registrations(servers, self._emit_registered)
         self.agent_server = self.registrations.first
+        self.stranded = StrandedCalls(settings, lambda: self.registrations.connected, lambda: self.jobs, self.end)
 
     @property
     def jobs(self) -> list[proto.Job]:
@@ -88,10 +107,24 @@ class WorkerServer:
             return [info.job for info in self.agent_server.active_jobs] if self._unsupported else []
         return [job.running_job.job for job in self._pool.processes if job.running_job]
 
+    def list_answered(self, room_sid: str | None = None) -> list[AnsweredDispatch]:
+        """Return the dispatches whose calls are live, and not about to end.
+
+        Args:
+            room_sid: LiveKit's id of a room, if not those in all rooms.
+        """
+        jobs = [job for job in self.jobs if room_sid in (None, job.room.sid) and not self._is_ending(job.id)]
+        return [AnsweredDispatch.of(job, self._settings.api_secret) for job in jobs]
+
     @property
     def active(self) -> int:
         """How many jobs run now."""
         return len(self.jobs)
+
+    @property
+    def attended(self) -> int:
+        """How many of them hold a slot: somebody is in their calls, or was a moment ago."""
+        return self.waiting.count_attended(self.jobs)
 
     @property
     def failures(self) -> int:
@@ -101,76 +134,83 @@ class WorkerServer:
     @property
     def kinds(self) -> dict[str, str]:
         """Where the calls of each ready agent run: ``coroutine``, ``thread`` or ``process``."""
-        return {name: self.kind_of(name) for name in self._runtime.catalog.ready}
+        return {name: self.find_kind(name) for name in self.runtime.catalog.ready}
 
-    def kind_of(self, agent: str) -> str:
+    def find_kind(self, agent: str) -> str:
         """Return where an agent's calls run."""
-        if self._alone or self._unsupported:
+        if self._child_arguments is None or self._unsupported:
             return self.isolation
-        return self._runtime.catalog.isolation(agent, self._runtime.config)
+        return self.runtime.catalog.isolation(agent, self.runtime.config)
 
-    def hurry(self) -> None:
-        """From now on, closing gives live calls only a moment."""
+    async def aclose(self) -> None:
+        """Close all registrations, with the jobs."""
+        closing = asyncio.create_task(self.registrations.aclose(), name="close")
+        if self._unsupported and self.isolation == "thread":  # else the `JobPool` does so
+            await close_with_jobs(closing, lambda: self.jobs)
+        await asyncio.gather(closing, return_exceptions=closing.cancelled())
+
+    def shorten_close(self) -> None:
+        """Give live calls only `SHORT_CLOSE_SECONDS` from now on when the server closes."""
         if self._pool:
-            self._pool.hurry(HURRIED_CLOSE_SECONDS)
+            self._pool.shorten_close(SHORT_CLOSE_SECONDS)
 
-    def _make(self, settings: WorkerSettings, name: str) -> AgentServer:
-        options = self._options(settings)
-        server: AgentServer
-        if self._unsupported:
-            server = RoutedAgentServer(num_idle_processes=self._idle(self.isolation), **options)
-        else:
-            kind = PooledAgentServer if name == self._names[0] else FurtherAgentServer
-            server = kind(self._make_pool, num_idle_processes=0, **options)
-        register_under(server, name, run_call, self.admission.answer)
-        return server
+    def end_soon(self, job_id: str, seconds: float) -> None:
+        """Let a job of the shared loop, which is shutting down, have only ``seconds`` for that from now on."""
+        if self._pool:
+            self._pool.end_soon(job_id, seconds)
 
-    def _options(self, settings: WorkerSettings) -> dict[str, Any]:
-        return {
-            "job_executor_type": JobExecutorType.PROCESS if self.isolation == "process" else JobExecutorType.THREAD,
-            # The admission counts slots exactly; livekit-agents' own threshold would guess from the load.
-            "load_threshold": float("inf"),
-            "load_fnc": self.load,
-            "drain_timeout": settings.drain_timeout,
-            "ws_url": settings.url or None,
-            "api_key": settings.api_key or None,
-            "api_secret": settings.api_secret or None,
-            "host": settings.host,
-            "port": settings.port,
-            "max_retry": self._max_retry,
-            "log_level": {"warning": "WARN"}.get(settings.log_level, settings.log_level.upper()),
-            "routes": self._routes,
-            "setup_fnc": ChildSetup(self._runtime.config, self._child_arguments, self.sight.events_socket),
-            "initialize_process_timeout": CHILD_START_SECONDS,
-            **preloading("openrtc.worker.child_preload"),
-        }
+    def end(self, job_id: str, reason: str) -> None:
+        """Let a job shut down."""
+        if self._pool:
+            self._pool.end(job_id, reason)
 
-    def _make_pool(self, server: PooledAgentServer, pool: ProcPool) -> JobPool | PoolShare:
-        if isinstance(server, FurtherAgentServer):
-            assert self._pool is not None, "the first registration runs first"
-            return PoolShare(self._pool, owns=False)
-        self._pool = self._whole_pool(server, pool)
-        return PoolShare(self._pool, owns=True) if len(self._names) > 1 else self._pool
+    def _end_from_any_thread(self, job_id: str, reason: str) -> None:
+        if self._loop:
+            self._loop.call_soon_threadsafe(self.end, job_id, reason)
 
-    def _whole_pool(self, server: PooledAgentServer, pool: ProcPool) -> JobPool:
-        kinds = {self.isolation, *self.kinds.values()} - {"coroutine"}
-        return JobPool(
-            CoroutinePool(server, lambda: dict(self._runtime.resources)),
-            {kind: another_pool(pool, kind, self._idle(kind)) for kind in sorted(kinds)},
-            kind_of=self.kind_of,
-            default=self.isolation,
-            calls=ApartCalls(self._runtime),
+    @property
+    def isolated(self) -> Sequence[str]:
+        """The agents that get processes because they have blocked the loop again and again."""
+        return sorted(self._pool.blocking) if self._pool else []
+
+    def why_not_isolated(self, agent: str) -> str | None:
+        """Return why an agent that blocks the loop gets no processes, or None when it does."""
+        if agent in self.runtime.config.isolation:
+            return "[isolation] says so"
+        if self._child_arguments is None:
+            return "this program runs every call itself"
+        kind = self.find_kind(agent)
+        return None if kind == "coroutine" else f"its further calls have a {kind} each"
+
+    async def isolate(self, agent: str) -> tuple[JobExecutor, float] | None:
+        """Give the further calls of an agent processes.
+
+        Returns:
+            A process that is ready, and how many seconds it has taken to start; None where none came to be.
+        """
+        assert self._pool is not None and self._build_processes is not None, "it has blocked the loop in a call"
+        return await self._pool.isolate(agent, self._build_processes)
+
+    def _is_ending(self, job_id: str) -> bool:
+        # A thread or process does not say that its job has begun to end, but its call does when it is over.
+        return self.monitor.state.has_ended(job_id) or (self._pool is not None and self._pool.is_ending(job_id))
+
+    def _choose_isolation(self, setting: str) -> str:
+        if self._unsupported is None:
+            return setting
+        # Coroutine mode needs what this livekit-agents has not; its own threads and processes work. No agent may get
+        # less isolation than it asks for.
+        catalog, config = self.runtime.catalog, self.runtime.config
+        asked = () if self._child_arguments is None else (catalog.isolation(name, config) for name in catalog.ready)
+        instead: str = max(["thread", *asked], key=ISOLATIONS.index)
+        logger.warning(
+            "this livekit-agents is not the one that OpenRTC knows (%s): every call gets a %s of its own",
+            self._unsupported,
+            instead,
         )
+        return instead
 
-    def _idle(self, kind: str) -> int:
-        # A process that waits costs memory: one is enough where only some agents want one.
-        most = MAX_IDLE if kind == self.isolation else 1
-        return min(most, os.cpu_count() or 1, self._runtime.config.worker.max_sessions)
-
-    def _tell(self, name: str, worker_id: str) -> None:
-        self._runtime.events.emit(WorkerRegistered(worker_id=worker_id, agent_name=name))
-
-    def _supported_names(self, setting: str) -> tuple[str, ...]:
+    def _choose_names(self, setting: str) -> tuple[str, ...]:
         if forced := os.environ.get(NAME_OVERRIDE):
             text = "%s is set: this worker is registered as %r only, whatever its agent name setting says"
             logger.warning(text, NAME_OVERRIDE, forced)
@@ -182,28 +222,81 @@ class WorkerServer:
                 "gets an automatic agent, too",
                 setting,
             )
-        wanted = names.registered(self._runtime.catalog.ready)
-        if self._unsupported and len(wanted) > 1:
-            logger.warning("this worker is registered as %r only, since livekit-agents is another one", wanted[0])
-            return wanted[:1]
-        return wanted
+        registered = names.registered(self.runtime.catalog.ready)
+        if len(registered) > 1 and (changes := self._unsupported or describe_changes("names")):
+            text = "this worker is registered as %r only, since OpenRTC does not know this livekit-agents: %s"
+            logger.warning(text, registered[0], changes)
+            return registered[:1]
+        return registered
 
-    def _supported(self, isolation: str) -> str:
-        if self._unsupported is None:
-            return isolation
-        catalog, config = self._runtime.catalog, self._runtime.config
-        wanted = () if self._alone else (catalog.isolation(name, config) for name in catalog.ready)
-        instead = max("thread", *wanted, key=KINDS.index)
-        logger.warning(
-            "this livekit-agents is not the one that OpenRTC knows (%s): every call gets a %s of its own",
-            self._unsupported,
-            instead,
+    def _build_options(self) -> dict[str, Any]:
+        settings = self._settings
+        return {
+            "job_executor_type": JobExecutorType.PROCESS if self.isolation == "process" else JobExecutorType.THREAD,
+            # The admission counts slots exactly; livekit-agents' own threshold would guess from the load.
+            "load_threshold": float("inf"),
+            "load_fnc": self.load,
+            "drain_timeout": settings.drain_timeout,
+            "ws_url": settings.url or None,
+            "api_key": settings.api_key or None,
+            "api_secret": settings.api_secret or None,
+            # Loopback by default; livekit-agents' own default is every interface.
+            "host": settings.host,
+            "port": settings.port,
+            "max_retry": self._max_retry,
+            "log_level": {"warning": "WARN"}.get(settings.log_level, settings.log_level.upper()),
+            "publish": self._choose_publish(),
+            "setup_fnc": ChildSetup(self.runtime.config, dict(self._child_arguments or {}), self.monitor.events_socket),
+            "initialize_process_timeout": CHILD_START_SECONDS,
+            **build_preload_option("openrtc.worker.child_preload"),
+        }
+
+    def _choose_publish(self) -> Publish | None:
+        if describe_changes("health"):
+            return None
+        return self._answer if self._health else answer_nowhere
+
+    async def _answer(self, routes: Sequence[web.AbstractRouteDef]) -> None:
+        assert self._health is not None
+        await asyncio.wrap_future(self._health.serve([*build_health_routes(self.runtime, self.monitor), *routes]))
+
+    def _build_server(self, name: str, options: Mapping[str, Any]) -> AgentServer:
+        server: AgentServer
+        if self._unsupported:
+            server = RoutedAgentServer(num_idle_processes=self._count_idle(self.isolation), **options)
+        else:
+            # Of the pool that livekit-agents makes, only the arguments are used; it must not start any process.
+            kind = PooledAgentServer if name == self._names[0] else FurtherAgentServer
+            server = kind(self._build_pool, num_idle_processes=0, **options)
+        register_under(server, name, run_call, self.admission.answer)
+        return server
+
+    def _build_pool(self, server: PooledAgentServer, pool: ProcPool) -> JobPool | PoolShare:
+        """Build what stands in for livekit-agents' own ``pool``: the worker's one pool, or a share of it."""
+        if isinstance(server, FurtherAgentServer):
+            assert self._pool is not None, "the first registration runs first"
+            return PoolShare(self._pool, owns=False)
+        self._loop = asyncio.get_running_loop()
+        kinds = {self.isolation, *self.kinds.values()} - {"coroutine"}
+        self._build_processes = lambda: build_pool_like(pool, "process", self._count_idle("process"))
+        self._pool = JobPool(
+            CoroutinePool(
+                server,
+                self.runtime.resources,
+                [plugin.target for plugin in self.runtime.plugins],
+                self._settings.hang_up_seconds,
+            ),
+            {kind: build_pool_like(pool, kind, self._count_idle(kind)) for kind in sorted(kinds)},
+            find_kind=self.find_kind,
+            default=self.isolation,
+            calls=IsolatedCalls(self.runtime),
         )
-        return instead
+        return PoolShare(self._pool, owns=True) if len(self._names) > 1 else self._pool
 
+    def _count_idle(self, kind: str) -> int:
+        # A process that waits costs memory: one is enough where only some agents want one.
+        most = MAX_IDLE if kind == self.isolation else 1
+        return min(most, os.cpu_count() or 1, self._settings.max_sessions)
 
-def _routes(runtime: Runtime, sight: Sight) -> list[web.RouteDef]:
-    if problem := why_no_routes():
-        logger.warning("the health server has neither /ready nor /agents nor /metrics: %s", problem)
-        return []
-    return health_routes(runtime, sight)
+    def _emit_registered(self, name: str, worker_id: str) -> None:
+        self.runtime.events.emit(WorkerRegistered(worker_id=worker_id, agent_name=name))

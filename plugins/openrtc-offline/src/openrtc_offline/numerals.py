@@ -1,4 +1,4 @@
-"""Numbers between words and digits: ``twenty five`` is 25, ``one two three four`` is the code 1234."""
+"""Turns numbers into words and back: ``twenty five`` is 25, ``one two three four`` is the code 1234."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ UNITS = (
 ).split()
 TENS = "zero ten twenty thirty forty fifty sixty seventy eighty ninety".split()
 VALUES = {word: i for i, word in enumerate(UNITS)} | {word: 10 * i for i, word in enumerate(TENS) if i > 1}
-VALUES["oh"] = 0
+VALUES["oh"] = 0  # as people read numbers aloud
 MULTIPLIERS = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
 
 
@@ -19,30 +19,30 @@ def spell(number: int) -> str:
     if number >= 1_000_000:
         return " ".join(UNITS[int(digit)] for digit in str(number))
     if number >= 1000:
-        return _join(f"{spell(number // 1000)} thousand", number % 1000)
+        return _join_number(f"{spell(number // 1000)} thousand", number % 1000)
     if number >= 100:
-        return _join(f"{UNITS[number // 100]} hundred", number % 100)
+        return _join_number(f"{UNITS[number // 100]} hundred", number % 100)
     if number >= 20:
-        return _join(TENS[number // 10], number % 10)
+        return _join_number(TENS[number // 10], number % 10)
     return UNITS[number]
 
 
 def spell_numbers(text: str) -> str:
     """Return ``text`` with every run of digits in words; a run that starts with 0 is spelled digit by digit."""
-    return re.sub(r"\d+", _spelled, text)
+    return re.sub(r"\d+", _spell_match, text)
 
 
-def _spelled(match: re.Match[str]) -> str:
+def _spell_match(match: re.Match[str]) -> str:
     digits = match.group()
     code = digits.startswith("0") and len(digits) > 1
     return f" {' '.join(UNITS[int(d)] for d in digits) if code else spell(int(digits))} "
 
 
-def _join(head: str, rest: int) -> str:
+def _join_number(head: str, rest: int) -> str:
     return f"{head} {spell(rest)}" if rest else head
 
 
-def digit_strings(words: list[str]) -> list[tuple[int, int, str]]:
+def find_codes(words: list[str]) -> list[tuple[int, int, str]]:
     """Return the runs of numbers in ``words`` read as codes: start, end (exclusive) and digits.
 
     ``seven twenty five double four`` is ``72544``; written digits are taken as they are.
@@ -50,24 +50,24 @@ def digit_strings(words: list[str]) -> list[tuple[int, int, str]]:
     runs: list[tuple[int, int, str]] = []
     start = 0
     while start < len(words):
-        end, digits = _code(words, start)
+        end, digits = _read_code(words, start)
         if digits:
             runs.append((start, end, digits))
         start = max(end, start + 1)
     return runs
 
 
-def _code(words: list[str], start: int) -> tuple[int, str]:
+def _read_code(words: list[str], start: int) -> tuple[int, str]:
     position, digits = start, ""
     while position < len(words):
-        taken, more = _code_part(words[position], words[position + 1 : position + 2], digits)
+        taken, more = _read_code_part(words[position], words[position + 1 : position + 2], digits)
         if not taken:
             break
         position, digits = position + taken, digits + more
     return position, digits
 
 
-def _code_part(word: str, following: list[str], digits: str) -> tuple[int, str]:
+def _read_code_part(word: str, following: list[str], digits: str) -> tuple[int, str]:
     """Return how many words the next part of a code takes, and its digits."""
     unit = VALUES.get(following[0], 10) if following else 10
     if word in ("double", "triple") and unit < 10:
@@ -83,7 +83,7 @@ def _code_part(word: str, following: list[str], digits: str) -> tuple[int, str]:
     return 0, ""
 
 
-def quantities(words: list[str]) -> list[tuple[int, int, float]]:
+def find_quantities(words: list[str]) -> list[tuple[int, int, float]]:
     """Return the runs of numbers in ``words`` read as amounts: start, end (exclusive) and value.
 
     ``two hundred and five`` is 205, ``three point five`` is 3.5.
@@ -106,7 +106,7 @@ class _Quantity:
         self._thousands = self._current = self._fraction = 0.0
         self.seen = False
         self.end = start
-        while self.end < len(words) and self._takes(words[self.end]):
+        while self.end < len(words) and self._accept(words[self.end]):
             self.end += 1
         if not self.seen:
             self.end = start
@@ -115,7 +115,7 @@ class _Quantity:
     def value(self) -> float:
         return self._thousands + self._current + self._fraction
 
-    def _takes(self, word: str) -> bool:
+    def _accept(self, word: str) -> bool:
         if self._fraction:
             return False
         if word in MULTIPLIERS:
@@ -124,7 +124,7 @@ class _Quantity:
             return self._add(float(word))
         if word in VALUES:
             return self._add(VALUES[word])
-        return self._takes_link(word)
+        return self._accept_link(word)
 
     def _multiply(self, factor: int) -> bool:
         if not self.seen and self._words[self.end - 1 : self.end] != ["a"]:
@@ -142,7 +142,7 @@ class _Quantity:
         self._current, self.seen = self._current + number, True
         return True
 
-    def _takes_link(self, word: str) -> bool:
+    def _accept_link(self, word: str) -> bool:
         following = "".join(self._words[self.end + 1 : self.end + 2])
         number_follows = following in VALUES or following.isdigit()
         if word == "a":
@@ -150,7 +150,7 @@ class _Quantity:
         if word == "and":
             return self.seen and number_follows and self.value >= 100
         if word == "point" and self.seen and number_follows:
-            end, digits = _code(self._words, self.end + 1)
+            end, digits = _read_code(self._words, self.end + 1)
             self._fraction, self.end = float(f"0.{digits}"), end - 1
             return True
         return False

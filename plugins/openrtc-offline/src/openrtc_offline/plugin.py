@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from openrtc.hooks.markers import hookimpl
-from openrtc.resources.spec import ResourceSpec
+from openrtc import ResourceSpec, hookimpl
 from openrtc_offline.provider import OfflineProvider
 
 if TYPE_CHECKING:
-    from openrtc.call import Call, WorkerInfo
+    from openrtc import Call, WorkerInfo
 
 RECOGNIZER_KEY = "offline.recognizer"
 
@@ -39,7 +38,7 @@ def openrtc_providers() -> Mapping[str, OfflineProvider]:
 @hookimpl
 def openrtc_resources() -> list[ResourceSpec]:
     """Contribute the recogniser processes; they start when the first offline model is built."""
-    return [ResourceSpec(key=RECOGNIZER_KEY, load=lambda: _provider, close=_close)]
+    return [ResourceSpec(key=RECOGNIZER_KEY, load=lambda: _provider, close=_close_provider)]
 
 
 @hookimpl
@@ -55,10 +54,10 @@ def openrtc_session_options(call: Call) -> Mapping[str, Any] | None:
 @hookimpl
 async def openrtc_shutdown(worker: WorkerInfo) -> None:
     """End child processes that are left."""
-    await _close(_provider)
+    await _close_provider(_provider)
 
 
-async def _close(provider: OfflineProvider) -> None:
+async def _close_provider(provider: OfflineProvider) -> None:
     import asyncio
 
     await asyncio.to_thread(provider.close)

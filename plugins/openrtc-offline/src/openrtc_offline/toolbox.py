@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-
-SCALARS = ("integer", "number", "boolean", "string")
+from weakref import WeakKeyDictionary
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,49 +67,61 @@ def split_identifier(name: str) -> str:
     return " ".join(re.findall(r"[A-Za-z0-9]+", spaced)).lower()
 
 
-def views(tools: Iterable[Any]) -> tuple[ToolView, ...]:
+def describe_tools(tools: Iterable[Any]) -> tuple[ToolView, ...]:
     """Return the function tools among ``tools``, looking into toolsets; provider tools are left out."""
     found: list[ToolView] = []
     for tool in tools:
         if hasattr(tool, "tools"):
-            found.extend(views(tool.tools))
-        elif (view := _view(tool)) is not None:
+            found.extend(describe_tools(tool.tools))
+        elif (view := _describe_tool(tool)) is not None:
             found.append(view)
     return tuple(found)
 
 
-def _view(tool: Any) -> ToolView | None:
+_described: WeakKeyDictionary[Any, ToolView | None] = WeakKeyDictionary()
+"""Kept, since a tool's schema takes 1 ms to read and is needed in each turn."""
+
+
+def _describe_tool(tool: Any) -> ToolView | None:
+    if tool not in _described:
+        _described[tool] = _read_tool(tool)
+    return _described[tool]
+
+
+def _read_tool(tool: Any) -> ToolView | None:
     info = getattr(tool, "info", None)
     if info is None:
         return None
     raw = getattr(info, "raw_schema", None)
     if raw is not None:
-        return ToolView(info.name, _clean(raw.get("description")), _parameters(raw.get("parameters") or {}))
-    return ToolView(info.name, _clean(info.description), _parameters(_signature_schema(tool)))
+        return ToolView(
+            info.name, _strip_sections(raw.get("description")), _read_parameters(raw.get("parameters") or {})
+        )
+    return ToolView(info.name, _strip_sections(info.description), _read_parameters(_read_signature(tool)))
 
 
-def _signature_schema(tool: Any) -> Mapping[str, Any]:
+def _read_signature(tool: Any) -> Mapping[str, Any]:
     from livekit.agents.llm.utils import function_arguments_to_pydantic_model
 
     return function_arguments_to_pydantic_model(tool).model_json_schema()
 
 
-def _clean(description: str | None) -> str:
+def _strip_sections(description: str | None) -> str:
     text = re.split(r"\n\s*(?:Args|Arguments|Parameters|Returns|Raises)\s*:", description or "", maxsplit=1)[0]
     return re.split(r"\n\s*:(?:param|return|type)", text, maxsplit=1)[0].strip()
 
 
-def _parameters(schema: Mapping[str, Any]) -> tuple[Parameter, ...]:
+def _read_parameters(schema: Mapping[str, Any]) -> tuple[Parameter, ...]:
     required = set(schema.get("required") or ())
     definitions = schema.get("$defs") or {}
     properties = schema.get("properties") or {}
-    return tuple(_parameter(name, value, name in required, definitions) for name, value in properties.items())
+    return tuple(_read_parameter(name, value, name in required, definitions) for name, value in properties.items())
 
 
-def _parameter(name: str, schema: Mapping[str, Any], required: bool, definitions: Mapping[str, Any]) -> Parameter:
-    resolved = _resolve(schema, definitions)
+def _read_parameter(name: str, schema: Mapping[str, Any], required: bool, definitions: Mapping[str, Any]) -> Parameter:
+    resolved = _resolve_schema(schema, definitions)
     choices = tuple(resolved["enum"]) if "enum" in resolved else (resolved["const"],) if "const" in resolved else ()
-    kind = resolved.get("type") or _kind_of(choices)
+    kind = resolved.get("type") or _find_kind(choices)
     return Parameter(
         name=name,
         kind=kind if isinstance(kind, str) else next((k for k in kind if k != "null"), "string"),
@@ -121,8 +132,8 @@ def _parameter(name: str, schema: Mapping[str, Any], required: bool, definitions
     )
 
 
-def _resolve(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
-    for _ in range(8):
+def _resolve_schema(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
+    for _ in range(8):  # definitions may refer to each other in a circle
         options = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf")
         if "$ref" in schema:
             schema = definitions.get(schema["$ref"].rsplit("/", 1)[-1], {})
@@ -133,6 +144,6 @@ def _resolve(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mappi
     return schema
 
 
-def _kind_of(choices: tuple[Any, ...]) -> str:
+def _find_kind(choices: tuple[Any, ...]) -> str:
     kinds = {bool: "boolean", int: "integer", float: "number"}
     return kinds.get(type(choices[0]), "string") if choices else "string"

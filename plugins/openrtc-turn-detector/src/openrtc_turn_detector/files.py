@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-UPSTREAM = "livekit.plugins.turn_detector"
+UPSTREAM_PACKAGE = "livekit.plugins.turn_detector"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 
 
@@ -27,7 +27,7 @@ class ModelFiles:
     revision: str
     names: tuple[str, ...]
 
-    def missing(self) -> tuple[str, ...]:
+    def find_missing(self) -> tuple[str, ...]:
         """Return the names that are not in the local cache."""
         from huggingface_hub import try_to_load_from_cache
 
@@ -38,14 +38,14 @@ class ModelFiles:
         return tuple(name for name in self.names if not is_here(name))
 
 
-def model_files(model: str) -> ModelFiles:
+def find_model_files(model: str) -> ModelFiles:
     """Return the files of ``en`` or ``multilingual``, as the installed livekit-plugins-turn-detector names them."""
-    names = _upstream_names()
+    names = _read_upstream_names()
     files = (f"onnx/{names['ONNX_FILENAME']}", "languages.json", *TOKENIZER_FILES)
     return ModelFiles(names["HG_MODEL"], names["MODEL_REVISIONS"][model], files)
 
 
-def cache_folder() -> str:
+def find_cache_folder() -> str:
     """Return the folder in which the files are looked for."""
     from huggingface_hub import constants
 
@@ -53,9 +53,9 @@ def cache_folder() -> str:
 
 
 @cache
-def _upstream_names() -> dict[str, Any]:
+def _read_upstream_names() -> dict[str, Any]:
     # Run the one file that holds the names: importing its package would register two inference runners.
-    spec = find_spec(UPSTREAM)
+    spec = find_spec(UPSTREAM_PACKAGE)
     if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"No module named {UPSTREAM!r}", name=UPSTREAM)
+        raise ModuleNotFoundError(f"No module named {UPSTREAM_PACKAGE!r}", name=UPSTREAM_PACKAGE)
     return runpy.run_path(str(Path(spec.origin).with_name("models.py")))

@@ -9,16 +9,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from openrtc import ResourceSpec, ResourceUnavailable, hookimpl
-from openrtc_turn_detector.files import cache_folder, model_files
+from openrtc_turn_detector.files import find_cache_folder, find_model_files
 
 if TYPE_CHECKING:
     from livekit.plugins.turn_detector.base import EOUModelBase
 
-CHOICE = "OPENRTC_TURN_DETECTOR"
-REMOTE = "LIVEKIT_REMOTE_EOT_URL"
+MODEL_VARIABLE = "OPENRTC_TURN_DETECTOR"
+REMOTE_VARIABLE = "LIVEKIT_REMOTE_EOT_URL"
 # Importing upstream's package registers a runner for the English model in any case, and one for the multilingual model
 # unless that is served from elsewhere; the inference process loads every registered runner.
-STARTED_WITH = {"english": ("en",), "multilingual": ("multilingual", "en")}
+MODELS_LOADED = {"english": ("en",), "multilingual": ("multilingual", "en")}
 
 
 @hookimpl
@@ -33,54 +33,56 @@ def load_turn_detection() -> Callable[[], EOUModelBase]:
     Raises:
         ResourceUnavailable: A model file is not in the local Hugging Face cache, or the environment names no model.
     """
-    choice = chosen_model()
-    require_files(choice)
-    return _english() if choice == "english" else _multilingual()
+    choice = read_model_choice()
+    require_model_files(choice)
+    return _import_english() if choice == "english" else _import_multilingual()
 
 
-def chosen_model() -> str:
+def read_model_choice() -> str:
     """Return ``english`` or ``multilingual`` (the default), as ``OPENRTC_TURN_DETECTOR`` says."""
-    choice = os.environ.get(CHOICE, "").strip().lower() or "multilingual"
-    if choice not in STARTED_WITH:
-        raise ResourceUnavailable(f"{CHOICE} is {choice!r}", fix=f"set {CHOICE} to english or multilingual")
+    choice = os.environ.get(MODEL_VARIABLE, "").strip().lower() or "multilingual"
+    if choice not in MODELS_LOADED:
+        raise ResourceUnavailable(
+            f"{MODEL_VARIABLE} is {choice!r}", fix=f"set {MODEL_VARIABLE} to english or multilingual"
+        )
     return choice
 
 
-def require_files(choice: str) -> None:
-    """Raise `ResourceUnavailable` for the first model that cannot start for want of files."""
-    for model in STARTED_WITH[choice]:
-        if model == "multilingual" and os.environ.get(REMOTE):
+def require_model_files(choice: str) -> None:
+    """Raise `ResourceUnavailable` for the first model that cannot start because files are missing."""
+    for model in MODELS_LOADED[choice]:
+        if model == "multilingual" and os.environ.get(REMOTE_VARIABLE):
             continue
-        files = model_files(model)
-        if missing := files.missing():
+        files = find_model_files(model)
+        if missing := files.find_missing():
             raise ResourceUnavailable(
-                f"{', '.join(missing)} of {files.repository} {files.revision} not found in {cache_folder()}",
+                f"{', '.join(missing)} of {files.repository} {files.revision} not found in {find_cache_folder()}",
                 fix="openrtc download-files",
             )
 
 
-def _english() -> Callable[[], EOUModelBase]:
+def _import_english() -> Callable[[], EOUModelBase]:
     # Upstream leaves the multilingual runner, and its memory, out where that model is served from elsewhere.
-    with _quiet_import(), _environment(REMOTE, os.environ.get(REMOTE) or "not-used"):
+    with _ignore_deprecation(), _set_variable(REMOTE_VARIABLE, os.environ.get(REMOTE_VARIABLE) or "not-used"):
         from livekit.plugins.turn_detector.english import EnglishModel
     return EnglishModel
 
 
-def _multilingual() -> Callable[[], EOUModelBase]:
-    with _quiet_import():
+def _import_multilingual() -> Callable[[], EOUModelBase]:
+    with _ignore_deprecation():
         from livekit.plugins.turn_detector.multilingual import MultilingualModel
     return MultilingualModel
 
 
 @contextmanager
-def _quiet_import() -> Iterator[None]:
+def _ignore_deprecation() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*turn_detector.* is deprecated", category=DeprecationWarning)
         yield
 
 
 @contextmanager
-def _environment(name: str, value: str) -> Iterator[None]:
+def _set_variable(name: str, value: str) -> Iterator[None]:
     before = os.environ.get(name)
     os.environ[name] = value
     try:

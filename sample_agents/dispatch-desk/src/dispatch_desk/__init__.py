@@ -30,21 +30,21 @@ def openrtc_agents() -> list[AgentSpec]:
             name="driver",
             agent=build_driver,
             display_name="Chris",
-            summary="Drives the blue truck and tells where it is.",
+            summary="Drives the blue truck and says where it is.",
             greeting="Hello, this is Chris in the blue truck.",
             resources=(FLEET_KEY,),
             examples=("what is your position", "how much fuel do you have", "what is your load"),
         ),
         AgentSpec(
             name="dispatch",
-            cast=both_together(),
+            cast=build_cast(),
             summary="Tim and Chris in one room: Tim calls Chris, and people may talk to both.",
             examples=("which truck is free", "Chris, how much fuel do you have", "Chris, what is your load"),
         ),
     ]
 
 
-def both_together() -> Cast:
+def build_cast() -> Cast:
     """Return the cast: Tim opens and listens; whoever is called by name answers, else Tim."""
     tim = AgentSpec(
         name="dispatcher",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("my_vip_router")
 
-SETTING = "VIP_ROUTER_AGENT"
+AGENT_VARIABLE = "VIP_ROUTER_AGENT"
 ROOM_PREFIX = "vip-"
 
 
@@ -33,12 +33,12 @@ class VipRouter:
     @property
     def agent(self) -> str:
         """The agent that answers VIP calls."""
-        return self._agent or os.environ.get(SETTING, "").strip() or "sales"
+        return self._agent or os.environ.get(AGENT_VARIABLE, "").strip() or "sales"
 
     @hookimpl
     def openrtc_route(self, request: RouteRequest, agents: Sequence[str]) -> Decision | None:
         """Choose the VIP agent for a VIP call, where it can be chosen; leave every other call alone."""
-        why = vip_reason(request)
+        why = find_vip_reason(request)
         if why is None or self.agent not in agents:
             return None
         return Decision.to(self.agent, reason=why)
@@ -46,7 +46,7 @@ class VipRouter:
     @hookimpl
     def openrtc_session_started(self, call: Call) -> None:
         """Count a VIP call."""
-        if vip_reason(call.request) is not None:
+        if find_vip_reason(call.request) is not None:
             self.answered += 1
             self._live.add(call.job_id)
 
@@ -63,7 +63,7 @@ class VipRouter:
         logger.info("%d of %d calls were VIP calls", self.answered, worker.served)
 
 
-def vip_reason(request: RouteRequest) -> str | None:
+def find_vip_reason(request: RouteRequest) -> str | None:
     """Return why this is a VIP call, or None when it is not."""
     if request.room_name.startswith(ROOM_PREFIX):
         return f"room {request.room_name} starts with {ROOM_PREFIX}"

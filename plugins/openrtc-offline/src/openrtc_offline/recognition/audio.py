@@ -5,16 +5,20 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLE_RATE = 16_000
+SAMPLE_RATE = 16_000  # of the acoustic model that pocketsphinx brings
 LOUDNESS = 3000.0
+"""Root mean square of the speech, in units of a 16 bit sample."""
+
 NOISE = 80.0
-MARGIN = 0.2
+"""Root mean square of the noise: 31 dB below the speech."""
+
+MARGIN_SECONDS = 0.2
 """Seconds of near silence before and after the speech."""
 
 Samples = NDArray[np.int16]
 
 
-def level(pcm: bytes, pace: float = 1.0) -> Samples:
+def normalize_speech(pcm: bytes, pace: float = 1.0) -> Samples:
     """Return 16 kHz mono PCM16 at an even loudness, with faint noise.
 
     Args:
@@ -24,21 +28,21 @@ def level(pcm: bytes, pace: float = 1.0) -> Samples:
     Synthetic speech holds digital silence and empty bands, whose logarithm is far off anything that the acoustic
     model was trained on; noise 31 dB below the speech takes most of the errors away.
     """
-    samples = _played(np.frombuffer(pcm[: len(pcm) // 2 * 2], dtype=np.int16).astype(np.float64), pace)
-    margin = np.zeros(int(MARGIN * SAMPLE_RATE))
-    padded = np.concatenate([margin, samples * _gain(samples), margin])
+    samples = _change_pace(np.frombuffer(pcm[: len(pcm) // 2 * 2], dtype=np.int16).astype(np.float64), pace)
+    margin = np.zeros(int(MARGIN_SECONDS * SAMPLE_RATE))
+    padded = np.concatenate([margin, samples * _measure_gain(samples), margin])
     noise = np.random.default_rng(0).normal(0.0, NOISE, len(padded))
     return np.clip(padded + noise, -32768, 32767).astype(np.int16)
 
 
-def _played(samples: NDArray[np.float64], pace: float) -> NDArray[np.float64]:
+def _change_pace(samples: NDArray[np.float64], pace: float) -> NDArray[np.float64]:
     if pace == 1.0 or not len(samples):
         return samples
     slower: NDArray[np.float64] = np.interp(np.arange(0, len(samples), pace), np.arange(len(samples)), samples)
     return slower
 
 
-def _gain(samples: NDArray[np.float64]) -> float:
+def _measure_gain(samples: NDArray[np.float64]) -> float:
     loud = samples[np.abs(samples) > max(50.0, 0.02 * float(np.abs(samples).max(initial=0.0)))]
     if not len(loud):
         return 1.0

@@ -30,190 +30,40 @@ FIRST_NAMES = (
 MONEY = ("dollars", "euros", "pounds", "cents")
 
 BEFORE_A_THING = (
-    "what is",
-    "what's",
-    "what are",
-    "what was",
-    "tell me",
-    "please tell me",
-    "can you tell me",
-    "could you tell me",
-    "can you please tell me",
-    "can you give me",
-    "give me",
-    "i would like to know",
-    "i want to know",
-    "i need to know",
-    "do you know",
-    "do you have",
-    "i would like",
-    "i'd like",
-    "i want",
-    "i need",
-    "can i have",
-    "can i get",
-    "could i get",
-    "where is",
-    "when is",
-    "who is",
-    "how is",
-    "how much is",
-    "is there",
-    "are there",
-    "show me",
-    "find",
-    "find me",
-    "check",
-    "can you check",
-    "look up",
-    "get",
-    "list",
-    "explain",
-    "i have a question about",
-    "i am calling about",
-    "i'm calling about",
-    "what about",
-)
+    "what is|what's|what are|what was|tell me|please tell me|can you tell me|could you tell me|"
+    "can you please tell me|can you give me|give me|i would like to know|i want to know|i need to know|do you know|"
+    "do you have|i would like|i'd like|i want|i need|can i have|can i get|could i get|where is|when is|who is|how is|"
+    "how much is|is there|are there|show me|find|find me|check|can you check|look up|get|list|explain|"
+    "i have a question about|i am calling about|i'm calling about|what about"
+).split("|")
 BEFORE_AN_ACTION = (
-    "can you",
-    "could you",
-    "would you",
-    "can you please",
-    "could you please",
-    "please",
-    "will you",
-    "i want to",
-    "i would like to",
-    "i'd like to",
-    "i need to",
-    "can i",
-    "could i",
-    "may i",
-    "i have to",
-    "help me",
-    "i want you to",
-    "how do i",
-    "how can i",
-    "let us",
-)
+    "can you|could you|would you|can you please|could you please|please|will you|i want to|i would like to|"
+    "i'd like to|i need to|can i|could i|may i|i have to|help me|i want you to|how do i|how can i|let us"
+).split("|")
 AFTER = ("please", "for me", "for me please", "now", "right now", "today", "again", "thank you")
 DETERMINERS = ("the", "my", "a", "your", "this", "our")
 
 EVERYDAY = (
-    "mm",
-    "mhm",
-    "uh-huh",
-    "hmm",
-    "hello",
-    "hello there",
-    "hi",
-    "hi there",
-    "hey",
-    "good morning",
-    "good afternoon",
-    "good evening",
-    "how are you",
-    "how are you today",
-    "hello how are you",
-    "hello can you hear me",
-    "who are you",
-    "what is your name",
-    "what can you do",
-    "what can you do for me",
-    "how can you help me",
-    "can you help me",
-    "help",
-    "help me please",
-    "i need help",
-    "yes",
-    "yes please",
-    "yes that is right",
-    "yes that's correct",
-    "sure",
-    "okay",
-    "of course",
-    "no",
-    "no thanks",
-    "no thank you",
-    "no that's all",
-    "that is all",
-    "that's all",
-    "that is all thank you",
-    "that's it",
-    "nothing else",
-    "thank you",
-    "thank you very much",
-    "thanks",
-    "thanks a lot",
-    "many thanks",
-    "goodbye",
-    "thank you goodbye",
-    "good bye",
-    "bye",
-    "bye bye",
-    "see you later",
-    "have a nice day",
-    "repeat that please",
-    "can you repeat that",
-    "could you say that again",
-    "sorry",
-    "what did you say",
-    "i do not understand",
-    "wait a moment please",
-    "never mind",
-    "can i speak to a person",
-    "i would like to talk to a human please",
-    "how much does it cost",
-    "how much is it",
-    "how much is that",
-    "how long does it take",
-    "when is it",
-    "where is it",
-    "what time is it",
-    "what day is it today",
-    "when do you open",
-    "what time do you open",
-    "when do you close",
-    "what time do you close",
-    "are you open on sunday",
-    "are you open today",
-    "my name is",
-    "my number is",
-    "the number is",
-    "it is",
-    "it's",
-    "is it",
-    "that would be",
-    "for two people",
-    "i do not know",
-    "i don't know",
-    "i am not sure",
-    "what else",
-    "anything else",
-    "tell me more",
-    "tell me more about it",
-    "tell me a story",
-    "i like it",
-    "that is great",
-    "that's good",
-    "very good",
-    "what do you think about it",
-    "where do you live",
-    "how old are you",
-    "what is the weather like today",
-    "will it rain tomorrow",
-    "what did you do yesterday",
-    "he went to the house",
-    "she was at home with the children",
-    "they were there last night",
-    "we are going to the city",
-    "you have to go there",
-    "there was a man in the street",
-    "i was born in a small town",
-)
+    "mm|mhm|uh-huh|hmm|hello|hello there|hi|hi there|hey|good morning|good afternoon|good evening|how are you|"
+    "how are you today|hello how are you|hello can you hear me|who are you|what is your name|what can you do|"
+    "what can you do for me|how can you help me|can you help me|help|help me please|i need help|yes|yes please|"
+    "yes that is right|yes that's correct|sure|okay|of course|no|no thanks|no thank you|no that's all|that is all|"
+    "that's all|that is all thank you|that's it|nothing else|thank you|thank you very much|thanks|thanks a lot|"
+    "many thanks|goodbye|thank you goodbye|good bye|bye|bye bye|see you later|have a nice day|repeat that please|"
+    "can you repeat that|could you say that again|sorry|what did you say|i do not understand|wait a moment please|"
+    "never mind|can i speak to a person|i would like to talk to a human please|how much does it cost|how much is it|"
+    "how much is that|how long does it take|when is it|where is it|what time is it|what day is it today|"
+    "when do you open|what time do you open|when do you close|what time do you close|are you open on sunday|"
+    "are you open today|my name is|my number is|the number is|it is|it's|is it|that would be|for two people|"
+    "i do not know|i don't know|i am not sure|what else|anything else|tell me more|tell me more about it|"
+    "tell me a story|i like it|that is great|that's good|very good|what do you think about it|where do you live|"
+    "how old are you|what is the weather like today|will it rain tomorrow|what did you do yesterday|"
+    "he went to the house|she was at home with the children|they were there last night|we are going to the city|"
+    "you have to go there|there was a man in the street|i was born in a small town"
+).split("|")
 
 
-def numbers() -> list[str]:
+def list_numbers() -> list[str]:
     """Return the numbers that a caller may say in one go: digit strings, tens, hundreds."""
     pairs = [f"{a} {b}" for a in DIGITS for b in DIGITS]
     tens = [f"{a} {b}" for a in TENS for b in DIGITS[2:]]
@@ -221,7 +71,7 @@ def numbers() -> list[str]:
     return [*DIGITS, *TEENS, *TENS, *pairs, *tens, *hundreds]
 
 
-def times() -> list[str]:
+def list_times() -> list[str]:
     """Return days, dates and times of day."""
     hours = [f"at {hour}" for hour in HOURS] + [f"at {hour} o'clock" for hour in HOURS]
     halves = [f"at half past {hour}" for hour in HOURS] + [
@@ -240,7 +90,7 @@ def times() -> list[str]:
     return [*DAYS, *PARTS_OF_DAY, *hours, *halves, *meridiem, *on_days, *parts, *dates]
 
 
-def names() -> list[str]:
+def list_names() -> list[str]:
     """Return places, people and sums of money as they stand in a sentence."""
     places = [f"{link} {city}" for city in CITIES for link in ("in", "to", "from", "near", "for")]
     people = [f"{link} {name}" for name in FIRST_NAMES for link in ("my name is", "to", "with", "this is", "for")]

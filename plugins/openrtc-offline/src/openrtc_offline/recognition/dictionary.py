@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
-from pocketsphinx import get_model_path  # type: ignore[import-untyped]
+from pocketsphinx import get_model_path
 
 from openrtc_offline.recognition.pronunciation import pronounce
 
@@ -29,7 +29,7 @@ class Dictionary:
         """All words that are written with letters and apostrophes."""
         return [word for word in self._entries if re.fullmatch(r"[a-z]+('[a-z]+)?", word)]
 
-    def pronunciations(self, word: str) -> list[tuple[str, str]]:
+    def find_pronunciations(self, word: str) -> list[tuple[str, str]]:
         """Return how ``word`` is said: ``[("read", "R EH D"), ("read(2)", "R IY D")]``."""
         known = [(word, phones)] if (phones := self._entries.get(word)) else []
         known += [(name, self._entries[name]) for i in range(2, 6) if (name := f"{word}({i})") in self._entries]
@@ -40,5 +40,5 @@ class Dictionary:
 
     def write(self, path: Path, words: Iterable[str]) -> None:
         """Write the dictionary of ``words`` alone, as a decoder reads it."""
-        lines = [f"{name} {phones}" for word in sorted(words) for name, phones in self.pronunciations(word)]
+        lines = [f"{name} {phones}" for word in sorted(words) for name, phones in self.find_pronunciations(word)]
         path.write_text("\n".join([*lines, ""]), encoding="utf-8")

@@ -9,9 +9,16 @@ from dataclasses import dataclass, field
 
 START, END = "<s>", "</s>"
 DISCOUNT = 0.5
+"""What is taken from each count, for sequences that were not counted."""
+
 BACKGROUND_SHARE = 0.3
+"""Share of everyday English among single words."""
+
 PAIR_SHARE = 0.9
+"""Share of everyday pairs in what follows a word where the agent's own sentences do not say."""
+
 SILENT_LOG = -99.0
+"""How the ARPA format writes the logarithm of 0."""
 
 Counts = dict[tuple[str, ...], float]
 
@@ -43,7 +50,7 @@ class TrigramModel:
             self._count(sentence.split(), weight)
         self._background = background
         self._unigrams = self._smooth_unigrams()
-        self._bigrams, self._bigram_backoff = self._smooth(2, *self._mixed_pairs())
+        self._bigrams, self._bigram_backoff = self._smooth(2, *self._mix_pairs())
         self._trigrams, self._trigram_backoff = self._smooth(3, self._bigrams, {})
 
     @property
@@ -61,7 +68,7 @@ class TrigramModel:
         lines = ["\\data\\", *(f"ngram {n}={len(probs)}" for n, (probs, _) in enumerate(levels, 1))]
         for order, (probabilities, backoff) in enumerate(levels, 1):
             lines += ["", f"\\{order}-grams:"]
-            lines += [_arpa_line(gram, p, backoff.get(gram), order) for gram, p in sorted(probabilities.items())]
+            lines += [_format_arpa_line(gram, p, backoff.get(gram), order) for gram, p in sorted(probabilities.items())]
         return "\n".join([*lines, "", "\\end\\", ""])
 
     def _count(self, words: list[str], weight: float) -> None:
@@ -80,7 +87,7 @@ class TrigramModel:
         probabilities[(START,)] = 0.0
         return probabilities
 
-    def _mixed_pairs(self) -> tuple[Counts, Counts]:
+    def _mix_pairs(self) -> tuple[Counts, Counts]:
         """Return what a pair falls back to where it was not counted, and the weight left for single words."""
         known = {
             v: {w: p for w, p in follow.items() if (w,) in self._unigrams}
@@ -114,7 +121,7 @@ class TrigramModel:
         return probabilities, backoff
 
 
-def _arpa_line(gram: tuple[str, ...], probability: float, backoff: float | None, order: int) -> str:
+def _format_arpa_line(gram: tuple[str, ...], probability: float, backoff: float | None, order: int) -> str:
     log = math.log10(probability) if probability > 0 else SILENT_LOG
     text = f"{log:.4f}\t{' '.join(gram)}"
     if order == 3:

@@ -6,12 +6,11 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from openrtc_offline.child_main import Answer, serve
-from openrtc_offline.framing import Message
+from openrtc_offline.child_process import AnswerRequest, Message, serve
 from openrtc_offline.recognition.vocabulary import Vocabulary
 
 
-def start() -> Answer:
+def start() -> AnswerRequest:
     """Load the acoustic model and return the function that answers ``{"vocabulary": …}`` with PCM16 as payload."""
     from openrtc_offline.recognition.decoder import Recognizer
 
@@ -19,8 +18,8 @@ def start() -> Answer:
 
     def answer(header: dict[str, Any], pcm: bytes) -> Message:
         vocabulary = Vocabulary.from_json(header["vocabulary"])
-        if not recognizer.knows(vocabulary.key):
-            recognizer.learn(vocabulary)
+        if not recognizer.has_vocabulary(vocabulary.key):
+            recognizer.load_vocabulary(vocabulary)
         started = time.process_time()
         heard = asdict(recognizer.recognize(pcm, vocabulary.key)) if pcm else {}
         return heard | {"cpu_seconds": time.process_time() - started}, b""

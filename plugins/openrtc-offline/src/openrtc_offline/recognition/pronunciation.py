@@ -7,117 +7,23 @@ from collections.abc import Callable
 
 Lookup = Callable[[str], str | None]
 
-LETTER_NAMES = {
-    "a": "EY",
-    "b": "B IY",
-    "c": "S IY",
-    "d": "D IY",
-    "e": "IY",
-    "f": "EH F",
-    "g": "JH IY",
-    "h": "EY CH",
-    "i": "AY",
-    "j": "JH EY",
-    "k": "K EY",
-    "l": "EH L",
-    "m": "EH M",
-    "n": "EH N",
-    "o": "OW",
-    "p": "P IY",
-    "q": "K Y UW",
-    "r": "AA R",
-    "s": "EH S",
-    "t": "T IY",
-    "u": "Y UW",
-    "v": "V IY",
-    "w": "D AH B AH L Y UW",
-    "x": "EH K S",
-    "y": "W AY",
-    "z": "Z IY",
-}
+LETTER_NAMES = dict(
+    pair.split("=")
+    for pair in (
+        "a=EY|b=B IY|c=S IY|d=D IY|e=IY|f=EH F|g=JH IY|h=EY CH|i=AY|j=JH EY|k=K EY|l=EH L|m=EH M|n=EH N|o=OW|p=P IY|"
+        "q=K Y UW|r=AA R|s=EH S|t=T IY|u=Y UW|v=V IY|w=D AH B AH L Y UW|x=EH K S|y=W AY|z=Z IY"
+    ).split("|")
+)
 # First match wins: longer spellings stand before shorter ones.
-SPELLINGS = (
-    ("tion", "SH AH N"),
-    ("sion", "ZH AH N"),
-    ("ture", "CH ER"),
-    ("ight", "AY T"),
-    ("ough", "AO"),
-    ("augh", "AO"),
-    ("eau", "OW"),
-    ("sch", "SH"),
-    ("tch", "CH"),
-    ("dge", "JH"),
-    ("igh", "AY"),
-    ("ing$", "IH NG"),
-    ("que$", "K"),
-    ("kn", "N"),
-    ("wr", "R"),
-    ("ph", "F"),
-    ("sh", "SH"),
-    ("ch", "CH"),
-    ("th", "TH"),
-    ("wh", "W"),
-    ("ck", "K"),
-    ("ng", "NG"),
-    ("qu", "K W"),
-    ("gh", "G"),
-    ("ee", "IY"),
-    ("ea", "IY"),
-    ("oo", "UW"),
-    ("ou", "AW"),
-    ("ow", "OW"),
-    ("oi", "OY"),
-    ("oy", "OY"),
-    ("ai", "EY"),
-    ("ay", "EY"),
-    ("ey", "IY"),
-    ("ie", "IY"),
-    ("ei", "AY"),
-    ("au", "AO"),
-    ("aw", "AO"),
-    ("oa", "OW"),
-    ("ue", "UW"),
-    ("ui", "UW"),
-    ("er", "ER"),
-    ("ir", "ER"),
-    ("ur", "ER"),
-    ("ar", "AA R"),
-    ("or", "AO R"),
-    ("ce", "S EH"),
-    ("ci", "S IH"),
-    ("cy", "S IY"),
-    ("ge", "JH EH"),
-    ("gi", "JH IH"),
-    ("y$", "IY"),
-    ("o$", "OW"),
-    ("a$", "AH"),
-    ("i$", "IY"),
-    ("x", "K S"),
-    ("a", "AE"),
-    ("b", "B"),
-    ("c", "K"),
-    ("d", "D"),
-    ("e", "EH"),
-    ("f", "F"),
-    ("g", "G"),
-    ("h", "HH"),
-    ("i", "IH"),
-    ("j", "JH"),
-    ("k", "K"),
-    ("l", "L"),
-    ("m", "M"),
-    ("n", "N"),
-    ("o", "AA"),
-    ("p", "P"),
-    ("q", "K"),
-    ("r", "R"),
-    ("s", "S"),
-    ("t", "T"),
-    ("u", "AH"),
-    ("v", "V"),
-    ("w", "W"),
-    ("y", "Y"),
-    ("z", "Z"),
+SPELLINGS = tuple(
+    pair.split("=")
+    for pair in (
+        "tion=SH AH N|sion=ZH AH N|ture=CH ER|ight=AY T|ough=AO|augh=AO|eau=OW|sch=SH|tch=CH|dge=JH|igh=AY|ing$=IH NG|"
+        "que$=K|kn=N|wr=R|ph=F|sh=SH|ch=CH|th=TH|wh=W|ck=K|ng=NG|qu=K W|gh=G|ee=IY|ea=IY|oo=UW|ou=AW|ow=OW|oi=OY|oy=OY|"
+        "ai=EY|ay=EY|ey=IY|ie=IY|ei=AY|au=AO|aw=AO|oa=OW|ue=UW|ui=UW|er=ER|ir=ER|ur=ER|ar=AA R|or=AO R|ce=S EH|ci=S IH|"
+        "cy=S IY|ge=JH EH|gi=JH IH|y$=IY|o$=OW|a$=AH|i$=IY|x=K S|a=AE|b=B|c=K|d=D|e=EH|f=F|g=G|h=HH|i=IH|j=JH|k=K|l=L|"
+        "m=M|n=N|o=AA|p=P|q=K|r=R|s=S|t=T|u=AH|v=V|w=W|y=Y|z=Z"
+    ).split("|")
 )
 LONG_VOWELS = {"AE": "EY", "EH": "IY", "IH": "AY", "AA": "OW", "AH": "UW"}
 VOICELESS = {"P", "T", "K", "F", "TH"}
@@ -134,39 +40,34 @@ def pronounce(word: str, lookup: Lookup) -> str | None:
     letters = re.sub(r"[^a-z]", "", word)
     if not letters:
         return None
-    return _inflected(letters, lookup) or _compound(letters, lookup) or _acronym(letters) or _spelled(letters)
+    return (
+        _pronounce_inflection(letters, lookup)
+        or _pronounce_compound(letters, lookup)
+        or _spell_acronym(letters)
+        or _pronounce_by_spelling(letters)
+    )
 
 
-def _inflected(word: str, lookup: Lookup) -> str | None:
-    for suffix, sound in (("s", _plural), ("es", _plural), ("ed", _past), ("ing", _ing), ("er", _er)):
+def _pronounce_inflection(word: str, lookup: Lookup) -> str | None:
+    for suffix in ("s", "es", "ed", "ing", "er"):
         stem = word.removesuffix(suffix)
         if stem != word and len(stem) > 2:
             phones = lookup(stem) or (lookup(f"{stem}e") if suffix not in ("s", "es") else None)
             if phones:
-                return sound(phones)
+                return f"{phones} {_pronounce_suffix(suffix, phones.split()[-1])}"
     return None
 
 
-def _plural(phones: str) -> str:
-    last = phones.split()[-1]
-    return f"{phones} {'IH Z' if last in SIBILANTS else 'S' if last in VOICELESS else 'Z'}"
+def _pronounce_suffix(suffix: str, last: str) -> str:
+    """Return the phones of a suffix after the phone ``last``."""
+    if suffix in ("s", "es"):
+        return "IH Z" if last in SIBILANTS else "S" if last in VOICELESS else "Z"
+    if suffix == "ed":
+        return "IH D" if last in ("T", "D") else "T" if last in VOICELESS | {"S", "SH", "CH"} else "D"
+    return {"ing": "IH NG", "er": "ER"}[suffix]
 
 
-def _past(phones: str) -> str:
-    last = phones.split()[-1]
-    ending = "IH D" if last in ("T", "D") else "T" if last in VOICELESS | {"S", "SH", "CH"} else "D"
-    return f"{phones} {ending}"
-
-
-def _ing(phones: str) -> str:
-    return f"{phones} IH NG"
-
-
-def _er(phones: str) -> str:
-    return f"{phones} ER"
-
-
-def _compound(word: str, lookup: Lookup) -> str | None:
+def _pronounce_compound(word: str, lookup: Lookup) -> str | None:
     for cut in range(len(word) - 3, 2, -1):
         head, tail = lookup(word[:cut]), lookup(word[cut:])
         if head and tail:
@@ -174,15 +75,15 @@ def _compound(word: str, lookup: Lookup) -> str | None:
     return None
 
 
-def _acronym(word: str) -> str | None:
+def _spell_acronym(word: str) -> str | None:
     return " ".join(LETTER_NAMES[letter] for letter in word) if not re.search("[aeiouy]", word) else None
 
 
-def _spelled(word: str) -> str:
+def _pronounce_by_spelling(word: str) -> str:
     silent_e = len(word) > 3 and re.search(r"[aeiou][^aeiouwxy]e$", word)
     rest, phones = (word[:-1] if word.endswith("e") and len(word) > 2 else word), []
     while rest:
-        spelling, sound = next(pair for pair in SPELLINGS if _fits(rest, pair[0]))
+        spelling, sound = next(pair for pair in SPELLINGS if _is_match(rest, pair[0]))
         phones += sound.split()
         rest = _skip_double(rest, len(spelling.rstrip("$")))
     if silent_e and len(phones) > 1:
@@ -190,7 +91,7 @@ def _spelled(word: str) -> str:
     return " ".join(phones)
 
 
-def _fits(rest: str, spelling: str) -> bool:
+def _is_match(rest: str, spelling: str) -> bool:
     return rest == spelling[:-1] if spelling.endswith("$") else rest.startswith(spelling)
 
 

@@ -11,6 +11,7 @@ LINKS = ("of", "for", "with", "by", "in", "on", "at", "from", "to", "about", "an
 ARTICLES = {"the", "a", "an", "my", "your", "our", "its", "their", "his", "her", "this", "that", "any", "some"}
 PERSONS = {"customer": "i", "caller": "i", "user": "i", "client": "i"}
 
+# How often each kind of sentence is counted: what an agent's author expects outweighs what anybody may say.
 EXAMPLE_WEIGHT = 30.0
 PHRASE_WEIGHT = 6.0
 CARRIED_WEIGHT = 1.5
@@ -18,22 +19,22 @@ EVERYDAY_WEIGHT = 3.0
 SLOT_WEIGHT = 1.0
 
 
-def sentences(vocabulary: Vocabulary) -> Iterator[tuple[str, float]]:
+def build_sentences(vocabulary: Vocabulary) -> Iterator[tuple[str, float]]:
     """Yield sentences with their weights."""
     for example in vocabulary.examples:
         yield example, EXAMPLE_WEIGHT
     for action in vocabulary.actions:
-        yield from _around_an_action(action)
+        yield from _vary_action(action)
     for thing in vocabulary.things:
-        for part in _parts(thing):
-            yield from _around_a_thing(part)
-    yield from _slots(vocabulary)
+        for part in _split_parts(thing):
+            yield from _vary_thing(part)
+    yield from _list_slots(vocabulary)
     for sentence in say.EVERYDAY:
         yield sentence, EVERYDAY_WEIGHT
 
 
-def _around_an_action(action: str) -> Iterator[tuple[str, float]]:
-    for said in _said_by_a_caller(action):
+def _vary_action(action: str) -> Iterator[tuple[str, float]]:
+    for said in _turn_to_caller(action):
         yield said, PHRASE_WEIGHT
         for before in say.BEFORE_AN_ACTION:
             yield f"{before} {said}", CARRIED_WEIGHT
@@ -41,8 +42,8 @@ def _around_an_action(action: str) -> Iterator[tuple[str, float]]:
             yield f"{said} {after}", CARRIED_WEIGHT
 
 
-def _around_a_thing(thing: str) -> Iterator[tuple[str, float]]:
-    core = _without_article(thing)
+def _vary_thing(thing: str) -> Iterator[tuple[str, float]]:
+    core = _strip_article(thing)
     if not core:
         return
     yield core, PHRASE_WEIGHT
@@ -53,11 +54,11 @@ def _around_a_thing(thing: str) -> Iterator[tuple[str, float]]:
         yield f"what is {determiner} {core}", CARRIED_WEIGHT
         yield f"{determiner} {core} please", CARRIED_WEIGHT
     for link in ("of", "for", "about", "with", "in", "on", "by", "to"):
-        yield f"it is {link} {_turned(thing)}", SLOT_WEIGHT
+        yield f"it is {link} {_turn_determiners(thing)}", SLOT_WEIGHT
 
 
-def _slots(vocabulary: Vocabulary) -> Iterator[tuple[str, float]]:
-    for phrase in [*say.numbers(), *say.times(), *say.names()]:
+def _list_slots(vocabulary: Vocabulary) -> Iterator[tuple[str, float]]:
+    for phrase in [*say.list_numbers(), *say.list_times(), *say.list_names()]:
         yield phrase, SLOT_WEIGHT
     for value in vocabulary.values:
         for sentence in (value, f"the {value} please", f"i would like {value}", f"for {value}", f"in {value}"):
@@ -70,33 +71,33 @@ def _slots(vocabulary: Vocabulary) -> Iterator[tuple[str, float]]:
         yield from ((f"for {digit} {name}", SLOT_WEIGHT) for digit in say.DIGITS)
 
 
-def _said_by_a_caller(action: str) -> list[str]:
-    turned = _turned(action)
-    return list(dict.fromkeys([action, turned, _by_the_caller(turned)]))
+def _turn_to_caller(action: str) -> list[str]:
+    turned = _turn_determiners(action)
+    return list(dict.fromkeys([action, turned, _turn_persons(turned)]))
 
 
-def _turned(phrase: str) -> str:
+def _turn_determiners(phrase: str) -> str:
     """``an order by its number`` is said as ``my order by my number``."""
     return " ".join("my" if word in ("a", "an", "its", "their", "the") else word for word in phrase.split())
 
 
-def _by_the_caller(phrase: str) -> str:
+def _turn_persons(phrase: str) -> str:
     return " ".join(PERSONS.get(word, word) for word in phrase.split())
 
 
-def _parts(phrase: str) -> list[str]:
+def _split_parts(phrase: str) -> list[str]:
     """Return the phrase and its parts between linking words, alone and in neighbouring pairs."""
     tokens = phrase.split()
     cuts = [0, *(i for i, word in enumerate(tokens) if word in LINKS), len(tokens)]
     parts = [tokens[a:b] for i, a in enumerate(cuts[:-1]) for b in cuts[i + 1 : i + 3]]
     trimmed = [" ".join(part[1:] if part and part[0] in LINKS else part) for part in parts]
     compound = [
-        f"{_without_article(right)} {_without_article(left)}" for left, link, right in _links(tokens) if link == "of"
+        f"{_strip_article(right)} {_strip_article(left)}" for left, link, right in _find_links(tokens) if link == "of"
     ]
     return list(dict.fromkeys(part for part in [phrase, *trimmed, *compound] if part))
 
 
-def _links(tokens: list[str]) -> Iterator[tuple[str, str, str]]:
+def _find_links(tokens: list[str]) -> Iterator[tuple[str, str, str]]:
     for i, word in enumerate(tokens):
         if word in LINKS:
             before = [t for t in tokens[:i] if t not in LINKS]
@@ -105,7 +106,7 @@ def _links(tokens: list[str]) -> Iterator[tuple[str, str, str]]:
             yield " ".join(before[-3:]), word, " ".join(after[:stop])
 
 
-def _without_article(phrase: str) -> str:
+def _strip_article(phrase: str) -> str:
     tokens = phrase.split()
     while tokens and tokens[0] in ARTICLES:
         tokens = tokens[1:]

@@ -10,7 +10,7 @@ from livekit import rtc
 from livekit.agents import APIConnectionError, LanguageCode, stt, utils
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, NOT_GIVEN, APIConnectOptions, NotGivenOr
 
-from openrtc_offline.children import ChildError, ChildPool
+from openrtc_offline.child_pool import ChildError, ChildPool
 from openrtc_offline.recognition.audio import SAMPLE_RATE
 from openrtc_offline.recognition.vocabulary import Vocabulary
 
@@ -53,7 +53,8 @@ class OfflineSTT(stt.STT[str]):
         language: NotGivenOr[str] = NOT_GIVEN,
         conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS,
     ) -> stt.SpeechEvent:
-        heard = await self._ask(to_pcm(utils.merge_frames(buffer)))
+        # Not on the loop: ten minutes of speech without a pause take 0.6 s.
+        heard = await self._ask(lambda: to_pcm(utils.merge_frames(buffer)))
         alternative = stt.SpeechData(
             language=LanguageCode("en"), text=heard.get("text", ""), confidence=heard.get("confidence", 0.0)
         )
@@ -61,7 +62,7 @@ class OfflineSTT(stt.STT[str]):
             type=stt.SpeechEventType.FINAL_TRANSCRIPT, request_id=utils.shortuuid(), alternatives=[alternative]
         )
 
-    async def _ask(self, pcm: bytes) -> dict[str, Any]:
+    async def _ask(self, pcm: Callable[[], bytes]) -> dict[str, Any]:
         try:
             answer, _ = await self._children.ask({"vocabulary": self._vocabulary().to_json()}, pcm)
         except ChildError as error:

@@ -21,12 +21,11 @@ CLOCK = re.compile(
     rf"\b(?P<before>half past |quarter past |quarter to )?(?P<hour>{HOUR})(?:[ :](?P<minutes>{MINUTES}))?"
     rf"(?P<oclock> o'?clock)?(?: (?P<half>{HALF}))?\b"
 )
-LEAD = re.compile(r"\b(?:at|around|about|by|before|after|until|from|for|half past|quarter past|quarter to) $")
 NAMED_TIMES = {"noon": time(12), "midday": time(12), "midnight": time(0)}
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class SpokenDate:
     """A day or time in a sentence.
 
     Args:
@@ -38,17 +37,17 @@ class Said:
     value: date | time
 
 
-def find_day(text: str, today: date) -> Said | None:
+def find_day(text: str, today: date) -> SpokenDate | None:
     """Return the first day that is named in ``text``, the next one of its kind from ``today`` on."""
     for pattern, reckon in _DAYS:
         if match := re.search(pattern, text):
             value = reckon(match, today)
             if value is not None:
-                return Said(match.group().strip(), value)
+                return SpokenDate(match.group().strip(), value)
     return None
 
 
-def find_time(text: str, *, bare: bool = False) -> Said | None:
+def find_time(text: str, *, bare: bool = False) -> SpokenDate | None:
     """Return the first time of day in ``text``.
 
     Args:
@@ -57,17 +56,17 @@ def find_time(text: str, *, bare: bool = False) -> Said | None:
     """
     for word, value in NAMED_TIMES.items():
         if re.search(rf"\b{word}\b", text):
-            return Said(word, value)
+            return SpokenDate(word, value)
     for match in CLOCK.finditer(text):
         sure = match["before"] or match["minutes"] or match["oclock"] or match["half"] or bare
         if sure or re.search(r"\b(?:at|around|by|before|after|until) $", text[: match.start()]):
-            return Said(match.group().strip(), _clock(match))
+            return SpokenDate(match.group().strip(), _read_clock(match))
     return None
 
 
-def _clock(match: re.Match[str]) -> time:
-    hour = _number(match["hour"]) % 24
-    minutes = _number(match["minutes"] or "0")
+def _read_clock(match: re.Match[str]) -> time:
+    hour = _read_number(match["hour"]) % 24
+    minutes = _read_number(match["minutes"] or "0")
     before, half = match["before"] or "", (match["half"] or "").replace(" ", "")
     if half in ("pm", "intheafternoon", "intheevening", "atnight") and hour < 12:
         hour += 12
@@ -80,17 +79,17 @@ def _clock(match: re.Match[str]) -> time:
     return time(hour, minutes)
 
 
-def _number(words: str) -> int:
+def _read_number(words: str) -> int:
     return int(words) if words.isdigit() else sum(VALUES[word] for word in words.split())
 
 
-def _weekday(match: re.Match[str], today: date) -> date:
+def _find_weekday(match: re.Match[str], today: date) -> date:
     ahead = (WEEKDAYS.index(match["day"]) - today.weekday()) % 7 or 7
     return today + timedelta(days=ahead)
 
 
-def _month_day(match: re.Match[str], today: date) -> date | None:
-    day = _ordinal(match["number"])
+def _find_month_day(match: re.Match[str], today: date) -> date | None:
+    day = _read_ordinal(match["number"])
     for year in (today.year, today.year + 1):
         try:
             found = date(year, MONTHS.index(match["month"]) + 1, day)
@@ -101,18 +100,18 @@ def _month_day(match: re.Match[str], today: date) -> date | None:
     return None
 
 
-def _ordinal(words: str) -> int:
+def _read_ordinal(words: str) -> int:
     if number := re.match(r"\d+", words):
         return int(number.group())
-    return sum(_ordinal_word(word) for word in words.split())
+    return sum(_read_ordinal_word(word) for word in words.split())
 
 
-def _ordinal_word(word: str) -> int:
+def _read_ordinal_word(word: str) -> int:
     return 30 if word == "thirtieth" else ORDINALS.index(word) if word in ORDINALS else VALUES[word]
 
 
-def _in_days(match: re.Match[str], today: date) -> date:
-    days = _number(match["count"]) if match["count"] != "a" else 1
+def _add_days(match: re.Match[str], today: date) -> date:
+    days = _read_number(match["count"]) if match["count"] != "a" else 1
     return today + timedelta(days=days * (7 if match["unit"].startswith("week") else 1))
 
 
@@ -124,17 +123,17 @@ _DAYS = (
     (r"\bday after tomorrow\b", lambda m, today: today + timedelta(days=2)),
     (r"\btomorrow\b", lambda m, today: today + timedelta(days=1)),
     (r"\b(?:today|tonight)\b", lambda m, today: today),
-    (r"\b(\d{4})-(\d\d)-(\d\d)\b", lambda m, today: _iso(m.group())),
-    (rf"\b(?P<month>{_MONTH}) (?:the )?(?P<number>{_NUMBER})\b", _month_day),
-    (rf"\b(?:the )?(?P<number>{_NUMBER}) (?:of )?(?P<month>{_MONTH})\b", _month_day),
-    (rf"\b(?:next |this |on )?(?P<day>{'|'.join(WEEKDAYS)})\b", _weekday),
-    (r"\bin (?P<count>a|\d+|one|two|three|four|five|six|seven|ten) (?P<unit>days?|weeks?)\b", _in_days),
+    (r"\b(\d{4})-(\d\d)-(\d\d)\b", lambda m, today: _read_iso_date(m.group())),
+    (rf"\b(?P<month>{_MONTH}) (?:the )?(?P<number>{_NUMBER})\b", _find_month_day),
+    (rf"\b(?:the )?(?P<number>{_NUMBER}) (?:of )?(?P<month>{_MONTH})\b", _find_month_day),
+    (rf"\b(?:next |this |on )?(?P<day>{'|'.join(WEEKDAYS)})\b", _find_weekday),
+    (r"\bin (?P<count>a|\d+|one|two|three|four|five|six|seven|ten) (?P<unit>days?|weeks?)\b", _add_days),
     (r"\bnext week\b", lambda m, today: today + timedelta(days=7)),
     (r"\b(?:this|the) weekend\b", lambda m, today: today + timedelta(days=(5 - today.weekday()) % 7)),
 )
 
 
-def _iso(text: str) -> date | None:
+def _read_iso_date(text: str) -> date | None:
     try:
         return date.fromisoformat(text)
     except ValueError:

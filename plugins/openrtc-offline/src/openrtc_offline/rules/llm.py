@@ -11,8 +11,8 @@ from livekit.agents import Agent, llm, utils
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, NOT_GIVEN, APIConnectOptions, NotGivenOr
 
 from openrtc_offline.current_agent import CurrentAgent
-from openrtc_offline.rules.conversation import CallTool, Conversation, Say, Turn
-from openrtc_offline.toolbox import split_identifier, views
+from openrtc_offline.rules.conversation import CallTool, Conversation, ConversationItem, Say, cut_text
+from openrtc_offline.toolbox import describe_tools, split_identifier
 
 
 class RuleLLM(llm.LLM[str]):
@@ -50,10 +50,10 @@ class RuleLLM(llm.LLM[str]):
         """Return the next reply or tool call as a stream of words."""
         conversation = Conversation(
             name=split_identifier(self._current.name),
-            tools=views(tools or ()),
-            turns=turns_of(chat_ctx),
+            tools=describe_tools(tools or ()),
+            items=read_items(chat_ctx),
             today=date.today(),
-            tool_choice=_choice(tool_choice),
+            tool_choice=_read_tool_choice(tool_choice),
         )
         return _RuleStream(self, conversation, chat_ctx=chat_ctx, tools=tools or [], conn_options=conn_options)
 
@@ -65,31 +65,32 @@ class _RuleStream(llm.LLMStream):
 
     async def _run(self) -> None:
         request_id = utils.shortuuid("rules_")
-        for delta in _deltas(self._conversation.next_step()):
+        for delta in _build_deltas(self._conversation.next_step()):
             self._event_ch.send_nowait(llm.ChatChunk(id=request_id, delta=delta))
 
 
-def turns_of(chat_ctx: llm.ChatContext) -> tuple[Turn, ...]:
+def read_items(chat_ctx: llm.ChatContext) -> tuple[ConversationItem, ...]:
     """Return what was said and what tools returned; of system messages only those for the next reply."""
-    turns: list[Turn] = []
-    for item in chat_ctx.items:
-        if item.type == "message" and item.role in ("user", "assistant"):
-            turns.append(Turn(item.role, item.text_content or ""))
-        elif item.type == "message" and not item.id.startswith("lk."):
-            turns.append(Turn("instructions", item.text_content or ""))
-        elif item.type == "function_call_output":
-            turns.append(Turn("output", item.output, item.is_error))
-    return tuple(turn for turn in turns if turn.text or turn.role == "output")
+    items: list[ConversationItem] = []
+    for one in chat_ctx.items:
+        if one.type == "message" and one.role in ("user", "assistant"):
+            items.append(ConversationItem(one.role, cut_text(one.text_content or "")))
+        elif one.type == "message" and not one.id.startswith("lk."):  # those are the agent's standing instructions
+            items.append(ConversationItem("instructions", cut_text(one.text_content or "")))
+        elif one.type == "function_call_output":
+            items.append(ConversationItem("output", cut_text(one.output), one.is_error))
+    return tuple(item for item in items if item.text or item.role == "output")
 
 
-def _deltas(step: Say | CallTool) -> list[llm.ChoiceDelta]:
+def _build_deltas(step: Say | CallTool) -> list[llm.ChoiceDelta]:
     if isinstance(step, Say):
+        # Word by word, as a model would stream it: the TTS begins with the first sentence.
         return [llm.ChoiceDelta(role="assistant", content=word) for word in re.findall(r"\s*\S+", step.text)]
     call = llm.FunctionToolCall(name=step.name, arguments=json.dumps(step.arguments), call_id=utils.shortuuid("call_"))
     return [llm.ChoiceDelta(role="assistant", tool_calls=[call])]
 
 
-def _choice(tool_choice: NotGivenOr[llm.ToolChoice]) -> str:
+def _read_tool_choice(tool_choice: NotGivenOr[llm.ToolChoice]) -> str:
     if isinstance(tool_choice, dict):
         return str(tool_choice["function"]["name"])
     return tool_choice if isinstance(tool_choice, str) else "auto"

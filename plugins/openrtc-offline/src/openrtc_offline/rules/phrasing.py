@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from openrtc_offline.rules.words import tokens
+from openrtc_offline.rules.words import split_words
 from openrtc_offline.toolbox import Parameter, ToolView
 
 GOODBYE = "Thank you for calling. Goodbye."
@@ -33,16 +33,16 @@ VERBS = frozenset(
 )
 
 
-def greeting(name: str) -> str:
+def build_greeting(name: str) -> str:
     """Return a greeting that names the agent."""
     return f"Hello, this is {name}. How can I help you?"
 
 
-def question(parameter: Parameter) -> str:
+def build_question(parameter: Parameter) -> str:
     """Return a question for one argument."""
     name = parameter.spoken_name
     if parameter.choices:
-        return f"Which {name}: {either(str(choice) for choice in parameter.choices)}?"
+        return f"Which {name}: {join_options(str(choice) for choice in parameter.choices)}?"
     if parameter.kind == "boolean":
         return f"And {name}: yes or no?"
     if parameter.kind == "integer" and (name == "people" or name.endswith("s")):
@@ -50,43 +50,43 @@ def question(parameter: Parameter) -> str:
     return f"What is the {name}, please?"
 
 
-def either(options: Iterable[str]) -> str:
+def join_options(options: Iterable[str]) -> str:
     """Return options as one says them: ``small, medium or large``."""
     listed = [option.replace("_", " ") for option in options]
     return ", ".join(listed[:-1]) + f" or {listed[-1]}" if len(listed) > 1 else "".join(listed)
 
 
-def ability(tool: ToolView) -> str:
+def describe_ability(tool: ToolView) -> str:
     """Return what a tool does as a verb phrase where its docstring starts with a verb, else as it stands."""
     words = tool.summary.split()
     first = words[0].lower()
-    base = first if first in VERBS else _base(first)
+    base = first if first in VERBS else _find_base_form(first)
     return " ".join([base or first, *words[1:]]) if base else tool.summary
 
 
-def abilities(tools: Sequence[ToolView]) -> str:
+def describe_abilities(tools: Sequence[ToolView]) -> str:
     """Return one sentence about what an agent can do."""
     if not tools:
         return "I can only greet you: I have no tools."
-    can = [ability(tool) for tool in tools if _starts_with_verb(tool)]
+    can = [describe_ability(tool) for tool in tools if _starts_with_verb(tool)]
     also = [tool.summary for tool in tools if not _starts_with_verb(tool)]
-    sentences = [f"I can {either(can)}."] if can else []
-    return " ".join(sentences + ([f"I can help with: {either(also)}."] if also else []))
+    sentences = [f"I can {join_options(can)}."] if can else []
+    return " ".join(sentences + ([f"I can help with: {join_options(also)}."] if also else []))
 
 
-def sorry(tools: Sequence[ToolView]) -> str:
+def build_apology(tools: Sequence[ToolView]) -> str:
     """Return an apology that says what the agent can do."""
-    return f"Sorry, I did not understand that. {abilities(tools)}"
+    return f"Sorry, I did not understand that. {describe_abilities(tools)}"
 
 
-def choice(tools: Sequence[ToolView]) -> str:
+def build_choice(tools: Sequence[ToolView]) -> str:
     """Return a question that lets the caller choose between tools that fit equally well."""
-    return f"{CHOICE_LEAD}{either(ability(tool) for tool in tools)}?"
+    return f"{CHOICE_LEAD}{join_options(describe_ability(tool) for tool in tools)}?"
 
 
 def is_greeting(text: str) -> bool:
     """Whether ``text`` says hello and nothing else."""
-    said = tokens(text)
+    said = split_words(text)
     greets = {"hello", "hi", "hey", "greetings"} & set(said) or said[:1] == ["good"]
     if " ".join(said) in ("how are you", "who are you"):
         return True
@@ -95,9 +95,9 @@ def is_greeting(text: str) -> bool:
 
 def _starts_with_verb(tool: ToolView) -> bool:
     first = tool.summary.split()[0].lower()
-    return first in VERBS or _base(first) is not None
+    return first in VERBS or _find_base_form(first) is not None
 
 
-def _base(word: str) -> str | None:
+def _find_base_form(word: str) -> str | None:
     candidates = (word.removesuffix("s"), word.removesuffix("es"), word.removesuffix("ies") + "y")
     return next((base for base in candidates if base != word and base in VERBS), None)

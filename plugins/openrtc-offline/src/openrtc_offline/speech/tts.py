@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from livekit import rtc
 from livekit.agents import APIConnectionError, tts, utils
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, APIConnectOptions
 
-from openrtc_offline.speech.cleaning import pieces, speakable
+from openrtc_offline.speech.cleaning import clean_text, split_blocks, split_text
 from openrtc_offline.speech.engines import Engine, SpeechError
 
 SILENCE_SECONDS = 0.02
+"""How much silence stands for a text that has nothing to pronounce."""
 
 
 class OfflineTTS(tts.TTS[str]):
@@ -55,11 +57,14 @@ class _Stream(tts.ChunkedStream):
         output_emitter.initialize(
             request_id=utils.shortuuid(), sample_rate=self._rate, num_channels=1, mime_type="audio/pcm"
         )
-        spoken = pieces(speakable(self._input_text))
-        for piece in spoken:
-            output_emitter.push(await self._speak(piece))
+        spoken = False
+        for block in split_blocks(self._input_text):
+            for piece in split_text(clean_text(block)):
+                output_emitter.push(await self._speak(piece))
+                spoken = True
+            await asyncio.sleep(0)  # a text of megabytes without anything to pronounce must not hold the loop
         if not spoken and self._input_text.strip():
-            # AgentSession takes a text without any audio for a failure.
+            # AgentSession takes a text that gives no audio for a failure.
             output_emitter.push(bytes(2 * int(SILENCE_SECONDS * self._rate)))
         output_emitter.flush()
 

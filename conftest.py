@@ -1,0 +1,67 @@
+"""For the tests of all distributions: a test that starts a process says so with the mark `process`, or fails.
+
+So `nox -s unit`, which leaves the marked ones out, stays quick and needs neither Go nor a LiveKit server.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"}
+"""Python's audit events when a process is started; `asyncio` and `multiprocessing` start theirs by one of them."""
+HARMLESS = {"uname"}
+"""`platform.uname` of the standard library runs it once, when whatever is imported first wants to know the machine."""
+
+
+class ProcessGuard:
+    """Refuses to start a process in a test without the mark; one for each process that runs tests."""
+
+    def __init__(self) -> None:
+        self.refuses = False
+        self.refused: list[str] = []
+        self._pid = os.getpid()
+        sys.addaudithook(self._audit)  # there is no way to remove it, hence one for the whole run
+
+    def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if not self.refuses or event not in STARTS or os.getpid() != self._pid:
+            return
+        program = str(arguments[0]) if arguments else event
+        if program not in HARMLESS:
+            self.refused.append(program)
+            raise RuntimeError(f"this test starts {program!r}: mark it with @pytest.mark.process")
+
+
+GUARD = ProcessGuard()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Refuse processes while a test without the mark is set up, run and torn down."""
+    GUARD.refused.clear()
+    GUARD.refuses = item.get_closest_marker("process") is None
+    try:
+        return (yield)
+    finally:
+        GUARD.refuses = False
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, None, None]:
+    """Fail a test also where the code that it tests has swallowed the refusal."""
+    yield
+    assert not GUARD.refused, f"this test starts {GUARD.refused}: mark it with @pytest.mark.process"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show the first failure of each test that was tried again: that it passed then must not hide a fault."""
+    first_tries = terminalreporter.stats.get("rerun", [])
+    if first_tries:
+        terminalreporter.section("first failures of tests that were tried again")
+    for report in first_tries:
+        terminalreporter.write_sep("_", report.nodeid)
+        terminalreporter.write_line(str(report.longrepr))

@@ -1,0 +1,66 @@
+"""The commands, and what each of them is.
+
+To add one, add a line to `COMMANDS` and a module of that name here that is a `Command` (``openrtc list-agents`` is
+`openrtc.cli.list_agents`). A module is imported only when its command is used.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from openrtc.settings.config import Config
+
+COMMANDS = {
+    "list-agents": "list the installed agents",
+    "plugins": "list the installed plugins: routers, resources, providers, observers",
+    "route": "explain which agent would answer a call",
+    "demo": "talk to the installed agents: no server, key or account needed",
+    "console": "chat with an agent in the terminal",
+    "dev": "run a worker while developing: debug logs, local server",
+    "start": "run a worker",
+    "top": "watch the workers of this machine and their calls",
+    "call": "place a test call to an agent on a LiveKit server",
+    "dispatch": "send agents to rooms: create, list, get, delete",
+    "token": "make a token for a participant, who may bring agents",
+    "sip": "let agents answer the telephone: rule create, list, delete",
+    "connect": "join one room directly",
+    "download-files": "download the models that the installed plugins need",
+}
+"""Name and summary of each command, in the order of ``openrtc --help``."""
+
+COMMANDS_THAT_MEND = ("doctor", "install")
+"""Those that work with whatever is installed, since they are asked what is wrong with it."""
+
+
+class Command(Protocol):
+    """The module of a command."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's own options, or its actions."""
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Do it and return the exit code; ``args.pool`` is the `Pool` that runs the command, if any."""
+
+
+class Pool(Protocol):
+    """What commands use of an `AgentPool`, which itself imports this package."""
+
+    def configure(self, config: Config) -> Config:
+        """Return the settings with what was given to the pool."""
+
+    def list_agents(self) -> Sequence[str]:
+        """Return the names of its agents."""
+
+    @property
+    def runtime_arguments(self) -> Mapping[str, Any]:
+        """Further arguments of ``build_runtime``."""
+
+
+class Action(NamedTuple):
+    """What one action of a command is and takes, and what it does unless it has actions of its own."""
+
+    summary: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int] | None = None

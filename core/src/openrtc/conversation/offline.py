@@ -1,0 +1,31 @@
+"""The offline models of openrtc-offline, which the console, the demo and test calls use where nobody names others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from openrtc.errors import OpenRTCError
+from openrtc.model.provider import ProviderContext
+from openrtc.runtime.providers import INSTALL_OFFLINE, OFFLINE, OFFLINE_SCHEME, Providers
+from openrtc.runtime.runtime import Runtime
+
+MODELS_FIX = f"set it in the agent or under [defaults] in openrtc.toml; without keys: {INSTALL_OFFLINE}"
+
+
+def find_voice(providers: Providers) -> tuple[Any, str]:
+    """Return the offline voice, a ``livekit.agents.tts.TTS``, or None and why there is none."""
+    if problem := providers.why_unavailable(OFFLINE_SCHEME, "tts"):
+        return None, problem
+    try:
+        return providers.build("tts", OFFLINE, ProviderContext(agent_name="caller", agent=None)), ""
+    except OpenRTCError as error:
+        return None, str(error)
+
+
+def with_offline_defaults(runtime: Runtime, **defaults: Any) -> Runtime:
+    """Return the runtime with other ``[defaults]``, or as it is where there are no offline models."""
+    if runtime.providers.why_unavailable(OFFLINE_SCHEME):
+        return runtime
+    config = runtime.config
+    return replace(runtime, config=replace(config, defaults=replace(config.defaults, **defaults)))

@@ -1,0 +1,85 @@
+"""Checks, before any call, whether a class or factory can build agents."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from openrtc.errors import OpenRTCError
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def agent_class() -> type | None:
+    """Return livekit's ``Agent`` when livekit was imported, else None: then nothing can be one."""
+    return getattr(sys.modules.get("livekit.agents"), "Agent", None)
+
+
+def is_agent_class(value: object) -> bool:
+    """Whether ``value`` is ``Agent`` or a subclass of it."""
+    base = agent_class()
+    return base is not None and isinstance(value, type) and issubclass(value, base)
+
+
+def is_agent(value: object) -> bool:
+    """Whether ``value`` is an instance of ``Agent``."""
+    base = agent_class()
+    return base is not None and isinstance(value, base)
+
+
+def check_builder(builder: object) -> str | None:
+    """Check that ``builder`` can build agents: an ``Agent`` subclass or a factory that takes nothing or one `Call`.
+
+    Returns:
+        How to hand the call over: ``position``, ``keyword``, or None when it takes none.
+
+    Raises:
+        OpenRTCError: It is an instance, another class, no callable, or takes other arguments.
+    """
+    name = name_of(builder)
+    if is_agent(builder):
+        fix = "give the class itself, or a factory"
+        raise OpenRTCError(f"{name} is an Agent instance: all calls would share it", fix=fix)
+    if isinstance(builder, type) and not is_agent_class(builder):
+        fix = "derive it from livekit.agents.Agent"
+        raise OpenRTCError(f"the class {name} is no Agent", fix=fix)
+    if not callable(builder):
+        fix = "give an Agent subclass, a factory or an AgentSpec"
+        raise OpenRTCError(f"{name} is no Agent class, factory or AgentSpec", fix=fix)
+    return _way_of_call(builder, name)
+
+
+def name_of(value: object) -> str:
+    """Return ``module:qualified name`` of a class or callable, or of an object's type."""
+    inner = inspect.unwrap(value) if inspect.isroutine(value) else value
+    inner = getattr(inner, "func", inner) if not isinstance(inner, type) else inner
+    named = inner if hasattr(inner, "__qualname__") else type(inner)
+    return f"{named.__module__}:{named.__qualname__}"
+
+
+def _way_of_call(builder: Callable[..., Any], name: str) -> str | None:
+    try:
+        parameters = inspect.signature(builder).parameters
+    except (TypeError, ValueError):
+        return None  # written in C, without a signature: it is called without arguments
+    needed = [p for p in parameters.values() if p.default is p.empty and p.kind in (*_POSITIONAL, p.KEYWORD_ONLY)]
+    by_position = [p for p in needed if p.kind in _POSITIONAL]
+    by_name = [p for p in needed if p.kind is p.KEYWORD_ONLY and p.name != "call"]
+    call = parameters.get("call")
+    takes_call = call is not None and call.kind in (*_POSITIONAL, call.KEYWORD_ONLY)
+    others = [p for p in by_position if p.name != "call"]
+    if by_name or len(by_position) > 1 or (takes_call and others):
+        raise _too_many(name, [p.name for p in needed], isinstance(builder, type))
+    if call is not None and takes_call and call.kind is not call.POSITIONAL_ONLY:
+        return "keyword"
+    return "position" if by_position else None
+
+
+def _too_many(name: str, needed: list[str], is_class: bool) -> OpenRTCError:
+    arguments = ", ".join(needed)
+    fix = "let it take nothing, or one Call; give the others defaults"
+    if is_class and needed == ["instructions"]:
+        fix = "give it an __init__(self) that calls super().__init__(instructions=…)"
+    return OpenRTCError(f"{name} needs the arguments {arguments}", fix=fix)

@@ -1,0 +1,70 @@
+"""`Call` and `WorkerInfo`: what an agent's factory and the hooks know of the call and of the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from openrtc.model.cast_member import CastMember, build_no_cast_error
+from openrtc.model.decision import Decision
+from openrtc.model.request import RouteRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call of one agent; free of LiveKit objects.
+
+    Args:
+        job_id: LiveKit's id of the job.
+        agent_name: Name of the agent that answers.
+        request: What was known when the agent was chosen.
+        decision: Why this agent was chosen.
+        resources: The worker's shared resources by key; asking for one that failed raises `KeyError` with the reason.
+        cast_member: What the agent's code can do as the member of a cast; None for a single agent.
+        models: The session's models as ``{"stt": …, "llm": …, "tts": …}``, each a model string such as ``offline:``,
+            a label such as ``instance of LLM``, or an empty string where the agent or session has none.
+    """
+
+    job_id: str
+    agent_name: str
+    request: RouteRequest
+    decision: Decision
+    resources: Mapping[str, Any] = field(default_factory=dict)
+    cast_member: CastMember | None = None
+    models: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def member(self) -> CastMember:
+        """What the agent's code can do as the member of a cast.
+
+        Raises:
+            OpenRTCError: The call has one agent only.
+        """
+        if self.cast_member is None:
+            raise build_no_cast_error("call.member")
+        return self.cast_member
+
+    @property
+    def room_name(self) -> str:
+        """Name of the room."""
+        return self.request.room_name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerInfo:
+    """The worker that a hook runs in; free of LiveKit objects.
+
+    Args:
+        worker_id: The id that the LiveKit server gave it.
+        agent_name: The agent name that it registered under; empty for automatic dispatch.
+        isolation: ``coroutine``, ``thread`` or ``process``.
+        max_sessions: How many sessions it takes at once.
+        served: How many sessions it has started.
+    """
+
+    worker_id: str
+    agent_name: str
+    isolation: str
+    max_sessions: int
+    served: int

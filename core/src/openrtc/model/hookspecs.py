@@ -1,0 +1,127 @@
+"""Every hook that a plugin can implement. All arguments are frozen values without LiveKit objects."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from openrtc.model.agents import AgentSpec
+    from openrtc.model.call import Call, WorkerInfo
+    from openrtc.model.decision import Decision
+    from openrtc.model.provider import Provider
+    from openrtc.model.request import RouteRequest
+    from openrtc.model.resource import ResourceSpec
+
+PROJECT = "openrtc"
+
+# The specs have no bodies, which mypy reports where a hook must return something: hence `type: ignore[empty-body]`.
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def openrtc_agents() -> Iterable[AgentSpec]:  # type: ignore[empty-body]
+    """Contribute agents, each with a name.
+
+    Example::
+
+        @hookimpl
+        def openrtc_agents():
+            return [AgentSpec(name="support", agent=SupportAgent), AgentSpec(name="billing", agent=BillingAgent)]
+    """
+
+
+@hookspec
+def openrtc_resources() -> Iterable[ResourceSpec]:  # type: ignore[empty-body]
+    """Contribute resources that the worker loads once, before it accepts jobs.
+
+    Example::
+
+        @hookimpl
+        def openrtc_resources():
+            return [ResourceSpec(key="faq", load=load_faq_index)]
+    """
+
+
+@hookspec
+def openrtc_providers() -> Mapping[str, Provider]:  # type: ignore[empty-body]
+    """Contribute speech and language models under a scheme, such as ``offline:``.
+
+    Example::
+
+        @hookimpl
+        def openrtc_providers():
+            return {"acme": AcmeProvider()}
+    """
+
+
+@hookspec
+def openrtc_route(
+    request: RouteRequest, agents: Sequence[str]
+) -> str | Sequence[str] | Decision | None | Awaitable[str | Sequence[str] | Decision | None]:
+    """Choose an agent for a call, or return None to leave it to the next router. Sync or async.
+
+    ``agents`` are the names that can be chosen; a list of several is a cast, in one room, that the first one leads.
+    A sync router runs in a thread; either kind has two seconds.
+
+    Example::
+
+        @hookimpl
+        def openrtc_route(request, agents):
+            if request.job_metadata and request.job_metadata.get("tier") == "gold":
+                return Decision.to("vip", reason="gold customer")
+    """
+
+
+@hookspec
+def openrtc_session_options(
+    call: Call,
+) -> Mapping[str, Any] | None | Awaitable[Mapping[str, Any] | None]:
+    """Contribute keyword arguments of ``AgentSession`` for a call; what the agent sets itself stands.
+
+    Example::
+
+        @hookimpl
+        def openrtc_session_options(call):
+            if call.room_name.startswith("kiosk-"):
+                return {"user_away_timeout": 60.0}
+    """
+
+
+@hookspec
+def openrtc_session_started(call: Call) -> None | Awaitable[None]:
+    """Learn that a session has started. Sync or async, off the audio path.
+
+    Example::
+
+        @hookimpl
+        def openrtc_session_started(call):
+            calls_by_agent[call.agent_name] += 1
+    """
+
+
+@hookspec
+def openrtc_session_ended(call: Call, reason: str) -> None | Awaitable[None]:
+    """Learn that a session has ended, and why. Sync or async.
+
+    Example::
+
+        @hookimpl
+        async def openrtc_session_ended(call, reason):
+            await crm.hang_up(call.room_name, reason)
+    """
+
+
+@hookspec
+def openrtc_shutdown(worker: WorkerInfo) -> None | Awaitable[None]:
+    """Clean up when the worker has drained. Every implementation runs, even when others raise. Sync or async.
+
+    Example::
+
+        @hookimpl
+        async def openrtc_shutdown(worker):
+            await database.close()
+    """

@@ -1,0 +1,273 @@
+"""`Hooks`: the one way in which OpenRTC calls its plugins.
+
+pluggy finds and orders the implementations. Calling them is done here, because one raising implementation would stop
+all later ones in pluggy, and an ``async def`` one would win every ``firstresult`` call with its coroutine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import logging
+import threading
+import time
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+import pluggy
+
+from openrtc.model import hookspecs as specs
+from openrtc.model.hookspecs import PROJECT
+from openrtc.observe.event_stream import EventStream
+from openrtc.observe.events import PluginFailed
+from openrtc.plugins.fault import source_location
+from openrtc.plugins.guard.scope import package_scope
+from openrtc.plugins.hook_wrappers import plan_wrapped_calls
+from openrtc.plugins.implementation import HookResult, Implementation
+from openrtc.threads import current_threads
+
+logger = logging.getLogger("openrtc.hooks")
+
+HUNG_LIMIT = 4
+"""After so many calls that still run past their time, an implementation is left out: each holds a thread for ever."""
+
+
+class PluginLike(Protocol):
+    """What `Hooks` needs of a loaded plugin."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def distribution(self) -> str: ...
+    @property
+    def target(self) -> object: ...
+
+
+class Hooks:
+    """The implementations of all hooks, in calling order.
+
+    Args:
+        plugins: Loaded plugins in the order in which they are to be asked; ``tryfirst`` and ``trylast`` change it as in
+            pluggy.
+        events: Where each failure of an implementation is emitted, if given.
+    """
+
+    def __init__(self, plugins: Iterable[PluginLike] = (), events: EventStream | None = None) -> None:
+        self._events = events
+        self._manager = pluggy.PluginManager(PROJECT)
+        self._manager.add_hookspecs(specs)
+        self._distributions: dict[str, str] = {}
+        self._hung: Counter[tuple[str, str]] = Counter()
+        # pluggy asks the plugin that was registered last first.
+        for plugin in reversed(list(plugins)):
+            with warnings.catch_warnings(action="ignore"):  # of deprecated hooks: loading has logged them
+                self._manager.register(plugin.target, name=plugin.name)
+            self._distributions[plugin.name] = plugin.distribution
+
+    def implementations(self, hook: str) -> list[Implementation]:
+        """Return the implementations of ``hook`` in the order in which they are called, without its wrappers."""
+        return self._list(hook, wrappers=False)
+
+    def _list(self, hook: str, *, wrappers: bool) -> list[Implementation]:
+        caller: pluggy.HookCaller = getattr(self._manager.hook, hook)
+        return [
+            Implementation(
+                hook,
+                impl.plugin_name,
+                self._distributions[impl.plugin_name],
+                impl.function,
+                tuple(impl.argnames),
+                impl.tryfirst,
+            )
+            for impl in reversed(caller.get_hookimpls())
+            if impl.wrapper is wrappers
+        ]
+
+    async def call_all(self, hook: str, *, limit: float, **arguments: Any) -> list[HookResult]:
+        """Call every implementation of ``hook`` within its wrappers, one after the other, whatever each of them raises.
+
+        Args:
+            hook: The hook's name.
+            limit: Seconds that each implementation has.
+            **arguments: The hook's arguments.
+        """
+        return await self._call_each(self.implementations(hook), hook, limit, arguments)
+
+    async def ask(self, implementation: Implementation, *, limit: float, **arguments: Any) -> HookResult:
+        """Call one implementation alone, within the wrappers of its hook.
+
+        Args:
+            implementation: One of `implementations`.
+            limit: Seconds that it and each wrapper has.
+            **arguments: The hook's arguments.
+        """
+        results = await self._call_each([implementation], implementation.hook, limit, arguments)
+        drop_failures(result for result in results if result.implementation is not implementation)
+        answers = (one for one in results if one.error is None or one.implementation is implementation)
+        return next(answers, HookResult(implementation, None, None, 0.0))
+
+    async def collect(self, hook: str, *, limit: float, **arguments: Any) -> list[HookResult]:
+        """Call every implementation of ``hook``, log each failure in one line, and return those that did not fail.
+
+        Args:
+            hook: The hook's name.
+            limit: Seconds that each implementation has.
+            **arguments: The hook's arguments.
+        """
+        return drop_failures(await self.call_all(hook, limit=limit, **arguments))
+
+    def collect_now(self, hook: str) -> list[HookResult]:
+        """Like `collect`, but at once and in this thread: for hooks without arguments, at start."""
+        plan = plan_wrapped_calls(self.implementations(hook), self._list(hook, wrappers=True), {})
+        try:
+            step = next(plan)
+            while True:
+                step = plan.send(self._emit_failure(_call_now(step)))
+        except StopIteration as end:
+            return drop_failures(end.value)
+
+    async def _call_each(
+        self, implementations: Sequence[Implementation], hook: str, limit: float, arguments: dict[str, Any]
+    ) -> list[HookResult]:
+        plan = plan_wrapped_calls(implementations, self._list(hook, wrappers=True), arguments)
+        try:
+            step = next(plan)
+            while True:
+                step = plan.send(await self.call(step, limit=limit, **arguments))
+        except StopIteration as end:
+            results: list[HookResult] = end.value
+            return results
+
+    async def call(self, implementation: Implementation, *, limit: float, **arguments: Any) -> HookResult:
+        """Call one implementation: a sync one in a thread, since a blocked loop could not enforce the limit."""
+        return self._emit_failure(await self._call(implementation, limit, arguments))
+
+    async def _call(self, implementation: Implementation, limit: float, arguments: dict[str, Any]) -> HookResult:
+        given = {name: arguments[name] for name in implementation.argument_names}
+        started = time.perf_counter()
+        deadline = asyncio.timeout(limit)
+        # Of the call, or of the worker: neither waits for threads that a plugin never gives back.
+        owner = current_threads.get()
+        token = current_threads.set(owner.part(implementation.plugin) if owner else None)
+        try:
+            async with deadline:
+                value = await self._run(implementation, given)
+            return HookResult(implementation, value, None, _ms_since(started))
+        except asyncio.CancelledError as cancelled:
+            # A plugin may raise it itself; only when the call's own task is cancelled may it pass.
+            if _is_being_cancelled():
+                raise
+            return HookResult(implementation, None, cancelled, _ms_since(started))
+        except BaseException as raised:  # a plugin's sys.exit() must not end the worker
+            fault = TimeoutError(f"no answer within {limit:g} s") if deadline.expired() else raised
+            return HookResult(implementation, None, fault, _ms_since(started))
+        finally:
+            current_threads.reset(token)
+
+    def _emit_failure(self, result: HookResult) -> HookResult:
+        if self._events is not None and result.error is not None:
+            failed = result.implementation
+            self._events.emit(
+                PluginFailed(
+                    plugin=failed.plugin, distribution=failed.distribution, hook=failed.hook, error=result.error_line
+                )
+            )
+        return result
+
+    async def _run(self, implementation: Implementation, arguments: dict[str, Any]) -> Any:
+        if inspect.iscoroutinefunction(implementation.function):
+            return await implementation.function(**arguments)
+        value = await self._run_in_thread(implementation, arguments)
+        return await value if inspect.isawaitable(value) else value
+
+    async def _run_in_thread(self, implementation: Implementation, arguments: dict[str, Any]) -> Any:
+        # A thread of its own, not a pool: an implementation that hangs must not take a place from the others,
+        # and a daemon thread does not keep the process from ending.
+        key = (implementation.plugin, implementation.hook)
+        if self._hung[key] >= HUNG_LIMIT:
+            raise StillHanging(f"left out: {HUNG_LIMIT} earlier calls of it still hang")
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Any] = loop.create_future()
+        context = contextvars.copy_context()
+
+        def work() -> None:
+            try:
+                result, error = context.run(implementation.function, **arguments), None
+            except BaseException as raised:  # also SystemExit: it would end this thread, and nobody would get an answer
+                result, error = None, raised
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._deliver, answer, key, result, error)
+
+        threading.Thread(target=work, daemon=True, name=f"hook-{implementation.hook}").start()
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            self._hung[key] += 1
+            raise
+
+    def _deliver(
+        self, answer: asyncio.Future[Any], key: tuple[str, str], result: Any, error: BaseException | None
+    ) -> None:
+        if answer.cancelled():
+            self._hung[key] -= 1
+        elif error is not None:
+            answer.set_exception(_wrap_for_future(error))
+        else:
+            answer.set_result(result)
+
+
+def drop_failures(results: Iterable[HookResult]) -> list[HookResult]:
+    """Log each failure in one line and return the other results."""
+    succeeded: list[HookResult] = []
+    for result in results:
+        if result.error is None:
+            succeeded.append(result)
+            continue
+        failed = result.implementation
+        logger.error("%s: %s failed: %s", failed.plugin, failed.hook, result.error_line)
+        logger.debug("%s: %s", failed.plugin, failed.hook, exc_info=result.error)
+    return succeeded
+
+
+class StillHanging(RuntimeError):
+    """Too many earlier calls of an implementation have not come back."""
+
+
+class HookExit(RuntimeError):
+    """A plugin called ``sys.exit`` or raised ``KeyboardInterrupt`` or ``StopIteration`` in a hook."""
+
+
+def _wrap_for_future(error: BaseException) -> BaseException:
+    # asyncio refuses StopIteration in a future, and lets the other two end the loop.
+    if isinstance(error, StopIteration | SystemExit | KeyboardInterrupt):
+        wrapped = HookExit(f"raised {error!r}")
+        wrapped.__cause__ = error
+        return wrapped
+    return error
+
+
+def _call_now(implementation: Implementation) -> HookResult:
+    started = time.perf_counter()
+    try:
+        with package_scope(lambda: _describe(implementation)):
+            return HookResult(implementation, implementation.function(), None, _ms_since(started))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin's sys.exit() must not end the worker
+        return HookResult(implementation, None, error, _ms_since(started))
+
+
+def _describe(implementation: Implementation) -> str:
+    return f"{implementation.plugin}: {implementation.hook} ({source_location(implementation.function)})"
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _ms_since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000

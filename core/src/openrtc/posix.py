@@ -1,0 +1,365 @@
+"""What only POSIX systems have, each with a plain fallback: all else asks here, and so runs on Windows too.
+
+The names are looked up when they are used, not at import: a test takes them away and sees what is left. asyncio and
+subprocess are imported where they are used: the settings need this module, and ``openrtc --version`` neither of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import select
+import signal
+import socket
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
+    import subprocess
+    from multiprocessing.process import BaseProcess
+
+LARGEST_PIPE = 1 << 20
+"""Bytes: Linux lets users have no larger ones (``/proc/sys/fs/pipe-max-size``)."""
+
+SHARED_MEMORY = "/dev/shm"
+"""What a container has to write to whose file system is read-only."""
+
+_DESCRIPTORS = "/proc/self/fd"
+
+COUNTED_SECONDS = 0.1
+"""How long a count of the free descriptors holds: it takes a tenth of a millisecond for a thousand."""
+
+NO_UNIX_SOCKETS = "this system has no UNIX sockets"
+
+
+def find_signals(*names: str) -> tuple[signal.Signals, ...]:
+    """Return the signals of these names, without those that this system does not know, such as SIGHUP."""
+    return tuple(signal.Signals[name] for name in names if hasattr(signal, name))
+
+
+def call_on_signals(callback: Callable[[signal.Signals], None], *names: str) -> None:
+    """Call back in the running loop, on the main thread, at each of these signals that this system knows.
+
+    Args:
+        callback: Takes the signal.
+        names: Such as ``SIGINT`` or ``SIGTERM``.
+    """
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    for number in find_signals(*names):
+        try:
+            loop.add_signal_handler(number, callback, number)
+        except (AttributeError, NotImplementedError):  # no loop of Windows has it
+            _call_from_handler(loop, number, callback)
+
+
+def why_no_interrupt() -> str | None:
+    """Return why no code that runs in this, the main, thread can be interrupted, or None when it can."""
+    if not hasattr(signal, "pthread_kill") or not hasattr(signal, "SIGURG"):
+        return "this system sends no signals to threads"
+    return None if threading.current_thread() is threading.main_thread() else "it does not run in the main thread"
+
+
+def call_on_interrupt(callback: Callable[[FrameType | None], None]) -> None:
+    """Call back in this, the main, thread whenever another one calls `interrupt_main_thread`.
+
+    The signal is SIGURG: nobody else uses it, and one that comes late is ignored by whoever has no handler for it.
+
+    Args:
+        callback: Takes the frame that was interrupted; what it raises is raised there.
+    """
+    if hasattr(signal, "SIGURG"):
+        signal.signal(signal.SIGURG, lambda _number, frame: callback(frame))
+
+
+def interrupt_main_thread() -> None:
+    """Let the callback of `call_on_interrupt` be called in the main thread, also where that waits in the kernel."""
+    main = threading.main_thread().ident
+    if main is not None and hasattr(signal, "pthread_kill") and hasattr(signal, "SIGURG"):
+        signal.pthread_kill(main, signal.SIGURG)
+
+
+def call_on_cpu_timer(callback: Callable[[FrameType | None], None]) -> None:
+    """Call back in this, the main, thread when the time of `start_cpu_timer` is over, where the system has such timers.
+
+    The signal is SIGVTALRM: nobody else uses it, where SIGALRM is what a package takes for a time limit of its own.
+
+    Args:
+        callback: Takes the frame that was interrupted; what it raises is raised there.
+    """
+    if hasattr(signal, "SIGVTALRM"):
+        signal.signal(signal.SIGVTALRM, lambda _number, frame: callback(frame))
+
+
+def start_cpu_timer(seconds: float) -> None:
+    """Start the timer anew: no thread of Python's is needed for it, which could not run.
+
+    Args:
+        seconds: How long this process has to work until it is over, and over again; 0 stops it.
+    """
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_VIRTUAL, seconds, seconds)
+
+
+def has_unix_sockets() -> bool:
+    """Whether a socket can stand in a folder of the user, where nobody else can reach it."""
+    return hasattr(socket, "AF_UNIX")
+
+
+def open_unix_socket(kind: int = socket.SOCK_STREAM) -> socket.socket:
+    """Return a socket that is not connected yet; raises `OSError` where there are none."""
+    if not has_unix_sockets():
+        raise OSError(NO_UNIX_SOCKETS)
+    return socket.socket(socket.AF_UNIX, kind)
+
+
+def name_user_folder() -> str:
+    """Return the name of the user's folder among those of all users; Windows gives each a temporary folder anyway."""
+    return f"openrtc-{os.getuid()}" if hasattr(os, "getuid") else "openrtc"
+
+
+def is_own(found: os.stat_result) -> bool:
+    """Whether a file belongs to this user; true where files have no owner's number."""
+    return not hasattr(os, "getuid") or found.st_uid == os.getuid()
+
+
+def why_not_trusted(found: os.stat_result) -> str | None:
+    """Return why somebody else may have written a file, or None: root may, and so may all where files have no owner."""
+    if not hasattr(os, "getuid"):
+        return None
+    if found.st_uid not in (0, os.getuid()):
+        return f"it belongs to user {found.st_uid}"
+    return "everybody may write it" if found.st_mode & stat.S_IWOTH else None
+
+
+def find_temporary_folder() -> str:
+    """Return a folder for temporary files: Python's own, or shared memory where all others are read-only.
+
+    Raises:
+        FileNotFoundError: No folder can be written to.
+    """
+    import tempfile
+
+    try:
+        return tempfile.gettempdir()
+    except FileNotFoundError:
+        if not os.access(SHARED_MEMORY, os.W_OK):
+            raise
+    # For libraries, and for child processes.
+    os.environ["TMPDIR"] = tempfile.tempdir = SHARED_MEMORY
+    return SHARED_MEMORY
+
+
+def can_fork() -> bool:
+    """Whether this system copies processes."""
+    return hasattr(os, "fork")
+
+
+def why_no_relay() -> str | None:
+    """Return why no other process can write what this one prints, or None when one can."""
+    return None if hasattr(os, "posix_spawn") and hasattr(select, "poll") else "this system has no pipes to wait for"
+
+
+def enlarge_pipe(pipe: int) -> None:
+    """Let a pipe hold as much as an ordinary user may have, where that can be set."""
+    with contextlib.suppress(ImportError, AttributeError, OSError):
+        import fcntl
+
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, LARGEST_PIPE)
+
+
+def why_no_supervisor() -> str | None:
+    """Return why several workers cannot stand under one supervisor here, or None when they can.
+
+    Workers inherit sockets from their parent, and a rolling restart is asked for by SIGHUP.
+    """
+    # Written for each name in turn: mypy follows `hasattr` in no loop.
+    if hasattr(os, "posix_spawn") and hasattr(signal, "SIGHUP") and hasattr(signal, "SIGCHLD"):
+        return None
+    return "this system has no processes that inherit sockets, and no SIGHUP"
+
+
+def count_free_descriptors() -> int | None:
+    """Return how many more files and sockets this process may open, or None where there is no limit."""
+    limits = read_descriptor_limits()
+    if limits is None:
+        return None
+    try:
+        return max(0, limits[0] - len(os.listdir("/dev/fd")))
+    except FileNotFoundError:  # a system that does not tell which are open
+        return None
+    except OSError:  # there is none left for the folder itself
+        return 0
+
+
+class FreeDescriptors:
+    """How many more files and sockets this process may open, for whoever asks often.
+
+    Args:
+        count: Counts them, as `count_free_descriptors` does.
+    """
+
+    def __init__(self, count: Callable[[], int | None]) -> None:
+        self._count = count
+        self._left, self._counted_at = math.inf, -math.inf
+
+    def look(self) -> float:
+        """Return how many there are, infinity where there is no limit; counted at most every `COUNTED_SECONDS`."""
+        now = time.monotonic()
+        if now - self._counted_at >= COUNTED_SECONDS:
+            left = self._count()
+            self._left, self._counted_at = math.inf if left is None else left, now
+        return self._left
+
+    def take(self) -> None:
+        """Note that one more is used, until they are counted again."""
+        self._left -= 1
+
+
+def leave_session() -> None:
+    """Give this process a session of its own, which no key of the terminal reaches, where there are sessions."""
+    if hasattr(os, "setsid"):
+        os.setsid()
+
+
+def kill_group(child: subprocess.Popen[bytes] | BaseProcess) -> None:
+    """Kill a child that has a session of its own and all that it has started; elsewhere the child only.
+
+    It may have ended already.
+    """
+    # PermissionError is how macOS says that all of a group have ended.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if hasattr(os, "killpg"):
+            assert child.pid is not None  # it was started
+            os.killpg(child.pid, signal.SIGKILL)
+        else:
+            child.kill()
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use, which in a container are fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def read_descriptor_limits() -> tuple[int, float] | None:
+    """Return how many descriptors this process may open, and to how many it may raise that; None where nobody knows."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return None
+    return soft, math.inf if hard == resource.RLIM_INFINITY else hard
+
+
+def raise_descriptor_limit(soft: int) -> bool:
+    """Let this process open so many descriptors, and return whether it may."""
+    try:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    except (ImportError, ValueError, OSError):  # macOS allows fewer than its "unlimited" says
+        return False
+    return True
+
+
+def can_limit_silence() -> bool:
+    """Whether a connection can be told how long what it sends may stay unacknowledged; only Linux lets it."""
+    return hasattr(socket, "TCP_USER_TIMEOUT")
+
+
+def limit_silence(connection: socket.socket, seconds: float) -> None:
+    """End a TCP connection when what it has sent stays unacknowledged for so long, where that can be set."""
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1000))
+
+
+def list_tcp_sockets() -> Iterator[socket.socket]:
+    """Yield each TCP socket of this process, also of native code, by a further descriptor that is closed afterwards.
+
+    Where the system does not tell which there are, there is none.
+    """
+    names = []
+    with contextlib.suppress(OSError):
+        names = os.listdir(_DESCRIPTORS)
+    for name in names:
+        with contextlib.suppress(OSError):  # it is closed by now
+            if not os.readlink(f"{_DESCRIPTORS}/{name}").startswith("socket:"):
+                continue
+            with socket.socket(fileno=os.dup(int(name))) as found:
+                if found.family in (socket.AF_INET, socket.AF_INET6) and found.type == socket.SOCK_STREAM:
+                    yield found
+
+
+def read_terminal_settings(descriptor: int) -> list[Any] | None:
+    """Return how a terminal is set, for `restore_terminal`; None where that cannot be asked."""
+    try:
+        import termios
+    except ImportError:
+        return None
+    settings: list[Any] = termios.tcgetattr(descriptor)
+    return settings
+
+
+def restore_terminal(descriptor: int, settings: list[Any]) -> None:
+    """Set a terminal as `read_terminal_settings` has found it."""
+    import termios
+
+    termios.tcsetattr(descriptor, termios.TCSADRAIN, settings)
+
+
+def _call_from_handler(
+    loop: asyncio.AbstractEventLoop, number: signal.Signals, callback: Callable[[signal.Signals], None]
+) -> None:
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        # It interrupts whatever runs, so it only wakes the loop; one that is closed has nothing to do.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(callback, number)
+
+    signal.signal(number, handle)
+
+
+def read_alarms() -> tuple[bool, ...]:
+    """Return which of this process's alarms are set, where there are alarms."""
+    if not hasattr(signal, "getitimer"):
+        return ()
+    return tuple(signal.getitimer(clock)[0] > 0 for clock in _clocks())
+
+
+def stop_alarms(kept: tuple[bool, ...]) -> None:
+    """Stop the alarms of this process.
+
+    Args:
+        kept: Which are not stopped, as `read_alarms` has returned them.
+    """
+    for clock, keep in zip(_clocks(), kept, strict=True):
+        if not keep:
+            signal.setitimer(clock, 0)
+
+
+def _clocks() -> tuple[int, ...]:
+    return (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF) if hasattr(signal, "setitimer") else ()
+
+
+def read_blocked_signals() -> set[int]:
+    """Return which signals this thread holds back, where threads can."""
+    return set(signal.pthread_sigmask(signal.SIG_BLOCK, ())) if hasattr(signal, "pthread_sigmask") else set()
+
+
+def block_signals(numbers: set[int]) -> None:
+    """Let this thread hold back these signals only."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_SETMASK, numbers)
+
+
+def is_blocking(descriptor: int) -> bool:
+    """Whether whoever reads or writes waits; true where that cannot be asked. Raises `OSError` for a closed one."""
+    return os.get_blocking(descriptor) if hasattr(os, "get_blocking") else True

@@ -1,0 +1,239 @@
+"""`Runtime`: everything that the calls of one process share."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from openrtc.catalog.catalog import Catalog
+from openrtc.catalog.loaded import LoadedAgent, LoadedPlugin
+from openrtc.catalog.name_checks import check_agent_names, check_distribution_names
+from openrtc.discovery.discover import discover
+from openrtc.errors import OpenRTCError
+from openrtc.model.agents import AgentSpec
+from openrtc.model.call import Call, WorkerInfo
+from openrtc.model.resource import ResourceSpec
+from openrtc.model.status import State, Status
+from openrtc.observe.event_stream import EventStream
+from openrtc.observe.events import ResourceLoaded
+from openrtc.observe.log_guard import reattach
+from openrtc.observe.package_code import note_packages
+from openrtc.plugins.hooks import Hooks
+from openrtc.plugins.load import load
+from openrtc.routing.function_router import FunctionRouter, RouterFunction
+from openrtc.routing.router import Router
+from openrtc.runtime.frontend import LocalFrontend
+from openrtc.runtime.live_call import LiveCall
+from openrtc.runtime.providers import INSTALL_OFFLINE, MODEL_KINDS, OFFLINE, OFFLINE_SCHEME, Providers
+from openrtc.runtime.resources import Resources
+from openrtc.settings.config import Config
+
+logger = logging.getLogger("openrtc.worker")
+
+HOOK_LIMIT = 10.0
+"""Seconds that each implementation of a session hook or of ``openrtc_shutdown`` has: one that hangs must hold back
+neither the calls nor the worker's end."""
+
+
+@dataclass(kw_only=True)
+class Runtime:
+    """Everything that the calls of one process share.
+
+    What is ``Final`` stays as it was built, so that the settings never change under somebody who has read them: who
+    needs others takes ``dataclasses.replace(runtime, config=…)`` before it is handed to a worker. `catalog` and
+    `router` change in `start` alone.
+
+    Args:
+        config: The settings.
+        hooks: The plugins.
+        providers: Who builds the models of which scheme.
+        resources: What was loaded once.
+        catalog: The agents.
+        router: Chooses the agent of a call.
+        frontend: Talks to agents of jobs without a room, if any. The console and the demo set it, since it needs the
+            running worker.
+        watch: Called with each session before it starts, if given: the demo shows what happens in it.
+        served: How many sessions were started.
+        events: Where everything that happens is emitted.
+        live: The running calls by job id.
+        plugins: Every plugin, usable or not.
+    """
+
+    config: Final[Config]
+    hooks: Final[Hooks]
+    providers: Final[Providers]
+    resources: Final[Resources]
+    catalog: Catalog
+    router: Router
+    frontend: LocalFrontend | None = None
+    watch: Callable[[Call, Any], None] | None = None
+    served: int = 0
+    events: Final[EventStream] = field(default_factory=EventStream)
+    live: Final[dict[str, LiveCall]] = field(default_factory=dict)
+    plugins: Final[tuple[LoadedPlugin, ...]] = ()
+
+    async def start(self) -> None:
+        """Load the shared resources; an agent whose resource is missing is no longer ready."""
+        self.providers.prewarm(self._list_models())
+        await self.resources.load(_collect_resources(self.hooks))
+        self._emit_resources()
+        # All reasons first: a cast one of whose members is marked broken does not resolve any more, so that nothing
+        # would be found missing for the cast itself.
+        missing = {name: reason for name in self.catalog.ready if (reason := self._why_resource_missing(name))}
+        if missing:
+            self.mark_broken(missing, fix="openrtc plugins")
+
+    async def aclose(self, worker: WorkerInfo) -> None:
+        """Run every ``openrtc_shutdown``, then close the resources."""
+        await self.hooks.collect("openrtc_shutdown", limit=HOOK_LIMIT, worker=worker)
+        await self.resources.aclose()
+
+    def mark_broken(self, reasons: Mapping[str, str], fix: str) -> None:
+        """Let agents take no calls, before the worker is registered.
+
+        Args:
+            reasons: Why, by the names of the agents.
+            fix: What the operator can do about it.
+        """
+        # No call sees the catalog change. The router is built anew because it keeps the catalog that it was built with.
+        for name, reason in reasons.items():
+            self.catalog = self.catalog.with_status(name, Status(State.BROKEN, reason, fix))
+            logger.error("agent %r cannot serve: %s", name, reason)
+        self.router = _build_router(self.config, self.catalog, self.hooks)
+
+    def get_session_limit(self, agent: str) -> int | None:
+        """Return how many sessions at once an agent takes, None for as many as the worker has slots."""
+        limits, spec = self.config.limits, self.catalog.get(agent).spec
+        return limits.get(agent, spec.max_sessions if spec else None)
+
+    def list_offered_keys(self) -> set[str]:
+        """Return the keys of the resources that plugins offer, loaded or not."""
+        return {spec.key for spec, _ in _collect_resources(self.hooks)}
+
+    def _emit_resources(self) -> None:
+        for record in self.resources.records:
+            self.events.emit(
+                ResourceLoaded(
+                    key=record.key,
+                    distribution=record.distribution,
+                    ready=record.ready,
+                    seconds=record.ms / 1000,
+                    memory_mb=record.memory_mb,
+                    reason=record.reason,
+                )
+            )
+
+    def _why_resource_missing(self, name: str) -> str | None:
+        keys = (key for spec in self._list_specs(name) for key in spec.resources)
+        return next((reason for key in keys if (reason := self.resources.why_missing(key))), None)
+
+    def _list_specs(self, name: str) -> list[AgentSpec]:
+        """Return how an agent is built, and each member of it where it is a cast."""
+        spec = self.catalog.get(name).spec
+        cast = self.catalog.resolve_cast([name]) if self.catalog.why_unusable(name) is None else None
+        return [*([spec] if spec else []), *(member.spec for member in (cast.members if cast else ()))]
+
+    def _list_models(self) -> list[Any]:
+        defaults = self.config.defaults
+        named: list[Any] = [defaults.stt, defaults.llm, defaults.tts, OFFLINE if defaults.offline else None]
+        for name in self.catalog.ready:
+            for spec in self._list_specs(name):
+                named += [spec.stt, spec.llm, spec.tts]
+        return named
+
+
+def build_runtime(
+    config: Config,
+    *,
+    specs: Sequence[AgentSpec] = (),
+    discovered: bool = True,
+    router: RouterFunction | None = None,
+) -> Runtime:
+    """Import all agents and plugins, on the calling thread, and put them together.
+
+    Args:
+        config: The settings.
+        specs: Agents registered in code; they come before the installed ones.
+        discovered: Whether installed packages are used.
+        router: A router function registered in code; it is asked before the routers of packages.
+
+    Raises:
+        OpenRTCError: The settings name something that does not exist.
+    """
+    for line in config.deprecations:
+        logger.warning("%s", line)
+    if not discovered:
+        config = replace(config, policy=replace(config.policy, require=()))  # of what is not looked for
+    entries = discover(config, logger.warning) if discovered else ()
+    if discovered:  # without, every name in the policy would be unknown
+        check_distribution_names(config, entries, logger.warning)
+    note_packages(entry.module for entry in entries if entry.is_agent)
+    note_packages((entry.module for entry in entries if not entry.is_agent), plugins=True)
+    loaded = load(entries, config)
+    reattach()  # a package may have taken the log out of the root logger's handlers while it was imported
+    plugins = [plugin for plugin in loaded.plugins if plugin.state is State.READY]
+    events = EventStream()
+    hooks = Hooks([FunctionRouter(router), *plugins] if router else plugins, events)
+    catalog = Catalog.of(loaded, specs=specs)
+    note_packages(_list_agent_modules(catalog))
+    check_agent_names(config, catalog.names, logger.warning)
+    _log_unusable([*catalog.rows, *loaded.plugins])
+    providers = Providers(hooks, config.policy.prefer)
+    if config.defaults.offline:
+        _check_offline_models(providers)
+    return Runtime(
+        config=config,
+        catalog=catalog,
+        hooks=hooks,
+        providers=providers,
+        router=_build_router(config, catalog, hooks),
+        resources=Resources(config.policy.prefer),
+        events=events,
+        plugins=loaded.plugins,
+    )
+
+
+def _list_agent_modules(catalog: Catalog) -> Iterator[str]:
+    """Yield where the code of agents stands that are registered in code, or brought by a plugin."""
+    for row in catalog.rows:
+        for build in (row.spec.agent, row.spec.entrypoint) if row.spec else ():
+            yield str(getattr(build, "__module__", ""))
+
+
+def _check_offline_models(providers: Providers) -> None:
+    if problem := providers.why_unavailable(OFFLINE_SCHEME):
+        raise OpenRTCError(f"the offline models cannot be used: {problem}", origin="--offline", fix=INSTALL_OFFLINE)
+    for kind in MODEL_KINDS:
+        if problem := providers.why_unavailable(OFFLINE_SCHEME, kind):
+            logger.warning("--offline: no %s where neither the agent nor [defaults] names one: %s", kind, problem)
+
+
+def _build_router(config: Config, catalog: Catalog, hooks: Hooks) -> Router:
+    return Router(catalog, hooks, config.routing, worker_agent_name=config.worker.agent_name)
+
+
+def _log_unusable(items: Iterable[LoadedAgent | LoadedPlugin]) -> None:
+    for item in items:
+        if item.state is State.READY:
+            continue
+        # What the operator switched off is no error.
+        level = logging.ERROR if item.state in (State.BROKEN, State.CONFLICT, State.INCOMPATIBLE) else logging.INFO
+        where = f" at {item.location}" if item.location else ""
+        fix = f" ({item.fix})" if item.fix else ""
+        logger.log(level, "%s of %s is %s: %s%s%s", item.name, item.distribution, item.state, item.reason, where, fix)
+
+
+def _collect_resources(hooks: Hooks) -> list[tuple[ResourceSpec, str]]:
+    """Return what ``openrtc_resources`` of all plugins offer, each with the distribution that brings it."""
+    offered: list[tuple[ResourceSpec, str]] = []
+    for result in hooks.collect_now("openrtc_resources"):
+        source = result.implementation
+        # A plugin may return one spec instead of a list.
+        for spec in result.value if isinstance(result.value, Iterable) else [result.value]:
+            if isinstance(spec, ResourceSpec):
+                offered.append((spec, source.distribution))
+            elif spec is not None:
+                logger.error("%s: %s returned %s, not a ResourceSpec", source.plugin, source.hook, f"{spec!r:.80}")
+    return offered

@@ -1,0 +1,42 @@
+"""Guards the sessions that a LiveKit entrypoint makes itself, as those that OpenRTC makes for an agent."""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from livekit.agents import Agent, AgentSession, JobContext, get_job_context
+
+from openrtc.session.guards import hold_handoffs
+
+Guard = Callable[[AgentSession[Any], Agent], None]
+
+_guards: weakref.WeakKeyDictionary[JobContext, Guard] = weakref.WeakKeyDictionary()
+
+
+def guard_sessions_of(context: JobContext, guard: Guard) -> None:
+    """Call ``guard`` with each session that this job starts in its room, and with its agent, before it starts.
+
+    Args:
+        context: LiveKit's context of a job that runs an entrypoint.
+        guard: What guards it.
+    """
+    _guards[context] = guard
+    if not hasattr(AgentSession.start, "__wrapped__"):
+        AgentSession.start = _guard_start(AgentSession.start)  # type: ignore[method-assign]  # the job makes it itself
+
+
+def _guard_start(start: Any) -> Any:
+    @functools.wraps(start)
+    async def start_guarded(self: AgentSession[Any], agent: Agent, **options: Any) -> Any:
+        context = get_job_context(required=False)
+        guard = None if context is None else _guards.get(context)
+        if guard is None or context is None or options.get("room") is not context.room:
+            return await start(self, agent, **options)
+        guard(self, agent)
+        with hold_handoffs(self):
+            return await start(self, agent, **options)
+
+    return start_guarded

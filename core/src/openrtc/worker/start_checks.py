@@ -1,0 +1,45 @@
+"""What is asked of the agents before a worker starts: that the required ones are there, and that one is the default."""
+
+from __future__ import annotations
+
+import logging
+
+from openrtc.catalog.loaded import LoadedAgent, LoadedPlugin
+from openrtc.catalog.required import find_unmet
+from openrtc.model.dispatch_names import WorkerNames
+from openrtc.runtime.runtime import Runtime
+
+logger = logging.getLogger("openrtc.worker")
+
+DEFAULT_RULE = "default"
+
+
+def require_distributions(runtime: Runtime) -> None:
+    """Raise where a distribution that the settings require cannot serve.
+
+    Raises:
+        OpenRTCError: It is not installed in a version that will do, or an agent or plugin of it is not ready.
+    """
+    parts: list[LoadedAgent | LoadedPlugin] = [*runtime.catalog.rows, *runtime.plugins]
+    unmet = list(find_unmet(runtime.config, (part.entry for part in parts if part.entry), parts))
+    for error in unmet[1:]:
+        logger.error("%s", error)
+    if unmet:
+        raise unmet[0]
+
+
+def warn_of_chance_default(runtime: Runtime) -> None:
+    """Warn where the order of names says which of several installed agents gets the calls that no rule decides."""
+    ready, worker = runtime.catalog.ready, runtime.config.worker
+    in_code = len(ready) and runtime.catalog.get(ready[0]).entry is None
+    if len(ready) < 2 or in_code or runtime.config.routing.default or DEFAULT_RULE not in runtime.router.rules:
+        return
+    if not WorkerNames.parse(worker.agent_name).own:  # under its own name, each agent gets its own calls
+        return
+    logger.warning(
+        "calls that no rule decides go to the first of %d agents, now %s, and the next pip install may change that "
+        '(choose one in openrtc.toml: [routing] default = "%s"; or OPENRTC_DEFAULT_AGENT)',
+        len(ready),
+        ready[0],
+        ready[0],
+    )

@@ -1,1 +1,0 @@
-"""Every private name of livekit-agents and livekit that OpenRTC uses, here alone, each with a contract test."""

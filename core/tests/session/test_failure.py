@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from openrtc.observe.event_stream import EventStream
+from openrtc.observe.events import CallError, Event
+from openrtc.runtime.live_call import LiveCall
+from openrtc.session.failure import (
+    CallFailed,
+    LoopBroken,
+    UpstreamErrorFilter,
+    report_failure,
+    report_unraisable_errors,
+)
+
+
+class Calls:
+    """One running call and what it emitted."""
+
+    def __init__(self) -> None:
+        self.emitted: list[Event] = []
+        events = EventStream()
+        events.subscribe(self.emitted.append)
+        self.call = LiveCall(events=events, job_id="J", room="r", agent="a", distribution="d")
+
+
+@pytest.fixture
+def calls() -> Calls:
+    return Calls()
+
+
+@pytest.fixture
+def upstream(calls: Calls) -> Iterator[logging.Logger]:
+    logger = logging.getLogger("upstream-of-this-test")
+    telling = UpstreamErrorFilter(lambda: calls.call)
+    logger.addFilter(telling)
+    yield logger
+    logger.removeFilter(telling)
+
+
+def chat() -> None:
+    raise KeyError("choices")
+
+
+def test_an_error_that_upstream_only_logs_is_one_line_and_one_event(
+    upstream: logging.Logger, calls: Calls, caplog: pytest.LogCaptureFixture
+) -> None:
+    try:
+        chat()
+    except KeyError:
+        upstream.exception("Error in _llm_inference_task")
+        upstream.exception("Error in _pipeline_reply_task")
+    (record,) = [record for record in caplog.records if record.name == upstream.name]
+    assert record.getMessage().startswith("Error in _llm_inference_task: KeyError: 'choices' at ")
+    assert "test_failure.py:" in record.getMessage()
+    assert record.exc_info is None
+    (event,) = calls.emitted
+    assert isinstance(event, CallError)
+    assert (event.where, event.error, event.fatal) == ("session", "KeyError: 'choices'", False)
+    assert calls.call.errors == 1 and not calls.call.failed
+
+
+def test_a_failed_call_is_not_told_twice(
+    upstream: logging.Logger, calls: Calls, caplog: pytest.LogCaptureFixture
+) -> None:
+    try:
+        raise CallFailed("agent 'a' failed")
+    except CallFailed:
+        upstream.exception("unhandled exception while running the job task")
+    assert not caplog.records and not calls.emitted
+
+
+def test_a_line_without_an_error_passes_unchanged(upstream: logging.Logger, caplog: pytest.LogCaptureFixture) -> None:
+    upstream.error("the %s is gone", "server")
+    assert [record.getMessage() for record in caplog.records] == ["the server is gone"]
+
+
+def test_a_failure_ends_the_call_and_says_where(calls: Calls, caplog: pytest.LogCaptureFixture) -> None:
+    try:
+        chat()
+    except KeyError as error:
+        report_failure(calls.call, error, "failed in on_enter")
+    (event,) = calls.emitted
+    assert isinstance(event, CallError) and event.fatal and "test_failure.py:" in event.place
+    assert calls.call.failed
+    assert "agent 'a' failed in on_enter: KeyError: 'choices' at " in caplog.text
+
+
+class Unreadable(Exception):
+    """An error of somebody's that cannot be shown."""
+
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+def test_a_failure_whose_message_cannot_be_read_ends_the_call_all_the_same(calls: Calls) -> None:
+    report_failure(calls.call, Unreadable())
+    (event,) = calls.emitted
+    assert isinstance(event, CallError) and event.fatal
+    assert event.error == "Unreadable: its message cannot be read: ValueError"
+
+
+def test_an_error_that_cannot_be_raised_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Closes:
+        def __init__(self, error: BaseException) -> None:
+            self.error = error
+
+        def __del__(self) -> None:
+            raise self.error
+
+    monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
+    report_unraisable_errors()
+    Closes(ValueError("no handle"))
+    Closes(SystemExit(3))
+    Closes(LoopBroken("reported already"))
+    lines = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert [line.partition(" at ")[0].partition(": ")[2] for line in lines] == [
+        "ValueError: no handle",
+        "SystemExit: 3",
+    ]
+    assert all(f"{__file__}:" in line and "\n" not in line for line in lines)

@@ -1,0 +1,74 @@
+"""Which participants are people, whatever says so: the native library or the server's API."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from livekit import api, rtc
+
+from openrtc import AgentSpec, Cast, Decision, Member
+from openrtc.catalog.catalog import Catalog
+from openrtc.session.participant import build_participant, is_person
+
+PEOPLE = {"STANDARD", "SIP", "CONNECTOR"}
+MACHINES = {"AGENT", "EGRESS", "INGRESS", "BRIDGE"}
+UNKNOWN = 99
+"""A kind of a server that is newer than the library."""
+
+
+def in_room(kind: int, *, hidden: bool = False) -> Any:
+    return SimpleNamespace(kind=kind, permissions=SimpleNamespace(hidden=hidden))
+
+
+def by_api(kind: int, *, hidden: bool = False) -> api.ParticipantInfo:
+    return api.ParticipantInfo(kind=kind, permission=api.ParticipantPermission(hidden=hidden))  # type: ignore[arg-type]
+
+
+def numbers(kind: str) -> tuple[int, int]:
+    """Return a kind's number in the native library and in the server's API."""
+    return rtc.ParticipantKind.Value(f"PARTICIPANT_KIND_{kind}"), api.ParticipantInfo.Kind.Value(kind)
+
+
+@pytest.mark.parametrize("kind", sorted(PEOPLE))
+def test_callers_by_browser_phone_or_messenger_are_people_unless_hidden(kind: str) -> None:
+    room_kind, api_kind = numbers(kind)
+    assert is_person(in_room(room_kind)) and is_person(by_api(api_kind))
+    assert not is_person(in_room(room_kind, hidden=True)) and not is_person(by_api(api_kind, hidden=True))
+
+
+@pytest.mark.parametrize("kind", sorted(MACHINES))
+def test_agents_recorders_streams_and_cameras_are_no_people(kind: str) -> None:
+    room_kind, api_kind = numbers(kind)
+    assert not is_person(in_room(room_kind)) and not is_person(by_api(api_kind))
+
+
+def test_every_kind_that_livekit_knows_has_been_thought_of() -> None:
+    assert {name.removeprefix("PARTICIPANT_KIND_") for name, _ in rtc.ParticipantKind.items()} == PEOPLE | MACHINES
+    assert set(api.ParticipantInfo.Kind.keys()) == PEOPLE | MACHINES
+
+
+def test_a_kind_that_is_not_known_yet_is_a_person() -> None:
+    assert is_person(in_room(UNKNOWN)) and is_person(by_api(UNKNOWN))
+
+
+def make() -> None: ...
+
+
+def desk(**options: Any) -> Catalog:
+    tim = AgentSpec(name="dispatcher", agent=make, display_name="Tim")
+    members = [Member(role="boss", agent=tim), Member(role="help", agent="support")]
+    cast = AgentSpec(name="desk", cast=Cast(members=members, **options))
+    return Catalog.of(specs=[AgentSpec(name="support", agent=make), cast])
+
+
+def test_the_ear_is_the_jobs_own_participant_and_others_see_role_and_name() -> None:
+    decision = Decision.to("desk")
+    assert build_participant(desk(), decision, "AJ_1") == {
+        "identity": "boss-AJ_1",
+        "name": "Tim",
+        "attributes": {"lk.agent.name": "dispatcher", "openrtc.role": "boss"},
+    }
+    assert build_participant(desk(ear="help"), decision, "AJ_1")["identity"] == "help-AJ_1"
+    assert build_participant(desk(), Decision.to("support"), "AJ_1")["identity"] == "support-AJ_1"

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+
+import pytest
+
+from openrtc.observe.event_stream import EventStream
+from openrtc.observe.events import Event, LoopBlocked
+from openrtc.runtime.live_call import LiveCall
+from openrtc.session.containment import contain_exits
+from openrtc.worker.blocked_loop.watchdog import Watchdog, find_block
+
+
+def block_for(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+class Watched:
+    """A loop with a watchdog, and everything that it told."""
+
+    def __init__(self) -> None:
+        self.told: list[LoopBlocked] = []
+        self.events = EventStream()
+        self.events.subscribe(self._keep)
+
+    def _keep(self, event: Event) -> None:
+        assert isinstance(event, LoopBlocked)
+        self.told.append(event)
+
+    async def while_blocking(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        contain_exits(loop)
+        watchdog = Watchdog(loop, self.events, lambda job_id: None)
+        watchdog.start()
+        await asyncio.sleep(0.3)
+        block_for(seconds)
+        await asyncio.sleep(0.3)
+        watchdog.stop()
+
+
+def test_a_block_is_told_while_it_lasts_and_once_more_when_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
+    watched = Watched()
+    asyncio.run(watched.while_blocking(1.4))
+    assert [event.ongoing for event in watched.told] == [True, True, False]
+    assert watched.told[0].seconds < 1.0 <= watched.told[1].seconds < 1.4
+    assert watched.told[2].seconds == pytest.approx(1.4, abs=0.3)
+    for event in watched.told:
+        assert event.function == "block_for()"
+        assert "test_watchdog.py:" in event.place
+    first, last = caplog.records[0], caplog.records[-1]
+    assert "the loop has been blocked for" in first.getMessage() and "no call is answered" in first.getMessage()
+    assert "the loop was blocked for" in last.getMessage()
+    assert {record.levelno for record in caplog.records} == {logging.ERROR}
+
+
+def test_a_short_block_is_one_event_and_one_warning(caplog: pytest.LogCaptureFixture) -> None:
+    watched = Watched()
+    asyncio.run(watched.while_blocking(0.3))
+    assert [event.ongoing for event in watched.told] == [False]
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+
+
+def test_a_loop_that_is_not_blocked_is_not_told_of() -> None:
+    async def main(watched: Watched) -> None:
+        watchdog = Watchdog(asyncio.get_running_loop(), watched.events, lambda job_id: None)
+        watchdog.start()
+        await asyncio.sleep(0.5)
+        watchdog.stop()
+
+    watched = Watched()
+    asyncio.run(main(watched))
+    assert watched.told == []
+
+
+def test_no_thread_is_left_when_the_watch_ends() -> None:
+    before = threading.active_count()
+    asyncio.run(Watched().while_blocking(0.0))
+    assert threading.active_count() == before
+
+
+def test_the_agents_own_code_is_named_rather_than_the_library_that_it_calls() -> None:
+    namespace = {"__name__": "their_agent.tools"}
+    exec(compile("def slow(inner):\n    return inner()", "their_agent/tools.py", "exec"), namespace)
+    call = LiveCall(
+        events=EventStream(), job_id="j", room="r", agent="a", distribution="d", packages=frozenset({"their_agent"})
+    )
+
+    def library() -> str:
+        import sys
+
+        return find_block([sys._getframe(), sys._getframe(1)], call).place
+
+    slow = namespace["slow"]
+    assert callable(slow)
+    assert slow(library) == "their_agent/tools.py:2"
+
+
+def test_a_frame_of_plumbing_alone_is_named_all_the_same() -> None:
+    assert find_block([], None).place == "an unknown place"

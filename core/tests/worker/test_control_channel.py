@@ -1,0 +1,97 @@
+"""The channel between a worker and its supervisor, and the role that a process has."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from openrtc.settings.config import Config, WorkerSettings
+from openrtc.supervisor.prefork import offset_port
+from openrtc.supervisor.process_role import VARIABLE, WORKER, ProcessRole, take_role
+from openrtc.worker.control_channel import DRAIN, REPLACE, STOP, ControlChannel
+from openrtc.worker.process_exit import SUPERVISOR_GONE
+from openrtc.worker.run import StopSignals
+
+
+async def test_orders_come_in_also_those_that_were_given_before_anybody_followed() -> None:
+    ours, theirs = socket.socketpair()
+    done: list[str] = []
+    ours.send(DRAIN + DRAIN)
+    ControlChannel(theirs).follow_orders(lambda: done.append("drain"), lambda: done.append("stop"))
+    ours.send(STOP)
+    await asyncio.sleep(0.1)
+    asyncio.get_running_loop().remove_reader(theirs)
+    assert done == ["drain", "drain", "stop"]
+
+
+def test_a_worker_asks_to_be_replaced_and_a_supervisor_that_is_gone_hears_nothing() -> None:
+    ours, theirs = socket.socketpair()
+    channel = ControlChannel(theirs)
+    channel.report(REPLACE)
+    assert ours.recv(10) == REPLACE
+    ours.close()
+    channel.report(REPLACE)
+    theirs.close()
+
+
+@pytest.mark.process
+def test_a_worker_whose_supervisor_is_gone_ends() -> None:
+    code = (
+        "import asyncio, socket; from openrtc.worker.control_channel import ControlChannel\n"
+        "async def main():\n"
+        "    ours, theirs = socket.socketpair(); ControlChannel(theirs).follow_orders(print, print); ours.close()\n"
+        "    await asyncio.sleep(10)\n"
+        "asyncio.run(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == SUPERVISOR_GONE
+    assert "the supervisor is gone" in done.stderr
+
+
+def test_a_process_takes_its_role_once_and_leaves_nothing_for_others_to_inherit() -> None:
+    ours, theirs = socket.socketpair()
+    environ = ProcessRole(WORKER, theirs.fileno(), 3).put_into({"HOME": "/"})
+    assert take_role(environ) == ProcessRole(WORKER, theirs.fileno(), 3)
+    assert environ == {"HOME": "/"} and VARIABLE not in environ
+    assert take_role(environ) is None
+    ours.close()
+    theirs.close()
+
+
+def test_each_further_worker_has_the_next_health_port() -> None:
+    config = Config(worker=WorkerSettings(port=8081))
+    assert [offset_port(config, number).worker.port for number in range(3)] == [8081, 8082, 8083]
+    assert offset_port(Config(worker=WorkerSettings(port=0)), 2).worker.port == 0
+
+
+@pytest.mark.process
+def test_the_supervisor_imports_neither_livekit_nor_packages() -> None:
+    code = (
+        "import sys, openrtc.supervisor.supervisor; print([name for name in sys.modules if name.startswith('livekit')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+async def test_a_supervised_worker_takes_no_number_of_signals_for_the_order_to_end_live_calls() -> None:
+    ours, theirs = socket.socketpair()
+    stop = StopSignals(ControlChannel(theirs))
+    ours.send(DRAIN)
+    for _ in range(3):
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(0.05)
+    assert stop.first.done() and not stop.second.done()
+    assert ours.recv(10) == REPLACE
+    ours.send(STOP)
+    await asyncio.wait_for(stop.second, 60.0)
+    stop.close()
+    loop = asyncio.get_running_loop()
+    loop.remove_reader(theirs)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.remove_signal_handler(number)
