@@ -14,6 +14,8 @@ import pytest
 
 STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"}
 """Python's audit events when a process is started; `asyncio` and `multiprocessing` start theirs by one of them."""
+FAILED_TESTS = os.environ.get("OPENRTC_FAILED_TESTS")
+"""A file to which the names of failed tests are added, for whoever runs these again: `.ci/run`."""
 HARMLESS = {"uname"}
 """`platform.uname` of the standard library runs it once, when whatever is imported first wants to know the machine."""
 
@@ -58,7 +60,12 @@ def pytest_runtest_call() -> Generator[None, None, None]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show the first failure of each test that was tried again: that it passed then must not hide a fault."""
+    """Show the first failure of each test that was tried again, and note for `.ci/run` which are to be."""
+    if FAILED_TESTS:
+        failed = [report.nodeid for kind in ("failed", "error") for report in terminalreporter.stats.get(kind, [])]
+        with open(FAILED_TESTS, "a", encoding="utf-8") as file:
+            file.writelines(f"{name}\n" for name in dict.fromkeys(failed))
+    # That it passed then must not hide a fault.
     first_tries = terminalreporter.stats.get("rerun", [])
     if first_tries:
         terminalreporter.section("first failures of tests that were tried again")
