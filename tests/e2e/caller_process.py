@@ -20,6 +20,7 @@ from livekit import rtc
 
 from e2e.energy import LOUD
 from e2e.pcm import RATE, Pcm, read_wav, write_wav
+from openrtc.session.room_sockets import gather_once
 
 CHUNK_SECONDS = 0.05
 CHUNK = round(RATE * CHUNK_SECONDS)
@@ -117,7 +118,7 @@ class Caller:
 
     async def join(self, url: str, token: str, speaks: bool, subscribes: bool) -> None:
         """Join the room; with ``speaks``, publish a microphone that stays open."""
-        await self.room.connect(url, token, rtc.RoomOptions(auto_subscribe=subscribes))
+        await self.room.connect(url, token, gather_once(rtc.RoomOptions(auto_subscribe=subscribes)))
         for participant in self.room.remote_participants.values():
             self._participant("participant_connected", participant)
         if speaks:
