@@ -7,6 +7,9 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 
+THREADS_OFF = {"OPENBLAS_NUM_THREADS": "1"}
+"""numpy's library would start a thread for each core at import, and a process with more than one cannot be forked."""
+
 _SECRET_NAME = re.compile(r"(.*_)?(KEY|SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIALS)(_.*)?", re.IGNORECASE)
 _SAFE_PATH = "PYTHONSAFEPATH"
 _LOGIN_IN_ADDRESS = re.compile(r"\w+://[^/@\s]*:[^/@\s]+@")

@@ -13,16 +13,15 @@ import select
 import signal
 import socket
 import stat
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import asyncio
-    import subprocess
-    from multiprocessing.process import BaseProcess
 
 LARGEST_PIPE = 1 << 20
 """Bytes: Linux lets users have no larger ones (``/proc/sys/fs/pipe-max-size``)."""
@@ -31,6 +30,10 @@ SHARED_MEMORY = "/dev/shm"
 """What a container has to write to whose file system is read-only."""
 
 _DESCRIPTORS = "/proc/self/fd"
+_THREADS = "/proc/self/task"
+
+THREAD_ENDS_SECONDS = 0.5
+"""For how long a thread that is about to end, or was joined, may still be there."""
 
 COUNTED_SECONDS = 0.1
 """How long a count of the free descriptors holds: it takes a tenth of a millisecond for a thousand."""
@@ -162,6 +165,86 @@ def can_fork() -> bool:
     return hasattr(os, "fork")
 
 
+def why_not_fork() -> str | None:
+    """Return why this process must not fork now, or None when it has exactly one thread and the system allows it.
+
+    A fork copies one thread alone; a lock that another one held stays locked in the child for ever.
+    """
+    if not can_fork():
+        return "this system does not fork"
+    if not os.path.exists(_THREADS):
+        return "only Linux tells how many threads a process has"
+    until = time.monotonic() + THREAD_ENDS_SECONDS
+    while True:
+        native, known = len(os.listdir(_THREADS)), [thread.name for thread in threading.enumerate()]
+        if native == len(known) == 1:
+            return None
+        if time.monotonic() > until:
+            break
+        time.sleep(0.005)
+    how_many = "a thread" if native == 2 else f"{native - 1} threads"
+    return f"a package has started {how_many} at import: {', '.join(known[1:]) or 'native code'}"
+
+
+def can_copy_itself() -> bool:
+    """Whether this process may be copied, and its copies waited for."""
+    if why_not_fork() or not hasattr(os, "pidfd_open"):
+        return False
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError:  # a container may forbid it
+        return False
+    return True
+
+
+class ForkedProcess:
+    """A copy of this process that calls a function; has of `multiprocessing.Process` what is needed here.
+
+    That one would tell packages that they are in a child process, which a worker is not.
+
+    Args:
+        target: The function.
+    """
+
+    def __init__(self, target: Callable[[], object]) -> None:
+        self._target = target
+        self.pid: int | None = None
+        self._code: int | None = None
+
+    def start(self) -> None:
+        """Make the copy."""
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(AttributeError, OSError, ValueError):  # there is none, or it is closed
+                stream.flush()  # or the copy would print it again
+        pid = os.fork()
+        if pid == 0:
+            try:
+                self._target()
+            finally:
+                os._exit(70)  # it went wrong: whatever it raised must not go on up into what was copied
+        self.pid = pid
+        self.sentinel = os.pidfd_open(pid)
+
+    @property
+    def exitcode(self) -> int | None:
+        """Its exit code, or the negative number of the signal that has ended it; None while it runs."""
+        if self._code is None and self.pid is not None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self._code = os.waitstatus_to_exitcode(status) if pid else None
+        return self._code
+
+    def kill(self) -> None:
+        """Kill it."""
+        if self.exitcode is None and self.pid is not None:
+            os.kill(self.pid, signal.SIGKILL)
+
+    def join(self) -> None:
+        """Wait for its end, and forget it."""
+        if self.exitcode is None and self.pid is not None:
+            self._code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        os.close(self.sentinel)
+
+
 def why_no_relay() -> str | None:
     """Return why no other process can write what this one prints, or None when one can."""
     return None if hasattr(os, "posix_spawn") and hasattr(select, "poll") else "this system has no pipes to wait for"
@@ -223,13 +306,24 @@ class FreeDescriptors:
         self._left -= 1
 
 
+class Killable(Protocol):
+    """A child process, whoever has started it."""
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id; None before it is started."""
+
+    def kill(self) -> None:
+        """Kill it."""
+
+
 def leave_session() -> None:
     """Give this process a session of its own, which no key of the terminal reaches, where there are sessions."""
     if hasattr(os, "setsid"):
         os.setsid()
 
 
-def kill_group(child: subprocess.Popen[bytes] | BaseProcess) -> None:
+def kill_group(child: Killable) -> None:
     """Kill a child that has a session of its own and all that it has started; elsewhere the child only.
 
     It may have ended already.

@@ -25,6 +25,8 @@ class LoadedAgent(HasStatus):
             process has imported it.
         shape: What it is, as in `AgentSpec.shape`, in that case.
         members: The agents of the catalogue that it names as members of its cast, in that case.
+        alone: Where it stands when nothing else is imported, if that is known and differs.
+        because_of: The distribution that makes this difference, if that is known.
     """
 
     name: str
@@ -35,6 +37,8 @@ class LoadedAgent(HasStatus):
     asked_isolation: str = ""
     shape: str = "agent"
     members: tuple[str, ...] = ()
+    alone: Status | None = None
+    because_of: str = ""
 
     def __post_init__(self) -> None:
         if self.spec is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from openrtc.cli.setting_options import read_settings
 
 if TYPE_CHECKING:
+    from openrtc.catalog.loaded import LoadedAgent
     from openrtc.discovery.entries import Entry
     from openrtc.settings.config import Config
 
@@ -26,7 +28,9 @@ Install one with pip install, then look again."""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--load", action="store_true", help="import each agent, in a process of its own")
+    parser.add_argument(
+        "--load", action="store_true", help="import each agent, alone and then all as a worker does, in other processes"
+    )
     parser.add_argument(
         "--strict",
         action="store_true",
@@ -76,13 +80,15 @@ def _find_rows(args: argparse.Namespace) -> tuple[list[dict[str, Any]], Sequence
 
 
 def _load_rows(entries: Sequence[Entry], config: Config) -> list[dict[str, Any]]:
-    from openrtc.catalog.catalog import Catalog
-    from openrtc.catalog.loaded import Loaded
     from openrtc.catalog.rows import loaded_row
-    from openrtc.plugins.probe import probe_all
+    from openrtc.plugins.probe.probe import probe_all
 
-    loaded = Loaded(agents=tuple(probe_all(entries)), policy=config.policy)
-    return [loaded_row(agent, config) for agent in Catalog.of(loaded).rows]
+    config.env_files.export(os.environ)  # as for a worker: packages may read their keys at import
+    return [loaded_row(agent, config) | {"alone": _describe_alone(agent)} for agent in probe_all(entries, config)]
+
+
+def _describe_alone(agent: LoadedAgent) -> dict[str, Any] | None:
+    return {**agent.alone.to_json(), "because_of": agent.because_of or None} if agent.alone else None
 
 
 def _judge(rows: Sequence[dict[str, Any]]) -> int:
@@ -121,5 +127,8 @@ def _describe(row: dict[str, Any], loaded: bool) -> str:
         return str(row["reason"])
     if row["kind"] == "hook-module" and not loaded:
         return f"{row['summary']} (its agents appear with --load)".strip()
+    if loaded and row["alone"]:
+        after = f", and works after {row['alone']['because_of']}" if row["alone"]["because_of"] else ""
+        return f"{row['summary']} (it is broken alone{after}: {row['alone']['reason']})".strip()
     isolation = f"(isolation: {row['isolation']})" if row["isolation"] not in (None, "coroutine") else ""
     return f"{row['summary']} {isolation}".strip()

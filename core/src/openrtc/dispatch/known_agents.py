@@ -44,12 +44,9 @@ def require_known_agents(names: Iterable[str], config: Config, *, origin: str, i
 def _find_by_import(entries: Sequence[Entry], config: Config) -> dict[str, str]:
     if not entries:
         return {}
-    from openrtc.catalog.catalog import Catalog
-    from openrtc.catalog.loaded import Loaded
-    from openrtc.plugins.probe import probe_all
+    from openrtc.plugins.probe.probe import probe_all
 
-    loaded = Loaded(agents=tuple(probe_all(entries)), policy=config.policy)
-    return {agent.name: _describe_problem(agent.status) for agent in Catalog.of(loaded).rows}
+    return {agent.name: _describe_problem(agent.status) for agent in probe_all(entries, config)}
 
 
 def _describe_problem(status: Status) -> str:

@@ -11,10 +11,8 @@ import subprocess
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from openrtc.child_environment import THREADS_OFF
 from openrtc.supervisor.process_role import FORK_SERVER, ProcessRole, repeat_command
-
-THREADS_OFF = {"OPENBLAS_NUM_THREADS": "1"}
-"""numpy's library would start a thread for each core at import, and a process with more than one cannot be forked."""
 
 STOP_SECONDS = 5.0
 """How long a fork server has to kill its workers and end, before it is killed itself."""

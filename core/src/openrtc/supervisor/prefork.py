@@ -7,17 +7,15 @@ import os
 import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NoReturn
 
 from openrtc.errors import OpenRTCError
 from openrtc.observe.logs import add_worker_number
 from openrtc.observe.strict_start import require_no_warnings
-from openrtc.posix import can_fork, find_signals
+from openrtc.posix import find_signals, why_not_fork
 from openrtc.settings.config import Config
 from openrtc.speedups.imports import finish_imports
 from openrtc.supervisor.fork_server import ForkServer
@@ -28,11 +26,6 @@ from openrtc.worker.process_exit import CANNOT_RUN, exit_process
 # `openrtc.worker.run` imports livekit: within the functions, since a spawner needs none of it.
 
 logger = logging.getLogger("openrtc.supervisor")
-
-THREADS_FOLDER = Path("/proc/self/task")
-
-THREAD_ENDS_SECONDS = 0.5
-"""For how long a thread that is about to end, or was joined, may still be there."""
 
 IGNORED = find_signals("SIGTERM", "SIGINT", "SIGHUP")
 """A service manager may signal all processes at once; here only the supervisor and the workers act on that."""
@@ -55,27 +48,6 @@ def run_role(role: ProcessRole, config: Config, arguments: Mapping[str, Any], en
     if role.name == SPAWNER:
         return _spawn_workers(connection, environ)
     return _fork_workers(connection, config, arguments, environ)
-
-
-def why_not_fork() -> str | None:
-    """Return why this process must not fork now, or None when it has exactly one thread and the system allows it.
-
-    A fork copies one thread alone; a lock that another one held stays locked in the child for ever.
-    """
-    if not can_fork():
-        return "this system does not fork"
-    if not THREADS_FOLDER.exists():
-        return "only Linux tells how many threads a process has"
-    until = time.monotonic() + THREAD_ENDS_SECONDS
-    while True:
-        native, known = len(list(THREADS_FOLDER.iterdir())), [thread.name for thread in threading.enumerate()]
-        if native == len(known) == 1:
-            return None
-        if time.monotonic() > until:
-            break
-        time.sleep(0.005)
-    how_many = "a thread" if native == 2 else f"{native - 1} threads"
-    return f"a package has started {how_many} at import: {', '.join(known[1:]) or 'native code'}"
 
 
 def offset_port(config: Config, number: int) -> Config:

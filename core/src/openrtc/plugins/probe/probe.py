@@ -1,0 +1,132 @@
+"""Imports entries as a worker will, and each of them alone: survives exits, crashes, hangs and whatever an import does.
+
+Each entry is imported in a process of its own, and at the end all are in one, in a worker's order. That one's verdict
+is the worker's; where an entry stands otherwise alone, that is said, with the package that makes the difference.
+
+livekit-agents takes most of such a process's time, so it is imported once, in a process of which all others are copies:
+itself a copy of this one, where this has one thread. Where nothing can be copied, each process starts from nothing.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import os
+import pickle
+import tempfile
+from collections.abc import Sequence
+from multiprocessing import connection, get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, NoReturn
+
+from openrtc.catalog.loaded import LoadedAgent
+from openrtc.child_environment import THREADS_OFF, forget_working_folder, without_working_folder
+from openrtc.discovery.entries import AGENTS_GROUP, Entry
+from openrtc.errors import OpenRTCError
+from openrtc.plugins.probe.child import import_livekit_first
+from openrtc.plugins.probe.verdicts import Trial, Verdicts, judge
+from openrtc.posix import ForkedProcess, can_copy_itself, can_fork, find_temporary_folder, leave_session
+from openrtc.settings.config import Config
+
+logger = logging.getLogger("openrtc.plugins")
+
+PROBE_START_SECONDS = 60.0
+"""For Python's and livekit's own start, and for a package that has switched off a process's clock."""
+RESULT = "verdicts.pickle"
+PROBE_STOP_SECONDS = 5.0
+"""How long that process may take to end what it has started, when it is told that nobody waits for it any more."""
+
+
+def probe_all(
+    entries: Sequence[Entry],
+    config: Config | None = None,
+    *,
+    timeout: float = 20.0,
+    start_timeout: float = PROBE_START_SECONDS,
+) -> list[LoadedAgent]:
+    """Import each usable entry, alone and together with the others.
+
+    Args:
+        entries: What `discover` found, in its order; those that are not usable are returned as they are.
+        config: The settings.
+        timeout: Seconds that each import may take, livekit's own not counted.
+        start_timeout: Seconds more for all else that a process does.
+
+    Returns:
+        The agents that the entries bring, usable or not, without their specs, as a worker would have them, in the order
+        of ``entries``: of a hook module all its agents, of a plugin those that it brings besides.
+
+    Raises:
+        OpenRTCError: There is no folder for temporary files.
+    """
+    try:
+        find_temporary_folder()
+    except FileNotFoundError:
+        raise OpenRTCError("no folder can be written to, and imports are tried in one", fix="set TMPDIR") from None
+    config = config or Config()
+    with tempfile.TemporaryDirectory(prefix="openrtc-probe-", ignore_cleanup_errors=True) as scratch:
+        trial = Trial(entries, config, timeout, start_timeout, Path(scratch))
+        found = _judge_apart(trial) or judge(trial)
+    for level, line in found.lines:
+        logger.log(level, "%s", line)
+    return found.agents
+
+
+def _judge_apart(trial: Trial) -> Verdicts | None:
+    """Return what another process finds, which imports livekit-agents once and is copied; None where none can be."""
+    if not can_fork() or not any(entry.usable for entry in trial.entries):
+        return None
+    orders, held = connection.Pipe(duplex=False)
+    parent: Any
+    if can_copy_itself():
+
+        def work() -> None:
+            held.close()
+            _write_verdicts(trial, orders)
+
+        parent = ForkedProcess(work)
+        parent.start()
+    else:
+        parent = get_context("spawn").Process(target=_write_verdicts, args=(trial, orders))
+        with without_working_folder():
+            parent.start()
+    orders.close()
+    try:
+        connection.wait([parent.sentinel])
+    finally:
+        held.close()  # after Ctrl-C: then nobody waits for it
+        connection.wait([parent.sentinel], PROBE_STOP_SECONDS)
+        parent.kill()
+        parent.join()
+    result = trial.folder / RESULT
+    return pickle.loads(result.read_bytes()) if result.exists() else None
+
+
+def _write_verdicts(trial: Trial, orders: Connection) -> NoReturn:
+    """Run in that process: write down what it finds, unless ``orders`` is closed before.
+
+    Args:
+        trial: What is tried.
+        orders: The end of a pipe.
+    """
+    leave_session()  # Ctrl-C is for the command, which then closes the pipe
+    forget_working_folder()
+    _import_livekit(trial)
+    if can_copy_itself():
+        unfinished = trial.folder / f"{RESULT}.part"
+        unfinished.write_bytes(pickle.dumps(judge(trial, copies=True, stop=[orders])))
+        unfinished.replace(trial.folder / RESULT)
+    os._exit(0)
+
+
+def _import_livekit(trial: Trial) -> None:
+    """Import livekit-agents, where it has an end, and without the threads that numpy's library would start."""
+    if not any(entry.usable and entry.group == AGENTS_GROUP for entry in trial.entries):
+        return
+    added = {name: text for name, text in THREADS_OFF.items() if os.environ.setdefault(name, text) is text}
+    faulthandler.dump_traceback_later(trial.start_timeout, exit=True)
+    import_livekit_first(trial.config)
+    faulthandler.cancel_dump_traceback_later()
+    for name in added:
+        del os.environ[name]
