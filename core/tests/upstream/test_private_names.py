@@ -75,7 +75,7 @@ PARTS = {
     "upstream/opentelemetry_traces.py": (),
     "upstream/handoffs.py": ("handoffs",),
     "upstream/health.py": ("health",),
-    "upstream/jobs.py": ("jobs", "health", "panics", "tools"),
+    "upstream/jobs.py": ("jobs", "health", "panics", "status", "tools"),
     "upstream/lifecycle.py": ("jobs",),
     "upstream/names.py": ("names", "jobs"),
     "upstream/speech.py": ("speech",),

@@ -29,7 +29,7 @@ async def test_a_call_of_a_cast_takes_a_slot_of_each_member_that_has_limits() ->
     runtime: Any = SimpleNamespace(
         catalog=catalog, get_session_limit=lambda name: {"support": 1}.get(name), events=EventStream()
     )
-    admission = Admission(runtime, 10, lambda: [job], WaitingCalls(lambda job_id, reason: None))
+    admission = Admission(runtime, 10, lambda: [job], WaitingCalls(lambda *_: None))
     assert admission._why_agent_full("support") == "all 1 sessions of agent 'support' are taken"
     assert admission._why_agent_full("desk") is None
 
@@ -54,7 +54,7 @@ async def test_a_second_agent_is_declined_for_good_also_when_the_worker_is_full(
     async def why_second(job: proto.Job) -> str | None:
         return "its agent is live here" if job.id == "AJ_2" else None
 
-    admission = Admission(runtime, 0, list, WaitingCalls(lambda job_id, reason: None), why_second)
+    admission = Admission(runtime, 0, list, WaitingCalls(lambda *_: None), why_second)
     requests: Any = [Request(proto.Job(id=f"AJ_{number}", room=models.Room(name="r"))) for number in (1, 2)]
     for request in requests:
         await admission.answer(request)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from livekit.protocol import agent as proto
 
 from openrtc.observe.events import CallAttended, CallEnded, CallWaiting, WorkerDraining
+from openrtc.worker import waiting_calls as module
 from openrtc.worker.waiting_calls import WaitingCalls
 
 
@@ -16,8 +18,14 @@ class Scene:
 
     def __init__(self, jobs: int) -> None:
         self.ended: list[tuple[str, str]] = []
-        self.waiting = WaitingCalls(lambda job_id, reason: self.ended.append((job_id, reason)))
+        self.spares: dict[str, Callable[[], None]] = {}
+        self.waiting = WaitingCalls(self._end)
         self.jobs = [proto.Job(id=f"AJ_{number}") for number in range(jobs)]
+
+    def _end(self, job_id: str, room: str, reason: str, spare: Callable[[], None]) -> None:
+        assert room == "r"
+        self.ended.append((job_id, reason))
+        self.spares[job_id] = spare
 
     def wait(self, number: int, cause: str = "left", *, at: float = 1.0, may_be_ended: bool = True) -> None:
         fields: dict[str, Any] = {"job_id": f"AJ_{number}", "room": "r", "agent": "support"}
@@ -90,3 +98,43 @@ def test_when_the_worker_drains_they_go_at_once_and_so_do_later_ones(cause: str)
     assert scene.gone == ["AJ_0", "AJ_2"]
     scene.wait(2)
     assert scene.gone == ["AJ_0", "AJ_2"], "once"
+
+
+def test_one_to_which_somebody_has_just_come_is_spared_and_another_one_goes_instead(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = Scene(3)
+    for number in range(3):
+        scene.wait(number, "nobody_yet", at=number)
+    scene.waiting.make_room(scene.jobs[:2], 1)
+    scene.spares["AJ_0"]()
+    assert scene.gone == ["AJ_0", "AJ_1"], "AJ_2 is no call of the agent that is full"
+    scene.spares["AJ_1"]()
+    assert scene.gone == ["AJ_0", "AJ_1"], "neither is asked about again as long as its agent may not know"
+    scene.waiting(CallAttended(job_id="AJ_0", room="r"))
+    monkeypatch.setattr(module, "UNKNOWN_SECONDS", 0.0)
+    scene.waiting.make_room(scene.jobs, 0)
+    assert scene.gone == ["AJ_0", "AJ_1", "AJ_1", "AJ_2"], "its agent talks to somebody"
+
+
+def test_a_call_that_is_spared_when_the_worker_drains_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(1)
+    scene.wait(0)
+    scene.waiting.end_if_draining()
+    assert scene.gone == []
+    scene.waiting(WorkerDraining(reason="signal", live=1))
+    scene.spares["AJ_0"]()
+    scene.waiting.end_if_draining()
+    assert scene.gone == ["AJ_0"]
+    monkeypatch.setattr(module, "UNKNOWN_SECONDS", 0.0)
+    scene.waiting.end_if_draining()
+    assert scene.gone == ["AJ_0", "AJ_0"]
+
+
+def test_somebody_who_is_seen_while_the_server_is_asked_takes_a_slot() -> None:
+    scene = Scene(1)
+    scene.wait(0)
+    scene.waiting.make_room(scene.jobs, 0)
+    assert scene.taken == 0
+    scene.waiting(CallAttended(job_id="AJ_0", room="r"))
+    assert scene.taken == 1

@@ -5,8 +5,8 @@ but the assignment to ``self._proc_pool``: a data descriptor on a subclass swaps
 others. What a job then runs is in `openrtc.upstream.lifecycle`.
 
 Nothing here fails in a call because livekit-agents has changed: whoever uses it asks `describe_changes` at the start
-for the part that it needs (``jobs``, ``health``, ``panics``, ``tools``). Other rooms also import `JobExecutor`,
-`JobStatus`, `ProcPool` and `RunningJobInfo` from here.
+for the part that it needs (``jobs``, ``health``, ``panics``, ``status``, ``tools``). Other rooms also import
+`JobExecutor`, `JobStatus`, `ProcPool` and `RunningJobInfo` from here.
 """
 
 from __future__ import annotations
@@ -100,6 +100,19 @@ def is_connecting(server: AgentServer) -> bool:
 def has_given_up(server: AgentServer) -> bool:
     """Whether a server has tried `max_retry` times to reach the LiveKit server; False where that is not known."""
     return find_changes("health") == {} and server._connection_failed
+
+
+async def send_status(server: AgentServer) -> None:
+    """Tell the LiveKit server now how full a server is; livekit-agents does so every 2.5 s.
+
+    With another livekit-agents, and while the connection is being made, nothing is done.
+
+    Args:
+        server: One that runs.
+    """
+    if find_changes("status") == {} and not server.draining:  # one that drains has said that it is full
+        await server._refresh_worker_load()
+        await server._update_worker_status()
 
 
 def intercept_native_panics(report: Callable[[str], None]) -> None:

@@ -110,6 +110,9 @@ DIGESTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "AgentServer.aclose": ("192dea56dfe52fa5",),
         "AgentServer._handle_termination": ("2a1065adb599aa9d",),
         "AgentServer._connection_task": ("8fa937ca85c5ab5b",),
+        "AgentServer._refresh_worker_load": ("3ae0b5c45322e489",),
+        "AgentServer._update_worker_status": ("2e7fedf98299f652",),
+        "AgentServer._queue_msg": ("717d030a4265c921",),
     },
     "livekit.rtc._ffi_client": {
         "ffi_event_callback": ("7d939d096b93671f",),
@@ -167,6 +170,11 @@ USED_BY: Mapping[str, tuple[str, ...]] = {
         "livekit.agents.worker:AgentServer.run",
         "livekit.agents.worker:AgentServer.rtc_session",
         "livekit.agents.worker:AgentServer.aclose",
+    ),
+    "status": (
+        "livekit.agents.worker:AgentServer._refresh_worker_load",
+        "livekit.agents.worker:AgentServer._update_worker_status",
+        "livekit.agents.worker:AgentServer._queue_msg",
     ),
     "traces": (
         "livekit.agents.telemetry.traces:_DynamicTracer",

@@ -35,7 +35,7 @@ def warm_up(*, end_of_turn: bool, openai: bool) -> None:
     if not end_of_turn:
         os.environ.setdefault(PRELOAD_VARIABLE, "0")  # for the process that livekit-agents forks its jobs from
     # The answers are kept: a process that is forked later has read livekit's source, too.
-    find_changes("jobs", "health", "names", "panics", "tools")
+    find_changes("jobs", "health", "names", "panics", "status", "tools")
     if changes := describe_changes("warm_up"):
         logger.warning(
             "livekit-agents' own warm-up is left to the first call, since OpenRTC does not know it: %s", changes

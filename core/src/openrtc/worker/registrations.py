@@ -9,7 +9,7 @@ from contextvars import ContextVar
 
 from livekit.agents import AgentServer
 
-from openrtc.upstream.jobs import has_given_up, is_connecting
+from openrtc.upstream.jobs import has_given_up, is_connecting, send_status
 
 _STARTUP_LINES = ("starting worker", "plugin registered", "preloading plugins", "HTTP server listening")
 """What each `AgentServer` logs when it starts: with a hundred agent names, a hundred times the same."""
@@ -89,6 +89,11 @@ class Registrations:
         done, _ = await asyncio.wait(self._running.values(), return_when=asyncio.FIRST_EXCEPTION)
         for task in done:
             task.result()
+
+    async def send_status(self) -> None:
+        """Tell the LiveKit server now how full the worker is."""
+        for name in list(self._ids):
+            await send_status(self._servers[name])
 
     async def drain(self) -> None:
         """Take no more jobs and wait for those that run.

@@ -249,7 +249,7 @@ async def _run_until_stopped(server: WorkerServer, stop: StopSignals, channel: C
     watchdog.start()
     server.monitor.beat_age = watchdog.beat_age
     running = asyncio.create_task(server.registrations.run(), name="worker")
-    watches = (server.load.watch, server.memory.watch, server.stranded.watch)
+    watches = (server.load.watch, server.memory.watch, server.stranded.watch, server.prompt_status.watch)
     measuring = [asyncio.create_task(watch(), name="measure") for watch in watches]
     recycling = asyncio.create_task(wait_for_recycle_reason(server.memory), name="recycle")
     try:

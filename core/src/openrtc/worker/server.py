@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +32,7 @@ from openrtc.upstream.jobs import (
 from openrtc.upstream.names import FurtherAgentServer, register_under
 from openrtc.worker.admission import Admission
 from openrtc.worker.coroutine_pool import CoroutinePool
+from openrtc.worker.empty_rooms import UNKNOWN_SECONDS, EmptyRooms
 from openrtc.worker.entrypoint import ChildSetup, run_call
 from openrtc.worker.health_routes import build_health_routes
 from openrtc.worker.isolated_calls import IsolatedCalls
@@ -38,6 +40,7 @@ from openrtc.worker.job_pool import JobPool, close_with_jobs
 from openrtc.worker.load import LoadGauge
 from openrtc.worker.monitor import Monitor
 from openrtc.worker.pool_share import PoolShare
+from openrtc.worker.prompt_status import PromptStatus
 from openrtc.worker.recycle import MemoryWatermark
 from openrtc.worker.registrations import Registrations
 from openrtc.worker.second_agents import SecondAgents
@@ -83,7 +86,9 @@ class WorkerServer:
         self._build_processes: Callable[[], ProcPool] | None = None
         self._unsupported = describe_changes("jobs")
         self.isolation = self._choose_isolation(settings.isolation)
-        self.waiting = WaitingCalls(self._end_from_any_thread)
+        self.waiting = WaitingCalls(self._end_if_empty)
+        self._empty_rooms = EmptyRooms(settings, self.end, lambda: {job.id for job in self.jobs})
+        self._asking: set[asyncio.Task[None]] = set()
         runtime.events.subscribe(self.waiting)
         self._loop: asyncio.AbstractEventLoop | None = None
         second_agents = SecondAgents(settings, self.list_answered)
@@ -98,6 +103,8 @@ class WorkerServer:
         servers = {name: self._build_server(name, options) for name in self._names}
         self.registrations = Registrations(servers, self._emit_registered)
         self.agent_server = self.registrations.first
+        self.prompt_status = PromptStatus(self._is_full, self.registrations.send_status)
+        runtime.events.subscribe(self.prompt_status)  # after what knows which calls hold a slot
         self.stranded = StrandedCalls(settings, lambda: self.registrations.connected, lambda: self.jobs, self.end)
 
     @property
@@ -164,9 +171,20 @@ class WorkerServer:
         if self._pool:
             self._pool.end(job_id, reason)
 
-    def _end_from_any_thread(self, job_id: str, reason: str) -> None:
+    def _end_if_empty(self, job_id: str, room: str, reason: str, spare: Callable[[], None]) -> None:
+        def ask() -> None:
+            asking = asyncio.create_task(self._ask_and_end(job_id, room, reason, spare), name="end-empty-room")
+            self._asking.add(asking)
+            asking.add_done_callback(self._asking.discard)
+
         if self._loop:
-            self._loop.call_soon_threadsafe(self.end, job_id, reason)
+            # Not in the context of the call whose event this is: what runs there is ended with that call.
+            self._loop.call_soon_threadsafe(ask, context=contextvars.Context())
+
+    async def _ask_and_end(self, job_id: str, room: str, reason: str, spare: Callable[[], None]) -> None:
+        if not await self._empty_rooms.end(job_id, room, reason, spare):
+            await asyncio.sleep(UNKNOWN_SECONDS)  # by then its agent knows who is there; who has left may tell nobody
+            self.waiting.end_if_draining()
 
     @property
     def isolated(self) -> Sequence[str]:
@@ -190,6 +208,9 @@ class WorkerServer:
         """
         assert self._pool is not None and self._build_processes is not None, "it has blocked the loop in a call"
         return await self._pool.isolate(agent, self._build_processes)
+
+    def _is_full(self) -> bool:
+        return self.admission.taken >= self._settings.max_sessions
 
     def _is_ending(self, job_id: str) -> bool:
         # A thread or process does not say that its job has begun to end, but its call does when it is over.

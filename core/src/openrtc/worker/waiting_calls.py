@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import logging
+import functools
 import threading
+import time
 from collections.abc import Callable, Collection, Sequence
 
 from livekit.protocol import agent as proto
 
 from openrtc.observe.events import CallAttended, CallEnded, CallWaiting, Event, WorkerDraining
+from openrtc.worker.empty_rooms import UNKNOWN_SECONDS
 
-logger = logging.getLogger("openrtc.worker")
+Spare = Callable[[], None]
 
 
 class WaitingCalls:
@@ -19,14 +21,17 @@ class WaitingCalls:
     Calls in threads and processes of their own say so by events, too, from whichever thread that is.
 
     Args:
-        end: Ends a job, given its id and why; called from any thread.
+        end: Ends a job, given its id, its room and why; it calls the last argument instead where somebody has just
+            come. Called from any thread.
     """
 
-    def __init__(self, end: Callable[[str, str], None]) -> None:
+    def __init__(self, end: Callable[[str, str, str, Spare], None]) -> None:
         self._end = end
         self._lock = threading.Lock()
         self._waiting: dict[str, CallWaiting] = {}
         self._going: set[str] = set()
+        self._spared: dict[str, float] = {}
+        """When somebody had just come to a call, of whom its agent does not know yet."""
         self._draining = False
 
     def __call__(self, event: Event) -> None:
@@ -36,13 +41,21 @@ class WaitingCalls:
                 self._waiting[event.job_id] = event
             elif isinstance(event, CallAttended):
                 self._waiting.pop(event.job_id, None)
+                self._going.discard(event.job_id)  # the server is still asked who is in its room
             elif isinstance(event, CallEnded):
                 self._waiting.pop(event.job_id, None)
                 self._going.add(event.job_id)
             elif isinstance(event, WorkerDraining):
                 self._draining = True
-            going = self._choose(self._waiting) if self._draining else []
-        self._let_go(going, "the worker drains")
+        self.end_if_draining()
+
+    def end_if_draining(self) -> None:
+        """End what waits, where the worker drains."""
+        if self._draining:
+            with self._lock:
+                among = set(self._waiting)
+                going = self._take(among)
+            self._let_go(going, "the worker drains", among)
 
     def __len__(self) -> int:
         """How many wait."""
@@ -58,6 +71,7 @@ class WaitingCalls:
         with self._lock:
             self._going &= running
             self._waiting = {job_id: event for job_id, event in self._waiting.items() if job_id in running}
+            self._spared = {job_id: at for job_id, at in self._spared.items() if job_id in running}
             return len(running - self._going - self._waiting.keys())
 
     def holds_slot(self, job: proto.Job) -> bool:
@@ -72,21 +86,32 @@ class WaitingCalls:
             most: How many may be left.
         """
         with self._lock:
-            among = [job.id for job in jobs if job.id not in self._going]
-            going = self._choose(among)[: max(0, len(among) - most)]
-        self._let_go(going, "the worker is full")
+            among = {job.id for job in jobs if job.id not in self._going}
+            going = self._take(among, len(among) - most)
+        self._let_go(going, "the worker is full", among)
 
-    def _choose(self, among: Collection[str]) -> list[str]:
-        """Return those that may be ended: first those that everybody has left, each kind by how long it has waited."""
-        found = [one for job_id, one in self._waiting.items() if job_id in among and job_id not in self._going]
-        first_left = sorted((one for one in found if one.may_be_ended), key=lambda one: (one.cause != "left", one.time))
-        return [one.job_id for one in first_left]
+    def _take(self, among: Collection[str], count: int | None = None) -> list[CallWaiting]:
+        """Return those that may be ended, and count them as going.
 
-    def _let_go(self, job_ids: Sequence[str], why: str) -> None:
+        First those that everybody has left, each kind by how long it has waited.
+        """
+        gone, late = self._going, time.monotonic() - UNKNOWN_SECONDS
+        found = [one for job_id, one in self._waiting.items() if job_id in among and job_id not in gone]
+        found = [one for one in found if one.may_be_ended and self._spared.get(one.job_id, late) <= late]
+        going = sorted(found, key=lambda one: (one.cause != "left", one.time))[
+            : None if count is None else max(0, count)
+        ]
+        self._going.update(one.job_id for one in going)
+        return going
+
+    def _let_go(self, going: Sequence[CallWaiting], why: str, among: Collection[str]) -> None:
+        for one in going:
+            spare = functools.partial(self._spare, one.job_id, why, among)
+            self._end(one.job_id, one.room, f"nobody is there, and {why}", spare)
+
+    def _spare(self, job_id: str, why: str, among: Collection[str]) -> None:
         with self._lock:
-            self._going.update(job_ids)
-            waited = [self._waiting[job_id] for job_id in job_ids if job_id in self._waiting]
-        for one in waited:
-            fields = {"job_id": one.job_id, "room": one.room}
-            logger.info("room %r: nobody is in it, and %s: its call is ended", one.room, why, extra=fields)
-            self._end(one.job_id, f"nobody is there, and {why}")
+            self._going.discard(job_id)
+            self._spared[job_id] = time.monotonic()
+            instead = self._take(among, 1)
+        self._let_go(instead, why, among)
