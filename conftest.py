@@ -61,7 +61,7 @@ def pytest_runtest_call() -> Generator[None, None, None]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Show the first failure of each test that was tried again, and note for `.ci/run` which are to be."""
-    if FAILED_TESTS:
+    if FAILED_TESTS and not hasattr(terminalreporter.config, "workerinput"):  # which a process of pytest-xdist has
         failed = [report.nodeid for kind in ("failed", "error") for report in terminalreporter.stats.get(kind, [])]
         with open(FAILED_TESTS, "a", encoding="utf-8") as file:
             file.writelines(f"{name}\n" for name in dict.fromkeys(failed))
