@@ -99,3 +99,28 @@ def test_a_cast_can_be_declared_without_importing_livekit() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"prewarm": 3}, "prewarm= takes a function, not 3"),
+        ({"on_request": "yes"}, "on_request= takes a function"),
+        ({"entrypoint": print, "agent": None, "userdata": dict}, "entrypoint= and userdata= do not go together"),
+    ],
+)
+def test_callbacks_are_functions(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        AgentSpec(**{"agent": Tim, **options})
+
+
+def test_a_prewarm_that_nobody_would_wait_for_is_refused() -> None:
+    async def prewarm(process: object) -> None: ...
+
+    with pytest.raises(TypeError, match="write def, not async def"):
+        AgentSpec(agent=Tim, prewarm=prewarm)
+
+
+def test_a_members_callbacks_are_the_casts() -> None:
+    with pytest.raises(OpenRTCError, match="member 'a': on_session_end= is for the call, which the cast has"):
+        Member(role="a", agent=AgentSpec(agent=Tim, on_session_end=lambda context: None))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
+import re
 import types
 from datetime import date
 from pathlib import Path
@@ -127,3 +128,28 @@ def test_options_that_are_no_mapping_are_named() -> None:
     options: Any = [1]
     found = find_shared_option(AgentSpec(agent=build, session_options=options))
     assert "session_options is a list" in str(found)
+
+
+def takes_two(call: object, other: object) -> Any:
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"userdata": {}}, "userdata is one object for all calls, and can be changed: a dict"),
+        ({"userdata": State()}, "userdata is one object for all calls, and can be changed: a State"),
+        ({"userdata": takes_two}, "userdata .*:takes_two needs the arguments call, other"),
+        ({"session_options": takes_two}, "session_options .*:takes_two needs the arguments call, other"),
+        ({"room_options": takes_two}, "room_options .*:takes_two needs the arguments call, other"),
+        ({"userdata": State, "session_options": {"userdata": State}}, "userdata is given twice"),
+    ],
+)
+def test_what_a_spec_makes_for_each_call_takes_nothing_or_the_call(options: dict[str, Any], message: str) -> None:
+    error = find_shared_option(AgentSpec(agent=build, **options))
+    assert error and re.search(message, error.message) and error.fix
+
+
+@pytest.mark.parametrize("userdata", [State, Needy, dict, lambda call: State(), "text", None])
+def test_userdata_is_made_for_each_call_or_cannot_be_changed(userdata: Any) -> None:
+    assert find_shared_option(AgentSpec(agent=build, userdata=userdata)) is None

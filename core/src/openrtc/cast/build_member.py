@@ -17,6 +17,7 @@ from openrtc.session.cleanup import limit_build_time
 from openrtc.session.greeting import choose_greeting
 from openrtc.session.models import has_realtime_model
 from openrtc.session.options import Hearing, build_session
+from openrtc.session.own_options import settle_options
 from openrtc.threads import current_threads
 
 HOUSE_RULES = (
@@ -49,6 +50,7 @@ async def build_member_session(
     if owner := current_threads.get():
         current_threads.set(owner.part(resolved.role))  # one member's blocking code holds up no other's
     call = replace(call, agent_name=resolved.spec.name, cast_member=cast_member)
+    resolved = replace(resolved, spec=await settle_options(resolved.spec, call))
     async with limit_build_time(resolved.spec.name):
         agent = await build_agent(resolved.spec, call)
     await _add_house_rules(agent, resolved, resolved_cast)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from openrtc.model.names import find_name_fault
 from openrtc.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from livekit.agents import JobContext
+    from livekit.agents import JobContext, JobProcess, JobRequest, SimulationContext
 
 
 ANSWERS = ("lead", "addressed", "last_speaker")
@@ -22,8 +23,14 @@ HEARS = ("text", "audio")
 ON_CRASH = ("continue", "end")
 ENDS = ("no_humans", "never")
 
-_MEMBER_OPTIONS = ("stt", "llm", "tts", "vad", "turn_detection", "greeting", "session_options", "room_options")
+_MEMBER_OPTIONS = (
+    *("stt", "llm", "tts", "vad", "turn_detection"),
+    *("greeting", "userdata", "session_options", "room_options"),
+)
 """What a cast's members have, each for itself."""
+
+_CALLBACKS = ("prewarm", "on_request", "on_session_end", "on_simulation_end")
+"""What livekit-agents calls for a job as a whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +55,19 @@ class AgentSpec:
         vad: Voice activity detection; by default the resource ``vad``.
         turn_detection: Turn detection; by default the resource ``turn_detection``.
         greeting: Said when the session starts.
+        userdata: The session's ``userdata``: a callable, sync or async, that takes nothing or one `Call` and is called
+            for each call, or a value that nobody can change. Not for an ``entrypoint``, which makes its own sessions.
         session_options: Further keyword arguments of ``AgentSession``. ``userdata``, ``mcp_servers`` and ``tools`` may
             be callables, sync or async, that are called without arguments for each call; objects that one call could
-            change for another are refused.
-        room_options: ``RoomOptions`` of livekit-agents for ``AgentSession.start``.
+            change for another are refused. Or a callable that takes nothing or one `Call` and returns all of them.
+        room_options: ``RoomOptions`` of livekit-agents for ``AgentSession.start``, or a callable that takes nothing or
+            one `Call` and returns them.
+        prewarm: Called once in each process that holds this agent's calls, before it takes any, with a ``JobProcess``.
+            What it puts into ``userdata`` is in ``get_job_context().proc.userdata`` of this agent's calls alone.
+        on_request: Called with each ``JobRequest`` that was routed to this agent and that there is room for; it accepts
+            or rejects. What it leaves empty in ``accept()`` is as without it.
+        on_session_end: Called with the ``JobContext`` when the session has closed, before the room is left.
+        on_simulation_end: Called with the ``SimulationContext`` at the end of a simulation.
         resources: Keys of the resources without which this agent cannot serve.
         max_sessions: How many sessions of this agent the worker takes at once; None means as many as it has slots.
         rejoin_seconds: How long a call waits for its caller to come back when everybody has left it, in seconds, at
@@ -74,8 +90,13 @@ class AgentSpec:
     vad: Any = None
     turn_detection: Any = None
     greeting: str = ""
-    session_options: Mapping[str, Any] = field(default_factory=dict)
+    userdata: Any = None
+    session_options: Mapping[str, Any] | Callable[..., Any] = field(default_factory=dict)
     room_options: Any = None
+    prewarm: Callable[[JobProcess], Any] | None = None
+    on_request: Callable[[JobRequest], Any] | None = None
+    on_session_end: Callable[[JobContext], Any] | None = None
+    on_simulation_end: Callable[[SimulationContext], Any] | None = None
     resources: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
     max_sessions: int | None = None
@@ -90,18 +111,33 @@ class AgentSpec:
         if self.max_sessions is not None and self.max_sessions < 1:
             raise ValueError(f"AgentSpec max_sessions= takes a number from 1, not {self.max_sessions}")
         self._check_rejoin()
+        self._check_callbacks()
         for name in ("resources", "examples"):
             value = getattr(self, name)
             if isinstance(value, str):
                 raise TypeError(f"AgentSpec {name}= takes a list of strings, not one string")
             object.__setattr__(self, name, tuple(value))
-        asked = self.isolation or getattr(self.agent, ISOLATION_ATTRIBUTE, "") or getattr(self.cast, "isolation", "")
+        asked = self.isolation or getattr(self.agent or self.entrypoint, ISOLATION_ATTRIBUTE, "") or getattr(self.cast, "isolation", "")
         object.__setattr__(self, "isolation", check_isolation(asked, f"AgentSpec {self.name!r}"))
 
     @property
     def shape(self) -> str:
         """What it builds: an ``agent``, a ``cast``, or nothing but a LiveKit ``entrypoint``."""
         return "agent" if self.agent is not None else "cast" if self.cast is not None else "entrypoint"
+
+    @property
+    def fixed_session_options(self) -> Mapping[str, Any]:
+        """The options of a session that are known before there is a call."""
+        return {} if callable(self.session_options) else self.session_options
+
+    def _check_callbacks(self) -> None:
+        for name in _CALLBACKS:
+            if (given := getattr(self, name)) is not None and not callable(given):
+                raise TypeError(f"AgentSpec {name}= takes a function, not {given!r:.60}")
+        if inspect.iscoroutinefunction(self.prewarm):
+            raise TypeError("AgentSpec prewarm= is async, which nobody would wait for: write def, not async def")
+        if self.entrypoint is not None and self.userdata is not None:
+            raise TypeError("AgentSpec entrypoint= and userdata= do not go together: it makes its sessions itself")
 
     def _check_rejoin(self) -> None:
         seconds: object = self.rejoin_seconds
@@ -249,6 +285,10 @@ def _check_choice(option: str, value: object, known: Sequence[str], lead_in: str
 
 def _check_member(role: str, agent: object) -> None:
     builder = agent.agent if isinstance(agent, AgentSpec) else agent
+    callbacks = _CALLBACKS if isinstance(agent, AgentSpec) else ()
+    if given := [name for name in callbacks if getattr(agent, name) is not None]:
+        what = f"{given[0]}= is for the call, which the cast has"
+        raise OpenRTCError(f"member {role!r}: {what}", origin="Cast", fix=f"write AgentSpec(cast=…, {given[0]}=…)")
     if isinstance(builder, Cast) or (isinstance(agent, AgentSpec) and agent.cast):
         raise OpenRTCError(f"member {role!r} is a cast itself", origin="Cast", fix="give an agent")
     if isinstance(agent, AgentSpec) and agent.entrypoint:

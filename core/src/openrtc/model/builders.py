@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from openrtc.errors import OpenRTCError
@@ -49,6 +50,36 @@ def check_builder(builder: object) -> str | None:
         fix = "give an Agent subclass, a factory or an AgentSpec"
         raise OpenRTCError(f"{name} is no Agent class, factory or AgentSpec", fix=fix)
     return _way_of_call(builder, name)
+
+
+def check_maker(make: Callable[..., Any], what: str) -> str | None:
+    """Check that ``make`` takes nothing or one `Call`.
+
+    Args:
+        make: Makes something for each call.
+        what: What it is, for the error.
+
+    Returns:
+        How to hand the call over, as `check_builder` does.
+
+    Raises:
+        OpenRTCError: It takes other arguments.
+    """
+    return _way_of_call(make, f"{what} {name_of(make)}")
+
+
+def bind_call(make: Callable[..., Any], call: object) -> Callable[[], Any]:
+    """Return ``make`` without arguments: where it takes a call, with this one.
+
+    Args:
+        make: Takes nothing or one `Call`.
+        call: The call.
+
+    Raises:
+        OpenRTCError: It takes other arguments.
+    """
+    takes = _way_of_call(make, name_of(make))
+    return partial(make, call=call) if takes == "keyword" else partial(make, call) if takes else make
 
 
 def name_of(value: object) -> str:

@@ -14,12 +14,12 @@ import re
 import sys
 import types
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from openrtc.errors import OpenRTCError
 from openrtc.model.agents import AgentSpec
-from openrtc.model.builders import name_of
+from openrtc.model.builders import check_maker, name_of
 
 MADE_FOR_EACH_CALL = ("userdata", "mcp_servers", "tools")
 """Options that are called for each call where they are callables. The others take callables as they are."""
@@ -42,10 +42,38 @@ def find_shared_option(spec: AgentSpec) -> OpenRTCError | None:
     for member in spec.cast.members if spec.cast else ():
         if member.spec is not None and (fault := find_shared_option(member.spec)):
             return OpenRTCError(f"member {member.role!r}: {fault.message}", fix=fault.fix)
+    for what, make in (("session_options", spec.session_options), ("room_options", spec.room_options)):
+        if callable(make) and (fault := _find_fault_of_maker(what, make)):
+            return fault
+    if fault := _find_fault_of_userdata(spec):
+        return fault
     options: object = spec.session_options
+    if callable(options):  # what it makes is looked at when there is a call
+        return None
     if not isinstance(options, Mapping):
         return OpenRTCError(f"session_options is {_describe(options)}", fix='write session_options={"userdata": …}')
     return next((fault for name in MADE_FOR_EACH_CALL if (fault := _find_fault(name, options.get(name)))), None)
+
+
+def _find_fault_of_userdata(spec: AgentSpec) -> OpenRTCError | None:
+    options: object = spec.session_options
+    if spec.userdata is not None and isinstance(options, Mapping) and "userdata" in options:
+        return OpenRTCError("userdata is given twice, also in session_options", fix="give it once")
+    if callable(spec.userdata):
+        return _find_fault_of_maker("userdata", spec.userdata)
+    if part := find_mutable_part(spec.userdata):
+        make = "make" if part.endswith(" in it") else _suggest(spec.userdata)
+        what = f"userdata is one object for all calls, and can be changed: {part}"
+        return OpenRTCError(what, fix=f"write userdata={make}, which is called for each call")
+    return None
+
+
+def _find_fault_of_maker(what: str, make: Callable[..., Any]) -> OpenRTCError | None:
+    try:
+        check_maker(make, what)
+    except OpenRTCError as error:
+        return error
+    return None
 
 
 def find_mutable_part(value: object, depth: int = 0) -> str | None:

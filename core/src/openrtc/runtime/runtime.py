@@ -58,6 +58,7 @@ class Runtime:
         served: How many sessions were started.
         events: Where everything that happens is emitted.
         live: The running calls by job id.
+        prewarmed: What the ``prewarm`` of each agent has put into ``userdata``, by the agent's name.
         plugins: Every plugin, usable or not.
     """
 
@@ -72,6 +73,7 @@ class Runtime:
     served: int = 0
     events: Final[EventStream] = field(default_factory=EventStream)
     live: Final[dict[str, LiveCall]] = field(default_factory=dict)
+    prewarmed: Final[dict[str, dict[Any, Any]]] = field(default_factory=dict)
     plugins: Final[tuple[LoadedPlugin, ...]] = ()
 
     async def start(self) -> None:

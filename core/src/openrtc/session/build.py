@@ -12,7 +12,7 @@ from livekit.agents import Agent
 
 from openrtc.errors import OpenRTCError
 from openrtc.model.agents import AgentSpec
-from openrtc.model.builders import check_builder, is_agent, name_of
+from openrtc.model.builders import bind_call, check_builder, is_agent, name_of
 from openrtc.model.call import Call
 
 _used: weakref.WeakKeyDictionary[Agent, str] = weakref.WeakKeyDictionary()
@@ -30,8 +30,8 @@ async def build_agent(spec: AgentSpec, call: Call) -> Agent:
         OpenRTCError: The factory returned something else than a fresh ``Agent``. What the factory raises passes.
     """
     assert spec.agent is not None, "a spec with an entrypoint builds its own agent"
-    takes = check_builder(spec.agent)
-    built: Any = spec.agent(call=call) if takes == "keyword" else spec.agent(call) if takes else spec.agent()
+    check_builder(spec.agent)
+    built: Any = bind_call(spec.agent, call)()
     if inspect.isawaitable(built):
         built = await built
     origin = f'agent "{spec.name}", {name_of(spec.agent)}'

@@ -84,6 +84,22 @@ def report_failure(call: LiveCall, error: BaseException, what: str = "failed") -
     logger.debug("agent %r %s", call.agent, what, exc_info=error)
 
 
+def report_callback_failure(call: LiveCall, error: BaseException, what: str) -> None:
+    """Log one line about a callback of an agent that has failed, and emit it as an event of the call.
+
+    Args:
+        call: The call.
+        error: What the callback raised.
+        what: The callback.
+    """
+    if isinstance(error, LoopBroken) or not mark_reported(error):
+        return
+    place = find_failing_line(error)
+    call.emit_error("agent", error, place)
+    logger.error("agent %r: its %s failed: %s at %s", call.agent, what, summarize_error(error), place)
+    logger.debug("agent %r: its %s failed", call.agent, what, exc_info=error)
+
+
 def report_unraisable_errors() -> None:
     """Let an error that Python cannot raise, such as one in ``__del__``, be one line in the log."""
     if sys.unraisablehook is sys.__unraisablehook__:  # else somebody wants them

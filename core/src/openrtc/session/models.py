@@ -31,7 +31,7 @@ def choose_models(
         providers: Who knows which kinds of offline models there are here.
     """
     open_kinds = [kind for kind in MODEL_KINDS if not is_given(getattr(agent, kind))]
-    named = {kind: first_given(getattr(spec, kind), spec.session_options.get(kind)) for kind in open_kinds}
+    named = {kind: first_given(getattr(spec, kind), spec.fixed_session_options.get(kind)) for kind in open_kinds}
     if not is_realtime(agent.llm if is_given(agent.llm) else named["llm"]):
         for kind in open_kinds:
             there = defaults.offline and providers.why_unavailable(OFFLINE_SCHEME, kind) is None

@@ -96,7 +96,7 @@ async def build_session(
 
 async def _merge_options(spec: AgentSpec, call: Call, runtime: Runtime) -> dict[str, Any]:
     hooks = await _collect_hook_options(call, runtime)
-    own = await make_own_options(spec.session_options, spec.name)
+    own = await make_own_options(spec.fixed_session_options, spec.name)  # settled for this call
     own = {key: value for key, value in own.items() if key not in MODEL_KINDS}
     # Merged key by key, so that a package that sets only, say, `endpointing` keeps a plugin's `turn_detection`.
     turn = {**hooks.get("turn_handling", {}), **own.get("turn_handling", {})}

@@ -9,15 +9,52 @@ from __future__ import annotations
 import inspect
 import weakref
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
+from livekit.agents import room_io
+
 from openrtc.errors import OpenRTCError
-from openrtc.model.builders import name_of
+from openrtc.model.agents import AgentSpec
+from openrtc.model.builders import bind_call, name_of
+from openrtc.model.call import Call
 from openrtc.model.own_options import MADE_FOR_EACH_CALL, find_mutable_part
 from openrtc.session.cleanup import limit_build_time
 
 _last: dict[tuple[str, str], Callable[[], object]] = {}
 """By owner and option, what returns the object that was made for its latest call, or None when that is gone."""
+
+
+async def settle_options(spec: AgentSpec, call: Call) -> AgentSpec:
+    """Return the spec for one call: with the options that functions make of the call, and its userdata among them.
+
+    Args:
+        spec: How the agent and its session are built.
+        call: The call.
+
+    Raises:
+        OpenRTCError: A function made something else, or not in time. What it raises itself passes.
+    """
+    options, room_options = spec.session_options, spec.room_options
+    if callable(options):
+        options = await _ask(options, call, Mapping, "session_options", spec.name)
+    if callable(room_options):
+        room_options = await _ask(room_options, call, room_io.RoomOptions, "room_options", spec.name)
+    if spec.userdata is not None:
+        own = bind_call(spec.userdata, call) if callable(spec.userdata) else spec.userdata
+        options = {**options, "userdata": own}
+    return replace(spec, session_options=options, room_options=room_options, userdata=None)
+
+
+async def _ask(make: Callable[..., Any], call: Call, kind: type, what: str, owner: str) -> Any:
+    async with limit_build_time(owner):
+        made = bind_call(make, call)()
+        if inspect.isawaitable(made):
+            made = await made
+    if not isinstance(made, kind):
+        said = f"{what} {name_of(make)}() returned a {type(made).__qualname__}, not a {kind.__name__}"
+        raise OpenRTCError(said, origin=f'agent "{owner}"', fix=f"return a {kind.__name__}")
+    return made
 
 
 async def make_own_options(options: Mapping[str, Any], owner: str) -> dict[str, Any]:

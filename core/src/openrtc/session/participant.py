@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TypedDict
 
 from livekit import api, rtc
+from livekit.protocol import agent as proto
 
 from openrtc.catalog.catalog import Catalog
 from openrtc.model.decision import Decision
@@ -68,6 +69,16 @@ def build_identity(name: str, job_id: str) -> str:
 def belongs_to_job(identity: str, job_id: str) -> bool:
     """Whether an identity is that of an agent in a job: of the single one, or of a member of a cast."""
     return identity.endswith(f"-{job_id}")
+
+
+def is_agent_of(identity: str, job: proto.Job) -> bool:
+    """Whether an identity is that of an agent in a job, also where its package has chosen it.
+
+    Args:
+        identity: The identity.
+        job: The job; the admission has noted in it who takes it.
+    """
+    return identity == job.state.participant_identity or belongs_to_job(identity, job.id)
 
 
 def build_agent_token(settings: WorkerSettings, room: str, participant: Participant) -> str:

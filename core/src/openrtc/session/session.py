@@ -21,6 +21,7 @@ from openrtc.session.greeting import choose_greeting, greet
 from openrtc.session.guards import guard_agents, hold_handoffs
 from openrtc.session.hang_up import close_promptly, find_hang_up, limit_close
 from openrtc.session.options import build_session
+from openrtc.session.own_options import settle_options
 from openrtc.session.profile import build_start_options
 from openrtc.session.room_connect import leave_promptly
 from openrtc.session.slow_answer import watch_slow_answers
@@ -41,6 +42,7 @@ async def run_session(context: JobContext, spec: AgentSpec, call: Call, runtime:
         runtime: What the calls of this process share.
     """
     live = runtime.live[call.job_id]
+    spec = await settle_options(spec, call)
     attendance = _watch_attendance(context, spec, live, runtime)
     async with limit_build_time(call.agent_name):
         agent = await build_agent(spec, call)

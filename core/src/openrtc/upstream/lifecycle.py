@@ -21,7 +21,8 @@ class JobLifecycle(_JobProc):
     """livekit-agents' lifecycle of one job, run as a coroutine.
 
     Args:
-        server: Whose job it is, and whose callback for the end of a session and inference executor it uses.
+        server: Whose job it is, and whose callbacks for the end of a session and of a simulation it uses, and inference
+            executor.
         entrypoint: Runs the job.
         userdata: Initial contents of ``JobProcess.userdata``.
 
@@ -37,6 +38,7 @@ class JobLifecycle(_JobProc):
             server._session_end_fnc,
             session_end_timeout=server._session_end_timeout,
             executor_type=JobExecutorType.THREAD,
+            simulation_end_fnc=server._simulation_end_fnc,
         )
         # What `initialize` would set, with the parent process on the other side. As a thread's job: the log fields of a
         # process's job go onto every line of the process.

@@ -24,15 +24,23 @@ def register_under(
     name: str,
     entrypoint: Callable[[JobContext], Awaitable[None]],
     on_request: Callable[[JobRequest], Awaitable[None]],
+    **callbacks: Any,
 ) -> None:
     """Register what a server runs, under a name; the empty one stands for automatic dispatch.
 
     livekit-agents would take an empty name from the environment, where OpenRTC's setting may be ``per-agent``, which is
     no name.
+
+    Args:
+        server: The server.
+        name: The name.
+        entrypoint: Runs each job.
+        on_request: Answers each job request.
+        **callbacks: Further ones, as ``rtc_session`` takes them.
     """
     kept = os.environ.pop(_NAME_VARIABLE, None)
     try:
-        server.rtc_session(entrypoint, agent_name=name, on_request=on_request)
+        server.rtc_session(entrypoint, agent_name=name, on_request=on_request, **callbacks)
     finally:
         if kept is not None:
             os.environ[_NAME_VARIABLE] = kept

@@ -7,6 +7,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any
 
 from livekit.agents import AssignmentTimeoutError, JobRequest
 from livekit.protocol import agent as proto
@@ -19,6 +20,7 @@ from openrtc.observe.events import CallRejected, CallRouted
 from openrtc.runtime.runtime import Runtime
 from openrtc.session.participant import build_participant
 from openrtc.session.second_agent import describe_dispatch
+from openrtc.worker.agent_answer import ask_agent
 from openrtc.worker.waiting_calls import WaitingCalls
 
 routing_log = logging.getLogger("openrtc.routing")
@@ -90,6 +92,35 @@ class Admission:
         if reason := next(filter(None, map(self._why_agent_full, sorted(counted))), None):
             await self._reject(request, "agent_full", reason)
             return
+        self._accepting_by_agent.update(counted)
+        spec = self._runtime.catalog.get(agent).spec
+        is_cast = self._runtime.catalog.resolve_cast(decision.agents) is not None
+        # Of several agents, none answers for the others.
+        on_request = spec.on_request if spec and len(decision.agents) == 1 else None
+        try:
+            participant = build_participant(self._runtime.catalog, decision, request.id)
+            answered = AnsweredDispatch.of(request.job, self._runtime.config.worker.api_secret)
+            participant["attributes"] |= describe_dispatch(answered)
+
+            async def accept(**arguments: Any) -> None:
+                if is_cast:
+                    arguments["identity"] = participant["identity"]  # by which its members know each other
+                request.job.state.participant_identity = arguments["identity"]
+                self._note_accepted(request, decision, counted, ms)
+                await request.accept(**arguments)
+
+            if on_request is None:
+                await accept(**participant)
+            elif refusal := await ask_agent(on_request, request, accept, participant):
+                reason = f"agent {agent!r}: {refusal.reason}"
+                await self._reject(request, "on_request", reason, for_good=refusal.for_good)
+        except AssignmentTimeoutError:
+            routing_log.error("room %r: the server did not assign the accepted job in time", request.room.name)
+        finally:
+            self._accepting_by_agent.subtract(counted)
+
+    def _note_accepted(self, request: JobRequest, decision: Decision, counted: Collection[str], ms: float) -> None:
+        agent = decision.agents[0]
         self._runtime.events.emit(
             CallRouted(
                 job_id=request.job.id,
@@ -101,18 +132,8 @@ class Admission:
                 ms=ms,
             )
         )
-        self._accepting_by_agent.update(counted)
         self._make_room(counted)
         log_decision(request.job, decision)  # after the event, from which each log line of the call knows its agent
-        try:
-            participant = build_participant(self._runtime.catalog, decision, request.id)
-            answered = AnsweredDispatch.of(request.job, self._runtime.config.worker.api_secret)
-            participant["attributes"] |= describe_dispatch(answered)
-            await request.accept(**participant)
-        except AssignmentTimeoutError:
-            routing_log.error("room %r: the server did not assign the accepted job in time", request.room.name)
-        finally:
-            self._accepting_by_agent.subtract(counted)
 
     def _why_agent_full(self, agent: str) -> str | None:
         limit = self._runtime.get_session_limit(agent)

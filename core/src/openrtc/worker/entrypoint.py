@@ -13,6 +13,7 @@ from livekit.agents import JobContext, JobProcess, get_job_context
 from openrtc.cast.run import run_cast
 from openrtc.catalog.loaded import LoadedAgent
 from openrtc.errors import OpenRTCError
+from openrtc.model.agents import AgentSpec
 from openrtc.model.call import Call
 from openrtc.observe.forwarding import EventSender
 from openrtc.observe.logs import configure_logs_of_job
@@ -39,6 +40,7 @@ from openrtc.threads import ThreadOwner
 from openrtc.upstream.call_providers import begin_call_traces
 from openrtc.worker.admission import find_distribution, read_decision, read_request
 from openrtc.worker.own_code import find_packages
+from openrtc.worker.prewarm import fill_userdata, prewarm_agents
 
 logger = logging.getLogger("openrtc.worker")
 
@@ -81,6 +83,7 @@ async def run_call(context: JobContext) -> None:
     note_typing(context.room, live)
     add_decision_to_span(decision, live.distribution)
     try:
+        fill_userdata(context.proc, decision.agents, runtime)
         await _hold(context, loaded, call, runtime)
     except (asyncio.CancelledError, CallFailed):
         raise
@@ -96,6 +99,12 @@ def find_current_call() -> LiveCall | None:
     """Return the call whose code runs now, if any."""
     context = get_job_context(required=False)
     return None if _runtime is None or context is None else _runtime.live.get(context.job.id)
+
+
+def find_current_spec() -> AgentSpec | None:
+    """Return how the agent is built whose call's code runs now; None for no call."""
+    call = find_current_call()
+    return None if call is None or _runtime is None else _runtime.catalog.get(call.agent).spec
 
 
 def find_current_packages() -> frozenset[str]:
@@ -129,6 +138,7 @@ class ChildSetup:
                 # At the end of a process of `multiprocessing` nothing that `atexit` knows is called.
                 Finalize(None, sender.close, exitpriority=0)
             asyncio.run(runtime.start())  # livekit-agents starts the loop of the jobs afterwards
+            prewarm_agents(runtime, isolated=True)
             use_runtime(runtime)
             install_speedups(self._config.worker.speedups)
         assert _runtime is not None

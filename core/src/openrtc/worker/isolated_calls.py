@@ -20,7 +20,7 @@ from openrtc.observe.events import CallEnded, Event
 from openrtc.posix import find_signals
 from openrtc.runtime.live_call import LiveCall
 from openrtc.runtime.runtime import Runtime
-from openrtc.session.participant import belongs_to_job
+from openrtc.session.participant import is_agent_of
 from openrtc.upstream.jobs import JobExecutor, JobStatus, RunningJobInfo
 from openrtc.worker.admission import find_distribution, read_decision
 
@@ -115,7 +115,7 @@ class IsolatedCalls:
         async with open_api(connection) as server:
             there = await _try_request(server.room.list_participants(api.ListParticipantsRequest(room=room)))
             for one in there.participants if there else ():
-                if belongs_to_job(one.identity, info.job.id):
+                if is_agent_of(one.identity, info.job):
                     member = api.RoomParticipantIdentity(room=room, identity=one.identity)
                     await _try_request(server.room.remove_participant(member))
 

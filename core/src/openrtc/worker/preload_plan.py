@@ -90,7 +90,7 @@ def _find_listener(runtime: Runtime, name: str) -> AgentSpec | None:
 
 
 def _uses_end_of_turn(spec: AgentSpec, *, elsewhere: bool) -> bool:
-    turn: Any = spec.session_options.get("turn_handling") or {}
+    turn: Any = spec.fixed_session_options.get("turn_handling") or {}
     own = spec.turn_detection if spec.turn_detection is not None else turn.get("turn_detection")
     # The words are "vad", "stt", "manual" and "realtime_llm"; an object may be or hold the model.
     return not elsewhere if own is None else not isinstance(own, str)
@@ -103,4 +103,4 @@ def _list_language_models(runtime: Runtime) -> Iterator[Any]:
         members = spec.cast.members if spec and spec.cast else ()
         for one in (spec, *(member.spec for member in members)):
             if one is not None:
-                yield from (one.llm, one.session_options.get("llm"))
+                yield from (one.llm, one.fixed_session_options.get("llm"))

@@ -46,6 +46,7 @@ from openrtc.worker.descriptors import fit_sessions
 from openrtc.worker.entrypoint import find_current_call, find_current_packages, use_runtime
 from openrtc.worker.health_routes import open_health_server
 from openrtc.worker.preload_plan import preload
+from openrtc.worker.prewarm import prewarm_agents
 from openrtc.worker.process_exit import REPLACE_ME, SERVER_LOST, STOPPED_AT_ONCE
 from openrtc.worker.recycle import wait_for_recycle_reason
 from openrtc.worker.server import WorkerServer
@@ -113,6 +114,7 @@ def _run_calls(
     runtime: Runtime, arguments: Mapping[str, Any], channel: ControlChannel | None, health: HealthServer | None
 ) -> int:
     fitted = fit_sessions(runtime)
+    prewarm_agents(fitted)
 
     async def main() -> int:
         return await serve(WorkerServer(fitted, child_arguments=arguments, health=health), channel)

@@ -31,6 +31,7 @@ from openrtc.upstream.jobs import (
 )
 from openrtc.upstream.names import FurtherAgentServer, register_under
 from openrtc.worker.admission import Admission
+from openrtc.worker.callbacks import choose_callbacks
 from openrtc.worker.coroutine_pool import CoroutinePool
 from openrtc.worker.empty_rooms import UNKNOWN_SECONDS, EmptyRooms
 from openrtc.worker.entrypoint import ChildSetup, run_call
@@ -289,7 +290,7 @@ class WorkerServer:
             # Of the pool that livekit-agents makes, only the arguments are used; it must not start any process.
             kind = PooledAgentServer if name == self._names[0] else FurtherAgentServer
             server = kind(self._build_pool, num_idle_processes=0, **options)
-        register_under(server, name, run_call, self.admission.answer)
+        register_under(server, name, run_call, self.admission.answer, **choose_callbacks(self.runtime))
         return server
 
     def _build_pool(self, server: PooledAgentServer, pool: ProcPool) -> JobPool | PoolShare:
@@ -304,7 +305,7 @@ class WorkerServer:
             CoroutinePool(
                 server,
                 self.runtime.resources,
-                [plugin.target for plugin in self.runtime.plugins],
+                [*(plugin.target for plugin in self.runtime.plugins), *self.runtime.prewarmed.values()],
                 self._settings.hang_up_seconds,
             ),
             {kind: build_pool_like(pool, kind, self._count_idle(kind)) for kind in sorted(kinds)},

@@ -21,7 +21,7 @@ from openrtc.dispatch.dispatches import list_dispatches, room_exists
 from openrtc.errors import one_line, summarize_error
 from openrtc.model.decision import DECISION_ATTRIBUTE
 from openrtc.observe.snapshots import read_snapshots
-from openrtc.session.participant import belongs_to_job, is_person
+from openrtc.session.participant import is_agent_of, is_person
 from openrtc.settings.config import WorkerSettings
 
 logger = logging.getLogger("openrtc.worker")
@@ -116,7 +116,7 @@ async def _replace_agent(job: proto.Job, connection: LiveKitConnection) -> bool:
         if not any(map(is_person, there)):
             return False
         for one in there:
-            if belongs_to_job(one.identity, job.id):
+            if is_agent_of(one.identity, job):
                 await server.room.remove_participant(api.RoomParticipantIdentity(room=room, identity=one.identity))
         attributes = {name: value for name, value in job.attributes.items() if name != DECISION_ATTRIBUTE}
         await server.agent_dispatch.create_dispatch(

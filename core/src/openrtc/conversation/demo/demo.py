@@ -29,6 +29,7 @@ from openrtc.runtime.runtime import Runtime, build_runtime
 from openrtc.server.local import LocalServer
 from openrtc.session.containment import run_contained
 from openrtc.settings.config import Config
+from openrtc.worker.prewarm import prewarm_agents
 from openrtc.worker.run import require_agents
 from openrtc.worker.server import WorkerServer
 
@@ -74,6 +75,7 @@ def demo(config: Config, arguments: Mapping[str, Any], console: Console, *, text
     report.show_agents(runtime.catalog, names)
     runtime = with_offline_defaults(runtime, offline=True)
     report.show_transport(chosen, offline=runtime.config.defaults.offline)
+    prewarm_agents(runtime, names)
     with _start_server(chosen, runtime) as runtime:
         return run_contained(_Demo(runtime, chosen, report, errors, began).run(names))
 
