@@ -65,6 +65,7 @@ def test_json_has_every_key_and_nothing_is_imported(site: Site) -> None:
         "fix": None,
         "location": None,
         "load_ms": None,
+        "notes": [],
         "isolation": None,
     }
     assert (rows["helpdesk"]["kind"], rows["desk"]["kind"]) == ("agent", "hook-module")

@@ -138,13 +138,6 @@ def test_an_agent_class_that_takes_the_call_is_an_agent(site: Site) -> None:
             "pkg_a.py:2",
         ),
         (
-            "from livekit.agents import JobContext\nasync def Support(ctx: JobContext): ...",
-            "pkg_a:Support",
-            "a LiveKit entrypoint, not an agent",
-            r"AgentSpec\(entrypoint=Support\)",
-            "pkg_a.py:2",
-        ),
-        (
             f"{AGENT}\nimport abc\nclass Part(Support, abc.ABC):\n    @abc.abstractmethod\n    def x(self): ...",
             "pkg_a:Part",
             "abstract class",

@@ -78,6 +78,7 @@ PARTS = {
     "upstream/jobs.py": ("jobs", "health", "panics", "status", "tools"),
     "upstream/lifecycle.py": ("jobs",),
     "upstream/names.py": ("names", "jobs"),
+    "upstream/registered.py": ("registered",),
     "upstream/speech.py": ("speech",),
     "upstream/warm_up.py": ("warm_up",),
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from openrtc.discovery.entries import Entry
 from openrtc.discovery.name_clashes import THIS_PROGRAM
 from openrtc.model.agents import AgentSpec
+from openrtc.model.livekit_worker import LiveKitWorker
 from openrtc.model.status import READY, HasStatus, Status
 from openrtc.settings.config import Policy
 
@@ -27,6 +28,8 @@ class LoadedAgent(HasStatus):
         members: The agents of the catalogue that it names as members of its cast, in that case.
         alone: Where it stands when nothing else is imported, if that is known and differs.
         because_of: The distribution that makes this difference, if that is known.
+        worker: What it is where its package has written it as a worker of livekit-agents' own kind.
+        notes: What an operator should know of it, each in half a line.
     """
 
     name: str
@@ -39,6 +42,8 @@ class LoadedAgent(HasStatus):
     members: tuple[str, ...] = ()
     alone: Status | None = None
     because_of: str = ""
+    worker: LiveKitWorker | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.spec is not None:

@@ -23,6 +23,7 @@ def entry_row(entry: Entry, config: Config) -> dict[str, Any]:
         "kind": "agent" if entry.is_agent or not entry.value else "hook-module",
         "summary": entry.summary,
         "load_ms": None,
+        "notes": [],
         "isolation": config.isolation.get(entry.name),
     }
 
@@ -35,5 +36,6 @@ def loaded_row(agent: LoadedAgent, config: Config) -> dict[str, Any]:
         **agent.status.to_json(),
         "distribution": agent.distribution,
         "load_ms": agent.load_ms or None,
+        "notes": list(agent.notes),
         "isolation": choose_isolation(agent.name, agent.asked_isolation, config.isolation, config.worker.isolation),
     }

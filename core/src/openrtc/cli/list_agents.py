@@ -131,4 +131,5 @@ def _describe(row: dict[str, Any], loaded: bool) -> str:
         after = f", and works after {row['alone']['because_of']}" if row["alone"]["because_of"] else ""
         return f"{row['summary']} (it is broken alone{after}: {row['alone']['reason']})".strip()
     isolation = f"(isolation: {row['isolation']})" if row["isolation"] not in (None, "coroutine") else ""
-    return f"{row['summary']} {isolation}".strip()
+    notes = f"({'; '.join(row['notes'])})" if row["notes"] else ""
+    return " ".join(filter(None, (row["summary"], isolation, notes)))

@@ -117,7 +117,11 @@ class AgentSpec:
             if isinstance(value, str):
                 raise TypeError(f"AgentSpec {name}= takes a list of strings, not one string")
             object.__setattr__(self, name, tuple(value))
-        asked = self.isolation or getattr(self.agent or self.entrypoint, ISOLATION_ATTRIBUTE, "") or getattr(self.cast, "isolation", "")
+        asked = (
+            self.isolation
+            or getattr(self.agent or self.entrypoint, ISOLATION_ATTRIBUTE, "")
+            or getattr(self.cast, "isolation", "")
+        )
         object.__setattr__(self, "isolation", check_isolation(asked, f"AgentSpec {self.name!r}"))
 
     @property

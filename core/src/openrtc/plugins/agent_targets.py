@@ -13,19 +13,23 @@ from openrtc.discovery.entries import PLUGINS_GROUP, Entry
 from openrtc.errors import OpenRTCError, one_line
 from openrtc.model.agents import AgentSpec, Cast
 from openrtc.model.builders import check_builder, is_agent, is_agent_class, name_of
+from openrtc.model.livekit_worker import LiveKitWorker
 from openrtc.model.own_options import find_shared_option
 from openrtc.plugins.fault import Fault
 from openrtc.plugins.hook_check import find_hookimpls
+from openrtc.plugins.livekit_shapes import build_worker_spec, find_agent_server, find_livekit_worker
 
 
-def build_spec(target: object, entry: Entry) -> AgentSpec:
-    """Return the spec of the agent ``entry`` points at; raises `Fault`."""
+def build_spec(target: object, entry: Entry) -> tuple[AgentSpec, LiveKitWorker | None]:
+    """Return the spec of the agent ``entry`` points at, and the worker that it is by itself, if any; raises `Fault`."""
     if isinstance(target, AgentSpec):
-        return check_spec(target, entry.name, entry)
+        return check_spec(target, entry.name, entry), None
     if isinstance(target, Cast):
-        return check_spec(AgentSpec(cast=target), entry.name, entry)
+        return check_spec(AgentSpec(cast=target), entry.name, entry), None
+    if worker := find_livekit_worker(target, entry):
+        return build_worker_spec(worker, summarise(worker.entrypoint) or entry.summary, entry.name), worker
     builder = _check_builder(target, entry)
-    return AgentSpec(agent=builder, name=entry.name, summary=summarise(builder) or entry.summary)
+    return AgentSpec(agent=builder, name=entry.name, summary=summarise(builder) or entry.summary), None
 
 
 def check_spec(spec: AgentSpec, name: str, entry: Entry) -> AgentSpec:
@@ -56,14 +60,11 @@ def _roles(spec: AgentSpec) -> str:
 
 def _check_builder(target: object, entry: Entry) -> Callable[..., Any]:
     if isinstance(target, ModuleType):
-        fix = f"write {entry.name} = {target.__name__}:ClassName"
+        fix = f"write {entry.name} = {target.__name__}:{find_agent_server(target) or 'ClassName'}"
         raise Fault(f"{entry.value} is a module, not an agent", fix, at=target)
     if is_agent(target):
         fix = f"write {name_of(type(target))} or a factory"
         raise Fault(f"{entry.value} is an Agent instance: all calls would share it", fix, _module_file(entry))
-    if not isinstance(target, type) and not is_agent_class(target) and _is_livekit_entrypoint(target):
-        fix = f"wrap it: AgentSpec(entrypoint={getattr(target, '__name__', 'entrypoint')}), and point to that"
-        raise Fault(f"{entry.value} is a LiveKit entrypoint, not an agent", fix, at=target)
     if not is_agent_class(target) and find_hookimpls(target):
         fix = f"put it into the group {PLUGINS_GROUP}"
         raise Fault(f"{entry.value} is a plugin, not an agent", fix, at=target)
@@ -79,15 +80,3 @@ def _check_builder(target: object, entry: Entry) -> Callable[..., Any]:
 
 def _module_file(entry: Entry) -> str | None:
     return getattr(sys.modules.get(entry.module), "__file__", None)
-
-
-def _is_livekit_entrypoint(target: object) -> bool:
-    """Whether it is ``async def entrypoint(ctx: JobContext)``, as livekit-agents' own examples have it."""
-    if not inspect.iscoroutinefunction(target):
-        return False
-    parameters = list(inspect.signature(target).parameters.values())
-    if len(parameters) != 1:
-        return False
-    annotation = parameters[0].annotation
-    kind = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
-    return kind.endswith("JobContext") or getattr(target, "__name__", "") == "entrypoint"

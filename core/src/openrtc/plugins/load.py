@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from openrtc.catalog.loaded import Loaded, LoadedAgent, LoadedPlugin
 from openrtc.discovery.entries import Entry
 from openrtc.model.agents import AgentSpec
+from openrtc.model.livekit_worker import LiveKitWorker
 from openrtc.model.status import State
 from openrtc.plugins.agent_hook import collect_agents
 from openrtc.plugins.agent_targets import build_spec
@@ -47,13 +48,15 @@ def load_plugins(entries: Iterable[Entry], config: Config) -> Loaded:
 
 
 def _load_agent(entry: Entry) -> LoadedAgent:
-    def step() -> AgentSpec:
+    def step() -> tuple[AgentSpec, LiveKitWorker | None]:
         return build_spec(import_target(entry), entry)
 
     result = run_guarded(entry, step)
-    if result.failure:
+    if result.value is None:
         return LoadedAgent.of_entry(entry, result.failure, result.ms)
-    return LoadedAgent(name=entry.name, entry=entry, spec=result.value, load_ms=result.ms)
+    spec, worker = result.value
+    notes = worker.notes if worker else ()
+    return LoadedAgent(name=entry.name, entry=entry, spec=spec, load_ms=result.ms, worker=worker, notes=notes)
 
 
 class _Plugins:

@@ -190,6 +190,10 @@ USED_BY: Mapping[str, tuple[str, ...]] = {
         "livekit.agents.voice.avatar._datastream_io:DataStreamAudioReceiver._clear_buffer_rpc_handler",
     ),
     "panics": ("livekit.rtc._ffi_client:ffi_event_callback",),
+    "registered": (
+        "livekit.agents.worker:AgentServer.__init__",
+        "livekit.agents.worker:AgentServer.rtc_session",
+    ),
     "tools": (
         "livekit.agents.llm.tool_context:FunctionTool",
         "livekit.agents.llm.tool_context:RawFunctionTool",

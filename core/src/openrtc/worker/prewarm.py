@@ -43,6 +43,9 @@ def prewarm_agents(runtime: Runtime, names: Collection[str] | None = None, *, is
 def fill_userdata(process: JobProcess, agents: Sequence[str], runtime: Runtime) -> None:
     """Put into a job's ``userdata`` what its agents have prepared; it is a dict of this job's own.
 
+    Resources of plugins are in it already. A worker of livekit-agents' own kind, which knows nothing of them, has its
+    own alone.
+
     Args:
         process: What livekit-agents has made for this job.
         agents: The agents of the call; of a cast also those that it names are prepared.
@@ -51,6 +54,8 @@ def fill_userdata(process: JobProcess, agents: Sequence[str], runtime: Runtime) 
     Raises:
         OpenRTCError: An agent whose calls are not expected in this process has failed to prepare only now.
     """
+    if runtime.catalog.get(agents[0]).worker:  # what others call as its package does would hide that it lacks something
+        process.userdata.clear()
     for name in agents:
         cast = runtime.catalog.get(name).spec
         members = cast.cast.names if cast and cast.cast else ()

@@ -229,6 +229,9 @@ def _report_start(server: WorkerServer) -> None:
     ready, kinds = runtime.catalog.ready, server.kinds
     named = (name if kinds[name] == "coroutine" else f"{name} ({kinds[name]})" for name in ready)
     logger.info("agents: %s; default: %s", ", ".join(named), runtime.config.routing.default or ready[0])
+    for name in ready:
+        if notes := runtime.catalog.get(name).notes:
+            logger.info("agent %r: %s", name, "; ".join(notes))
     logger.info("routing: %s", " > ".join(runtime.router.rules))
     if runtime.config.defaults.offline:
         logger.info("models: offline: where neither the agent nor [defaults] names one")

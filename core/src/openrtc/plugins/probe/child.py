@@ -179,6 +179,6 @@ def describe_loaded(request: Request, entries: Iterable[Entry]) -> dict[str, Any
 def _to_json(agent: LoadedAgent, numbers: Mapping[int, int]) -> dict[str, Any]:
     assert agent.entry is not None  # none is registered in code
     summary = agent.spec.summary if agent.spec else agent.entry.summary
-    fields = ("name", "load_ms", "asked_isolation", "shape", "members")
+    fields = ("name", "load_ms", "asked_isolation", "shape", "members", "notes")
     own = {name: getattr(agent, name) for name in fields}
     return own | {"number": numbers[id(agent.entry)], "summary": summary, "status": agent.status.to_json()}

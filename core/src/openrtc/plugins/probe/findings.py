@@ -70,10 +70,11 @@ def read_findings(result: Mapping[str, Any], entries: Sequence[Entry]) -> Findin
 
 def _read_row(row: Mapping[str, Any], entries: Sequence[Entry]) -> Row:
     fields = dict(row)
-    number, summary, members = fields.pop("number"), fields.pop("summary"), tuple(fields.pop("members"))
+    number, summary = fields.pop("number"), fields.pop("summary")
+    members, notes = tuple(fields.pop("members")), tuple(fields.pop("notes"))
     status = _read_status(fields.pop("status"))
     entry = replace(entries[number], summary=summary)
-    return number, LoadedAgent(entry=entry, status=status, members=members, **fields)
+    return number, LoadedAgent(entry=entry, status=status, members=members, notes=notes, **fields)
 
 
 def _read_status(fields: Mapping[str, Any]) -> Status:

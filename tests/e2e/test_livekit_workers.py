@@ -1,0 +1,171 @@
+"""Packages that were written as workers of their own, in livekit-agents' way, in one worker: nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.callers import Caller, CallersProcess
+from e2e.packages import Package
+from e2e.server_api import ServerApi
+from e2e.worker import WorkerProcess
+
+SERVER = """
+import logging
+
+import numpy as np
+from livekit import rtc
+from livekit.agents import Agent, AgentServer, AgentSession, JobContext, JobProcess, JobRequest, cli
+
+logger = logging.getLogger("front-desk")
+
+
+async def chime():
+    for start in range(0, 24_000, 1200):
+        times = (np.arange(1200) + start) / 24_000
+        samples = (np.sin(2 * np.pi * 600 * times) * 9000).astype(np.int16)
+        yield rtc.AudioFrame(samples.tobytes(), 24_000, 1, 1200)
+
+
+class Assistant(Agent):
+    def __init__(self) -> None:
+        super().__init__(instructions="You answer at the front desk.")
+
+    async def on_enter(self) -> None:
+        self.session.say("Good morning.", audio=chime())
+
+
+def prewarm(proc: JobProcess) -> None:
+    proc.userdata["greeted"] = []
+    logger.info("CASE prewarm")
+
+
+async def on_request(request: JobRequest) -> None:
+    if request.room.metadata == "closed":
+        await request.reject()
+        return
+    await request.accept(name="Front desk", attributes={"floor": "2"})
+
+
+async def on_session_end(ctx: JobContext) -> None:
+    report = ctx.make_session_report()
+    said = [item.text_content for item in report.chat_history.items if item.type == "message"]
+    logger.info("CASE report of %s: %s, userdata %s", report.room, said, sorted(ctx.proc.userdata))
+
+
+server = AgentServer(setup_fnc=prewarm, drain_timeout=5)
+
+
+@server.rtc_session(on_request=on_request, on_session_end=on_session_end)
+async def my_agent(ctx: JobContext) -> None:
+    ctx.proc.userdata["call"] = ctx.room.name
+    session = AgentSession()
+    await session.start(agent=Assistant(), room=ctx.room)
+    await ctx.connect()
+
+
+if __name__ == "__main__":
+    cli.run_app(server)
+"""
+
+OPTIONS = """
+import logging
+
+from livekit.agents import JobContext, JobProcess, WorkerOptions, cli
+
+logger = logging.getLogger("night-desk")
+
+
+def prewarm(proc: JobProcess) -> None:
+    proc.userdata["rooms"] = 7
+    logger.info("CASE prewarm of the night")
+
+
+async def entrypoint(ctx: JobContext) -> None:
+    async def bye() -> None:
+        logger.info("CASE bye")
+
+    ctx.add_shutdown_callback(bye)
+    await ctx.connect()
+    await ctx.room.local_participant.set_attributes({"userdata": repr(ctx.proc.userdata)})
+    await ctx.wait_for_participant()
+
+
+if __name__ == "__main__":
+    cli.run_app(WorkerOptions(entrypoint_fnc=entrypoint, prewarm_fnc=prewarm, num_idle_processes=1))
+"""
+
+BROKEN = """
+from livekit.agents import AgentServer, JobContext
+
+server = AgentServer()
+
+
+def load(proc) -> None:
+    raise FileNotFoundError("weights.bin")
+
+
+server.setup_fnc = load
+
+
+@server.rtc_session()
+async def entrypoint(ctx: JobContext) -> None:
+    await ctx.connect()
+"""
+
+WORKERS = Package(
+    name="desks",
+    modules={"front_desk.py": SERVER, "night_desk.py": OPTIONS, "lost_desk.py": BROKEN},
+    agents={
+        "front": "front_desk:server",
+        "night": "night_desk:entrypoint",
+        "day": "night_desk:entrypoint",
+        "lost": "lost_desk:server",
+    },
+)
+
+
+def said(worker: WorkerProcess) -> list[str]:
+    return [str(record["message"]) for record in worker.records("^CASE ")]
+
+
+@pytest.mark.realtime
+def test_what_they_bring_counts_in_one_worker_for_all(
+    start_worker: Callable[..., WorkerProcess], api: ServerApi, callers: CallersProcess, tmp_path: Path
+) -> None:
+    folders = [WORKERS.install_into(tmp_path / "packages")]
+    isolation = ("--isolate", "night=process", "--isolate", "day=thread")
+    worker = start_worker("--allow", WORKERS.name, *isolation, folders=folders)
+    assert said(worker)[:2] == ["CASE prewarm of the night", "CASE prewarm"], "each once, before it is registered"
+    worker.wait_for_log("agent 'lost' cannot serve: its prewarm failed: FileNotFoundError: weights.bin at ")
+    worker.wait_for_log("agent 'front': prewarmed by front_desk:prewarm; drain_timeout not used")
+
+    caller = callers.join("ann", api.token("front-1", "ann"))
+    others = [callers.join(name, api.token(f"{name}-1", name)) for name in ("day", "night")]
+    agent = caller.wait_for_agent()
+    assert (agent["name"], agent["attributes"]["floor"]) == ("Front desk", "2")
+    assert agent["identity"].startswith("front-AJ_")
+    assert caller.wait_for_answer(0.0) is not None
+    for other in others:  # in a thread and in a process of their own
+        wait_for_userdata(other, "{'rooms': 7}")
+    for one in (caller, *others):
+        one.leave()
+    api.delete_all_rooms()  # a job of livekit-agents' own kind waits for that, or for the room's departure timeout
+    worker.wait_for_log(r"CASE report of front-1: \['Good morning\.'\], userdata \['call', 'greeted'\]")
+    worker.wait_for_log(r"CASE bye")
+
+    closed = callers.join("eve", api.token("front-closed", "eve", room_metadata="closed"))
+    assert "front-closed" in worker.wait_for_log("rejected: agent 'front': its on_request rejected it")
+    closed.leave()
+
+
+def wait_for_userdata(caller: Caller, expected: str) -> None:
+    """Wait until the agent of a caller's room has told what userdata it was given."""
+
+    def tells(event: dict[str, Any]) -> bool:
+        return event["caller"] == caller.name and "userdata" in (event.get("attributes") or {})
+
+    assert caller.process.wait_for(tells, 60.0)["attributes"]["userdata"] == expected
