@@ -24,7 +24,11 @@ def test_two_calls_at_once_reach_their_agents(
     isolation: str,
 ) -> None:
     folders = [TONE_AGENTS.install_into(tmp_path / "packages")]
-    worker = start_worker("--allow", "tone-agents", "--isolation", isolation, folders=folders)
+    work = tmp_path / "work"
+    work.mkdir()
+    for name in ("logging", "random", "selectors"):  # no process of the worker may take it for Python's
+        (work / f"{name}.py").write_text("raise SystemExit('the wrong one')")
+    worker = start_worker("--allow", "tone-agents", "--isolation", isolation, folders=folders, cwd=work)
     rooms = {name: callers.join(name, api.token(f"{name}-{isolation}", "ann")) for name in ("alpha", "gamma")}
     for name, caller in rooms.items():
         assert caller.wait_for_answer(0.0, timeout=40.0) is not None

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 THREADS_OFF = {"OPENBLAS_NUM_THREADS": "1"}
 """numpy's library would start a thread for each core at import, and a process with more than one cannot be forked."""
 
 _SECRET_NAME = re.compile(r"(.*_)?(KEY|SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIALS)(_.*)?", re.IGNORECASE)
-_SAFE_PATH = "PYTHONSAFEPATH"
 _LOGIN_IN_ADDRESS = re.compile(r"\w+://[^/@\s]*:[^/@\s]+@")
 
 
@@ -25,26 +24,17 @@ def drop_secrets(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     return {name: text for name, text in every.items() if not looks_secret(name, text)}
 
 
-@contextlib.contextmanager
-def without_working_folder() -> Iterator[None]:
-    """Let the Python processes that are started in a ``with`` block import nothing from the working folder.
+def leave_out_working_folder() -> None:
+    """Let each Python that `multiprocessing` starts from now on import nothing of the working folder at its start.
 
-    A module there may have the name of one of Python's. `multiprocessing` has no option for it, only Python's variable;
-    what a process starts in turn should not have that: `forget_working_folder` takes it away again.
+    A module there may have the name of one of Python's. Afterwards such a process gets this one's path of imports.
     """
-    before = os.environ.get(_SAFE_PATH)
-    os.environ[_SAFE_PATH] = "1"
-    try:
-        yield
-    finally:
-        os.environ.pop(_SAFE_PATH)
-        if before is not None:
-            os.environ[_SAFE_PATH] = before
+    # It has no option for that, and Python's variable would be handed on to whatever a package starts.
+    from multiprocessing import util
 
-
-def forget_working_folder() -> None:
-    """Let a process that was started `without_working_folder` start others as usual."""
-    os.environ.pop(_SAFE_PATH, None)
+    take_flags: Any = getattr(util, "_args_from_interpreter_flags", None)
+    if take_flags and "-P" not in take_flags():  # also where this was called before, or this Python was started so
+        util._args_from_interpreter_flags = lambda: [*take_flags(), "-P"]  # type: ignore[attr-defined]
 
 
 def looks_secret(name: str, text: str = "") -> bool:

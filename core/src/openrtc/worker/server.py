@@ -13,6 +13,7 @@ from aiohttp import web
 from livekit.agents import AgentServer, JobExecutorType
 from livekit.protocol import agent as proto
 
+from openrtc.child_environment import leave_out_working_folder
 from openrtc.dispatch.relaunch import AnsweredDispatch
 from openrtc.model.dispatch_names import WorkerNames
 from openrtc.model.isolation import ISOLATIONS
@@ -100,6 +101,7 @@ class WorkerServer:
         self.load = LoadGauge(settings.max_sessions, lambda: self.admission.taken, lambda: self.memory.share)
         self.monitor = Monitor(runtime, self)
         self._names = self._choose_names(settings.agent_name)
+        leave_out_working_folder()  # of job processes, and of the one that they are forked from
         options = self._build_options()
         servers = {name: self._build_server(name, options) for name in self._names}
         self.registrations = Registrations(servers, self._emit_registered)

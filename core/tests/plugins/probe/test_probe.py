@@ -198,13 +198,3 @@ def test_what_a_package_changes_at_import_is_told_here(site: Site, caplog: pytes
     (line,) = caplog.messages
     assert line.startswith('pkg-a 1.0 (entry point "helpdesk", ')
     assert line.endswith("pkg_a.py) has changed the current folder: put back, since it is everybody's")
-
-
-@pytest.mark.process
-def test_a_module_of_the_working_folder_takes_the_place_of_none_of_pythons(site: Site) -> None:
-    for name in ("random", "selectors", "signal", "json"):
-        (site.work / f"{name}.py").write_text("raise SystemExit('the wrong one')")
-    site.add("pkg-a", agents={"a": "pkg_a:A"}, files={"pkg_a.py": "class A: pass"})
-    result = site.python("-P", "-m", "openrtc", "list-agents", "--load")
-    assert result.returncode == 0, result.stderr
-    assert "livekit.agents.Agent" in result.stdout  # from which it does not derive

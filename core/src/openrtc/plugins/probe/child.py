@@ -17,7 +17,6 @@ from typing import Any, NoReturn
 
 from openrtc.catalog.catalog import Catalog
 from openrtc.catalog.loaded import LoadedAgent
-from openrtc.child_environment import forget_working_folder
 from openrtc.discovery.entries import AGENTS_GROUP, Entry
 from openrtc.discovery.tolerance import tolerate_unreadable_metadata
 from openrtc.plugins.importing import explain_error
@@ -62,7 +61,6 @@ def answer(request: Request, errors: Connection | None = None) -> NoReturn:
         errors: Takes what is written to standard error; nobody reads it otherwise.
     """
     leave_session()
-    forget_working_folder()
     _replace_streams(errors)
     folder = Path(request.folder)
     leave = os._exit  # kept, since it is replaced below: a package may call it at import, and then says where

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from openrtc.catalog.loaded import LoadedAgent
-from openrtc.child_environment import THREADS_OFF, forget_working_folder, without_working_folder
+from openrtc.child_environment import THREADS_OFF, leave_out_working_folder
 from openrtc.discovery.entries import AGENTS_GROUP, Entry
 from openrtc.errors import OpenRTCError
 from openrtc.plugins.probe.child import import_livekit_first
@@ -86,11 +86,10 @@ def _judge_apart(trial: Trial) -> Verdicts | None:
             _write_verdicts(trial, orders)
 
         parent = ForkedProcess(work)
-        parent.start()
     else:
+        leave_out_working_folder()
         parent = get_context("spawn").Process(target=_write_verdicts, args=(trial, orders))
-        with without_working_folder():
-            parent.start()
+    parent.start()
     orders.close()
     try:
         connection.wait([parent.sentinel])
@@ -111,7 +110,6 @@ def _write_verdicts(trial: Trial, orders: Connection) -> NoReturn:
         orders: The end of a pipe.
     """
     leave_session()  # Ctrl-C is for the command, which then closes the pipe
-    forget_working_folder()
     _import_livekit(trial)
     if can_copy_itself():
         unfinished = trial.folder / f"{RESULT}.part"

@@ -13,7 +13,7 @@ from multiprocessing import connection, get_context
 from pathlib import Path
 from typing import Any
 
-from openrtc.child_environment import without_working_folder
+from openrtc.child_environment import leave_out_working_folder
 from openrtc.discovery.entries import Entry
 from openrtc.errors import one_line
 from openrtc.plugins.fault import Fault
@@ -47,11 +47,10 @@ class ProbeProcess:
         self.errors, theirs = connection.Pipe(duplex=False)
         if self._forks:
             self._process: Any = ForkedProcess(lambda: answer(self.request, theirs))
-            self._process.start()
         else:
+            leave_out_working_folder()
             self._process = get_context("spawn").Process(target=answer, args=(self.request, theirs))
-            with without_working_folder():
-                self._process.start()
+        self._process.start()
         theirs.close()
         seconds = self.request.usable * self.request.timeout + self.request.start_timeout
         self._deadline = time.monotonic() + seconds
