@@ -16,13 +16,14 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from textwrap import dedent
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from e2e.callers import Caller, CallersProcess
+from e2e.packages import Package
 from e2e.redis import redis_server
 from e2e.server_api import Dispatch, ServerApi
 from e2e.tone_agents import TONE_AGENTS
@@ -77,14 +78,16 @@ class Workers:
         kind: ``ours``, ``stock`` or ``peer``.
         python: The interpreter; None for this one.
         folder: For packages and logs.
+        packages: Packages of agents, one of them `bystander`.
     """
 
-    def __init__(self, kind: str, python: Path | None, folder: Path) -> None:
+    def __init__(self, kind: str, python: Path | None, folder: Path, packages: Sequence[Package] = PACKAGES) -> None:
         self._kind = kind
         self._python = python
         self._folder = folder
+        self._packages = packages
         self._started = 0
-        for package in PACKAGES:
+        for package in packages:
             package.install_into(folder / "packages")
 
     def start(self, server: ServerApi) -> WorkerProcess:
@@ -92,7 +95,7 @@ class Workers:
         self._started += 1
         log, folders = self._folder / f"worker-{self._started}.log", [self._folder / "packages"]
         if self._kind == "ours":
-            allowed = ",".join(package.name for package in PACKAGES)
+            allowed = ",".join(package.name for package in self._packages)
             worker = openrtc_worker(server, log, "--allow", allowed, "--agent-name", NAME, folders=folders)
         else:
             script = self._folder / "agents.py"

@@ -206,6 +206,19 @@ async def test_a_new_connection_that_replaces_the_old_one_is_not_noticed() -> No
     assert scene.told == []
 
 
+@pytest.mark.parametrize("kind", [BROWSER, PHONE])
+async def test_a_new_connection_that_is_told_of_late_finds_the_call_where_nobody_is_waited_for(kind: int) -> None:
+    scene = Scene(rejoin=0.0)
+    scene.room.join(kind=kind)
+    scene.watch()
+    scene.room.leave("ann", REASONS.DUPLICATE_IDENTITY)
+    assert scene.call.done == []
+    scene.room.join(kind=kind)
+    assert scene.call.done == ["link ann"]
+    scene.room.leave("ann", REASONS.DUPLICATE_IDENTITY)
+    await wait_until(lambda: scene.call.done[-1] == "end: everybody has left")  # nor is it there
+
+
 async def test_a_call_that_nobody_has_come_to_has_no_slot_and_ends_after_its_own_time() -> None:
     scene = Scene(nobody=0.2)
     scene.watch()

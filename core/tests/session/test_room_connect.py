@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from types import SimpleNamespace
 from typing import Any
@@ -25,7 +26,9 @@ from openrtc.settings.config import WorkerSettings
 class Room(rtc.EventEmitter[str]):
     """Takes a given time to join and to leave, and an hour to publish something."""
 
-    def __init__(self, connects: float = 0.0, disconnects: float = 0.0, gone: bool = False) -> None:
+    def __init__(
+        self, connects: float = 0.0, disconnects: float = 0.0, gone: bool = False, fails_first: str = ""
+    ) -> None:
         super().__init__()
         self.name = "r"
         self.did: list[str] = []
@@ -39,6 +42,9 @@ class Room(rtc.EventEmitter[str]):
         async def connect(url: str, token: str, options: rtc.RoomOptions) -> None:
             self.options = options
             await asyncio.sleep(connects)
+            if fails_first and not self.did:
+                self.did.append("failed")
+                raise rtc.ConnectError(fails_first)
             self.did.append("connected")
 
         async def disconnect() -> None:
@@ -72,6 +78,18 @@ async def test_one_that_is_cancelled_goes_on_and_the_room_is_left(what: str, did
     await asyncio.wait({running})
     await wait_until_left(60.0)
     assert room.did == did
+
+
+@pytest.mark.parametrize(
+    ("error", "did"),
+    [("engine: signal failure: transport timed out", ["failed", "connected"]), ("invalid token", ["failed"])],
+)
+async def test_one_that_the_server_did_not_answer_in_time_is_tried_once_more(error: str, did: list[str]) -> None:
+    room = Room(fails_first=error)
+    with contextlib.nullcontext() if "connected" in did else pytest.raises(rtc.ConnectError):
+        await room.join()
+    assert room.did == did
+    assert await wait_until_joined(room) == ("connected" in did)  # type: ignore[arg-type]  # it stands for a room
 
 
 async def test_a_room_that_is_gone_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

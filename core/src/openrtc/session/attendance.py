@@ -35,8 +35,9 @@ AFTER_RESTART_SECONDS = 15.0
 """How long a call waits at least once its agent is connected again, keeps its slot and goes on speaking: callers come
 back 4 to 7 s after a server's restart, which would else cut what each agent says."""
 
-REPLACE_SECONDS = 0.5
-"""How long somebody may take to be there again whose new connection has replaced the old one."""
+REPLACE_SECONDS = 4.0
+"""How long a call at least goes on, as if nobody had left, when a new connection of somebody has replaced the old one:
+that one is there, but the server tells of people who publish nothing up to 3 s late."""
 
 _FOR_GOOD = (
     rtc.DisconnectReason.ROOM_DELETED,
@@ -174,15 +175,16 @@ class Attendance:
         if not self._is_caller(participant):
             return
         self._seen = True
+        replaced = participant.disconnect_reason == rtc.DisconnectReason.DUPLICATE_IDENTITY
+        is_there = REPLACE_SECONDS if replaced else 0.0
         if self._limits and not self._reconnecting:
             wait = self._limits.rejoin if may_come_back(participant) else 0.0
-            self._end_at = max(self._end_at or 0.0, _now() + wait)
+            self._end_at = max(self._end_at or 0.0, _now() + max(wait, is_there))
         if people := self.people:
             if self._attended and not self._over:
                 self._attended.link(people[0])
         elif not self._reconnecting:
-            replaced = participant.disconnect_reason == rtc.DisconnectReason.DUPLICATE_IDENTITY
-            self._be_alone(pause_after=REPLACE_SECONDS if replaced else 0.0)
+            self._be_alone(pause_after=is_there)
 
     def _on_reconnecting(self) -> None:
         # Until the agent is connected again, it sees neither who leaves nor who comes; livekit then tells it that all

@@ -46,6 +46,9 @@ nobody who joins a room that is being deleted, and the native library gives up a
 ALONE_SECONDS = 5.0
 """How long a room that was created anew waits for somebody to come."""
 
+LATE_ERROR = "timed out"
+"""What is in the error of a connect that the server did not answer in time; any other one would come again."""
+
 PROMPT_SECONDS = 0.5
 """How long the track of an agent that has failed, and then its leave, may take before it is removed by the server."""
 
@@ -147,7 +150,7 @@ def shield_connect(
         try:
             async with joins.wait_for_turn():
                 options = gather_once(options or rtc.RoomOptions())
-                attempt = asyncio.ensure_future(connect(url, token, options, **more))
+                attempt = asyncio.ensure_future(_connect_patiently(connect, url, token, options, **more))
                 await _wait_for(attempt, is_gone)
             if await _is_another_room(room, sid):
                 on_recreated()
@@ -299,6 +302,22 @@ async def wait_until_left(limit: float) -> None:
     """
     if _leaving:
         await asyncio.wait(set(_leaving), timeout=limit)
+
+
+async def _connect_patiently(connect: Callable[..., Awaitable[None]], *args: Any, **more: Any) -> None:
+    """Connect, once more where the server has not answered in time, as when sixty people come to a room at once.
+
+    The native library tries for 24 s. No other agent would come to the call.
+    """
+    try:
+        await connect(*args, **more)
+    except rtc.ConnectError as error:
+        if LATE_ERROR not in str(error):
+            raise
+        logger.warning(
+            "the LiveKit server was too busy to let an agent in (%s): it tries once more", one_line(str(error))
+        )
+        await connect(*args, **more)
 
 
 async def _wait_for(attempt: asyncio.Future[None], is_gone: Callable[[], Awaitable[bool]]) -> None:
