@@ -10,7 +10,7 @@ import pytest
 
 from e2e.callers import Caller, CallersProcess
 from e2e.packages import Package
-from e2e.server_api import ServerApi
+from e2e.server_api import Dispatch, ServerApi
 from e2e.worker import WorkerProcess
 
 SERVER = """
@@ -59,7 +59,7 @@ async def on_session_end(ctx: JobContext) -> None:
 server = AgentServer(setup_fnc=prewarm, drain_timeout=5)
 
 
-@server.rtc_session(on_request=on_request, on_session_end=on_session_end)
+@server.rtc_session(agent_name="reception", on_request=on_request, on_session_end=on_session_end)
 async def my_agent(ctx: JobContext) -> None:
     ctx.proc.userdata["call"] = ctx.room.name
     session = AgentSession()
@@ -141,7 +141,10 @@ def test_what_they_bring_counts_in_one_worker_for_all(
     worker = start_worker("--allow", WORKERS.name, *isolation, folders=folders)
     assert said(worker)[:2] == ["CASE prewarm of the night", "CASE prewarm"], "each once, before it is registered"
     worker.wait_for_log("agent 'lost' cannot serve: its prewarm failed: FileNotFoundError: weights.bin at ")
-    worker.wait_for_log("agent 'front': prewarmed by front_desk:prewarm; drain_timeout not used")
+    worker.wait_for_log(
+        "agent 'front': prewarmed by front_desk:prewarm; agent name 'reception' .* drain_timeout not used"
+    )
+    worker.wait_for_log('registered worker.*"agent_name": "reception"')
 
     caller = callers.join("ann", api.token("front-1", "ann"))
     others = [callers.join(name, api.token(f"{name}-1", name)) for name in ("day", "night")]
@@ -157,8 +160,9 @@ def test_what_they_bring_counts_in_one_worker_for_all(
     worker.wait_for_log(r"CASE report of front-1: \['Good morning\.'\], userdata \['call', 'greeted'\]")
     worker.wait_for_log(r"CASE bye")
 
-    closed = callers.join("eve", api.token("front-closed", "eve", room_metadata="closed"))
-    assert "front-closed" in worker.wait_for_log("rejected: agent 'front': its on_request rejected it")
+    dispatch = Dispatch(room="hotel-1", agent_name="reception")
+    closed = callers.join("eve", api.token("hotel-1", "eve", agents=[dispatch], room_metadata="closed"))
+    assert "hotel-1" in worker.wait_for_log("rejected: agent 'front': its on_request rejected it")
     closed.leave()
 
 

@@ -116,7 +116,7 @@ def test_a_file_with_a_byte_order_mark_is_read(site: Site) -> None:
         ("helpdesk =", "there is no value after ="),
         ("helpdesk = m:", "names no Python object"),
         ("helpdesk = :C", "names no Python object"),
-        ("helpdesk = my-package:C", "names no Python object"),
+        ("helpdesk = my-package:C-D", "names no Python object"),
         ("helpdesk = m:C()", "names no Python object"),
         ("helpdesk = m..n:C", "names no Python object"),
         ("helpdesk = 1m:C", "names no Python object"),

@@ -236,6 +236,36 @@ def test_isolation_is_asked_for_by_the_function(site: Site) -> None:
     assert found.asked_isolation == "process"
 
 
+def test_a_file_with_a_hyphen_in_its_name_is_pointed_at_as_it_is_called(site: Site) -> None:
+    site.add("pkg-a", agents={"helpdesk": "front-desk:server"}, files={"front-desk.py": SERVER})
+    (found,) = site.load().agents
+    assert names(found) == ALL, found.reason
+
+
+def test_a_distributions_name_in_the_place_of_its_modules_is_told(
+    site: Site, check_broken: Callable[..., None]
+) -> None:
+    site.add("pkg-a", agents={"helpdesk": "pkg-a:server"}, files={"pkg_a.py": SERVER})
+    (found,) = site.load().agents
+    check_broken(found, 'names the module "pkg-a", which does not exist', 'did you mean "pkg_a"')
+
+
+def test_an_agent_name_needs_no_main_guard_to_be_run(site: Site) -> None:
+    source = OPTIONS.replace("drain_timeout=5", "agent_name='night', worker_type=WorkerType.PUBLISHER").replace(
+        "WorkerOptions, cli", "WorkerOptions, WorkerType, cli"
+    )
+    found = site.agent(source, "pkg_a:run")
+    assert found.worker and found.worker.agent_name == "night"
+    assert found.worker.registration["type"].name == "PUBLISHER"
+    assert found.notes == ("prewarmed by pkg_a:warm", "agent name 'night' in its code")
+
+
+def test_without_a_name_a_registration_of_its_own_is_not_used(site: Site) -> None:
+    source = SERVER.replace("setup_fnc=load", "permissions=WorkerPermissions(hidden=True)")
+    found = site.agent(source.replace("JobRequest,", "JobRequest, WorkerPermissions,"), "pkg_a:server")
+    assert found.notes == ("permissions not used: the worker is OpenRTC's",)
+
+
 @pytest.mark.process
 def test_list_agents_says_what_prewarms_and_what_is_not_used(site: Site) -> None:
     site.add("pkg-a", agents={"helpdesk": "pkg_a:run"}, files={"pkg_a.py": OPTIONS})

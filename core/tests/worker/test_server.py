@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import pytest
 from livekit.agents import Agent
 
 from openrtc.model.agents import AgentSpec
 from openrtc.runtime.runtime import build_runtime
-from openrtc.settings.config import Config, WorkerSettings
+from openrtc.settings.config import Config, Policy, WorkerSettings
 from openrtc.worker import job_pool
 from openrtc.worker import server as server_module
 from openrtc.worker.server import WorkerServer
+
+if TYPE_CHECKING:
+    from conftest import Site
 
 SPECS = [AgentSpec(name="a", agent=lambda: Agent(instructions="x"))]
 
@@ -61,3 +65,49 @@ async def test_an_error_while_it_closes_is_raised(unknown: WorkerServer, monkeyp
 def test_a_program_that_runs_every_call_itself_gets_threads_too(unknown: WorkerServer) -> None:
     assert unknown.isolation == "thread"
     assert unknown.kinds == {"a": "thread"}
+
+
+SERVER = """
+from livekit.agents import AgentServer, JobContext, WorkerPermissions, WorkerType
+
+server = AgentServer(permissions=WorkerPermissions(hidden=True))
+
+@server.rtc_session(agent_name="{name}", type=WorkerType.PUBLISHER)
+async def entrypoint(ctx: JobContext): ...
+"""
+
+
+def build_server(site: Site, agent_name: str = "", **names: str) -> WorkerServer:
+    for agent, name in names.items():
+        site.add(f"my-{agent}", agents={agent: f"{agent}:server"}, files={f"{agent}.py": SERVER.format(name=name)})
+    settings = WorkerSettings(port=0, agent_name=agent_name)
+    return WorkerServer(
+        build_runtime(Config(worker=settings, policy=Policy(allow=tuple(f"my-{name}" for name in names))))
+    )
+
+
+def test_a_name_in_an_agents_code_is_a_registration_with_what_it_asks_for(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = build_server(site, front="reception")
+    assert server.registrations.names == ("", "reception")
+    automatic, named = server.registrations._servers.values()
+    assert (automatic._permissions.hidden, automatic._server_type.name) == (False, "ROOM")
+    assert (named._permissions.hidden, named._server_type.name) == (True, "PUBLISHER")
+    assert "automatic dispatch beside names" not in caplog.text, "nobody gets an automatic call"
+
+
+def test_a_name_that_two_have_is_no_registration_and_one_line(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    server = build_server(site, one="my-agent", two="my-agent", three="mine")
+    assert server.registrations.names == ("", "mine")
+    assert "agent name 'my-agent' is that of 'one' and 'two': it is not registered" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("setting", "registered"),
+    [("desk", ("desk",)), ("desk,reception", ("desk", "reception")), ("per-agent", ("front",))],
+)
+def test_where_the_operator_gives_names_only_those_are_registered(
+    site: Site, setting: str, registered: tuple[str, ...]
+) -> None:
+    assert build_server(site, setting, front="reception").registrations.names == registered

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from openrtc.catalog.loaded import Loaded, LoadedAgent
+from openrtc.catalog.names_in_code import claim_names, note_shared_names
 from openrtc.catalog.resolved_cast import (
     ResolvedCast,
     improvise_cast,
@@ -56,7 +57,7 @@ class Catalog:
             claims=lambda agent: agent.usable or agent.state is State.CONFLICT,
             replace_status=_withdraw,
         )
-        return cls(mark_broken_casts(rows))
+        return cls(note_shared_names(mark_broken_casts(rows)))
 
     @cached_property
     def agents(self) -> Mapping[str, LoadedAgent]:
@@ -77,6 +78,16 @@ class Catalog:
     def conflicts(self) -> tuple[LoadedAgent, ...]:
         """Every agent whose name several packages, or a package and the program, claim."""
         return tuple(row for row in self.rows if row.state is State.CONFLICT)
+
+    @cached_property
+    def names_in_code(self) -> Mapping[str, str]:
+        """The agent of each agent name that stands in a package's code, where it is one agent's alone."""
+        return {name: agents[0] for name, agents in claim_names(self.agents).items() if len(agents) == 1}
+
+    @property
+    def shared_names_in_code(self) -> Mapping[str, Sequence[str]]:
+        """The agents of each agent name in packages' code that several agents have, so that it is nobody's."""
+        return {name: agents for name, agents in claim_names(self.agents).items() if len(agents) > 1}
 
     def get(self, name: str) -> LoadedAgent:
         """Return the agent ``name``, usable or not.

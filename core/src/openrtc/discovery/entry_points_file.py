@@ -23,7 +23,7 @@ MOST_DECLARATIONS = 1000
 LONGEST_DECLARATION = 1000
 """Characters of a line; real ones have up to 200."""
 
-VALUE = re.compile(r"(?P<target>[\w.]+(?:\s*:\s*[\w.]+)?)\s*(?:\[(?P<extras>[^\]]*)\])?")
+VALUE = re.compile(r"(?P<target>[\w.-]+(?:\s*:\s*[\w.]+)?)\s*(?:\[(?P<extras>[^\]]*)\])?")
 
 
 class Declaration(NamedTuple):
@@ -110,7 +110,8 @@ def _find_fault(group: str, known: str, name: str, equals: str, target: str) -> 
 
 def _is_target(target: str) -> bool:
     module, colon, attribute = target.partition(":")
-    parts = module.split(".") + (attribute.split(".") if colon else [])
+    # A file may have a hyphen in its name: no import statement can name it, and everything else can.
+    parts = module.replace("-", "_").split(".") + (attribute.split(".") if colon else [])
     return all(part.isidentifier() for part in parts)
 
 

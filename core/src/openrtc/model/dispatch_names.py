@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from openrtc.errors import OpenRTCError
@@ -31,17 +31,20 @@ class WorkerNames:
     Args:
         own: Names of the worker itself, which choose no agent; the empty one stands for automatic dispatch.
         per_agent: Whether every agent is registered under its own name, too.
+        given: Whether the operator has said anything.
     """
 
     own: tuple[str, ...] = ("",)
     per_agent: bool = False
+    given: bool = False
 
     @classmethod
     def parse(cls, setting: str) -> WorkerNames:
         """Read the setting: names with commas between them, ``per-agent`` and ``automatic``; empty for the latter."""
         parts = [part.strip() for part in setting.split(",") if part.strip()]
         own = tuple(dict.fromkeys("" if part == AUTOMATIC else part for part in parts if part != PER_AGENT))
-        return cls(own, per_agent=True) if PER_AGENT in parts else cls(own or ("",))
+        per_agent = PER_AGENT in parts
+        return cls(own if per_agent else own or ("",), per_agent=per_agent, given=bool(parts))
 
     @property
     def mixed(self) -> bool:
@@ -51,6 +54,18 @@ class WorkerNames:
     def registered(self, agents: Iterable[str]) -> tuple[str, ...]:
         """Return all names to register, given those of the agents."""
         return tuple(dict.fromkeys([*self.own, *(agents if self.per_agent else ())]))
+
+    def select_in_code(self, names: Mapping[str, str]) -> dict[str, str]:
+        """Return which of the names in agents' code a worker is registered under, with the agent of each.
+
+        Args:
+            names: All of them.
+        """
+        return {name: agent for name, agent in names.items() if self.counts_in_code(name)}
+
+    def counts_in_code(self, name: str) -> bool:
+        """Whether a name in an agent's code counts: where the operator says names, only one that is among them."""
+        return not self.given or name in self.own
 
     def choose_no_agent(self, name: str, agents: Iterable[str]) -> bool:
         """Whether a dispatch under ``name`` only addresses the worker."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from openrtc.model.builders import name_of
@@ -19,6 +19,9 @@ class LiveKitWorker:
         on_request: Answers job requests, if anything of the package's own does.
         on_session_end: Called when a session has ended.
         on_simulation_end: Called when a simulation has ended.
+        agent_name: The name under which it is dispatched, if its code has one.
+        registration: What it asks of the LiveKit server when it is registered under that name: ``type`` and
+            ``permissions``, where it says anything of them.
         unused: What it says besides, and what has no effect here, by the names that livekit-agents has for it.
     """
 
@@ -27,12 +30,17 @@ class LiveKitWorker:
     on_request: Callable[..., Any] | None = None
     on_session_end: Callable[..., Any] | None = None
     on_simulation_end: Callable[..., Any] | None = None
+    agent_name: str = ""
+    registration: Mapping[str, Any] = field(default_factory=dict)
     unused: Sequence[str] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What an operator should know of it, each in half a line."""
         notes = [f"prewarmed by {name_of(self.prewarm)}"] if self.prewarm else []
-        if self.unused:
-            notes.append(f"{', '.join(self.unused)} not used: the worker is OpenRTC's")
+        if self.agent_name:
+            notes.append(f"agent name {self.agent_name!r} in its code")
+        # Without a name, other agents' calls come by the same registration.
+        if unused := [*self.unused, *(() if self.agent_name else self.registration)]:
+            notes.append(f"{', '.join(unused)} not used: the worker is OpenRTC's")
         return tuple(notes)

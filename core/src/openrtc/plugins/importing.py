@@ -159,6 +159,8 @@ def _is_namespace(name: str) -> bool:
 
 def _similar_module(name: str) -> str | None:
     parent, _, last = name.rpartition(".")
+    if not parent and "-" in name and importlib.util.find_spec(name.replace("-", "_")):  # the distribution's own name
+        return f'did you mean "{name.replace("-", "_")}"?'
     near = closest(last, [found.name for found in pkgutil.iter_modules(_folders_of(parent))]) if parent else None
     return f'did you mean "{parent}.{near}"?' if near else None
 

@@ -57,6 +57,16 @@ class Router:
         """Names of the rules and router plugins in the order in which they are asked."""
         return tuple(_read_name(step) for step in self._steps)
 
+    @property
+    def default(self) -> str | None:
+        """The agent of calls that no rule decides and for which nobody has asked for one; None where there is none."""
+        return self._context.default or next(iter(self._context.automatic), None)
+
+    @property
+    def default_candidates(self) -> Sequence[str]:
+        """The agents of which one is that default where the settings name none."""
+        return self._context.automatic
+
     async def route(self, request: RouteRequest) -> Decision:
         """Return the first decision of a rule or router; a router that fails is a line in the trace.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from openrtc.model.request import RouteRequest, parse_metadata
 BEFORE_PLUGINS = ("job.agent_name", "job.agent", "job.demo", "job.attribute", "room.agent", "room.demo")
 AFTER_PLUGINS = ("room.prefix", "default")
 PREFIX_SEPARATOR = "-"
+ONLY_NAMED = "every agent has an agent name in its code, by which alone it is dispatched ([routing] default = …)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,17 @@ class RuleContext:
     worker_agent_name: str = ""
     prefix_agents: Collection[str] | None = None
     room_metadata_agents: Collection[str] | None = None
+
+    @property
+    def automatic(self) -> Sequence[str]:
+        """The agents that may get a call for which nobody has asked for one.
+
+        With LiveKit, who is dispatched by a name gets no automatic dispatch.
+        """
+        names = WorkerNames.parse(self.worker_agent_name)
+        agents = [self.catalog.get(name) for name in self.catalog.ready]
+        named = {agent.name: agent.worker.agent_name for agent in agents if agent.worker and agent.worker.agent_name}
+        return [one.name for one in agents if one.name not in named or not names.counts_in_code(named[one.name])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +72,10 @@ def choose_by_agent_name(request: RouteRequest, context: RuleContext) -> RuleRes
     if not request.agent_name:
         return RuleResult(None, "the job has no agent name")
     names = WorkerNames.parse(context.worker_agent_name)
+    in_code = names.select_in_code(context.catalog.names_in_code).get(request.agent_name)
+    # Under a name that is the worker's as well, a dispatch may ask for another agent.
+    if in_code and not (request.agent_name in names.own and request.attributes.get(REQUESTED_AGENT_ATTRIBUTE)):
+        return RuleResult(Decision.to(in_code), f"{request.agent_name!r} is the agent name in the code of {in_code!r}")
     if names.choose_no_agent(request.agent_name, context.catalog.names):
         return RuleResult(None, f"{request.agent_name!r} is the name of the worker")
     return choose_named(request.agent_name, "the job's agent name", context.catalog)
@@ -128,7 +144,10 @@ def choose_default(request: RouteRequest, context: RuleContext) -> RuleResult:
         return RuleResult(Decision.to(context.default), "the configured default")
     if not context.catalog.ready:
         return RuleResult(Decision.reject("no agent is ready to take calls"), "no agent is ready")
-    return RuleResult(Decision.to(context.catalog.ready[0]), "the first registered agent")
+    candidates = context.catalog.ready if request.agent_name else context.automatic
+    if not candidates:
+        return RuleResult(Decision.reject(f"nobody asks for an agent, and {ONLY_NAMED}"), ONLY_NAMED)
+    return RuleResult(Decision.to(candidates[0]), "the first registered agent")
 
 
 RULES: Mapping[str, Rule] = {

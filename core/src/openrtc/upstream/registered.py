@@ -27,11 +27,16 @@ _VARIABLES = {
     "http_proxy": ("HTTPS_PROXY", "HTTP_PROXY"),
 }
 """Where livekit-agents takes an argument from that is not given."""
+_REGISTRATION = {"permissions": "permissions", "worker_type": "type", "server_type": "type"}
+"""What a registration of its own needs, by the names of the constructors, and what `rtc_session` or they call it."""
 _NAME_VARIABLES = ("LIVEKIT_AGENT_NAME_OVERRIDE", "LIVEKIT_AGENT_NAME")
 
 
 def read_server(server: Any) -> dict[str, Any]:
-    """Return what was registered with an `AgentServer`, and under ``unused`` the names of what else it was given.
+    """Return what was registered with an `AgentServer`.
+
+    Its callbacks; its ``agent_name``, empty where that is only the operator's; its ``registration``, what it says of
+    ``type`` and ``permissions``; and under ``unused`` the names of what else it was given.
 
     Args:
         server: An `AgentServer`, of a livekit-agents whose part ``registered`` is known.
@@ -44,12 +49,10 @@ def read_server(server: Any) -> dict[str, Any]:
         "on_simulation_end": server._simulation_end_fnc,
     }
     kept = {name: getattr(server, _KEPT_AS.get(name, f"_{name}"), None) for name in _find_defaults(type(server))}
-    unused = list(_find_other_than_default(kept, _find_defaults(type(server))))
-    if server._agent_name and server._agent_name not in map(os.environ.get, _NAME_VARIABLES):
-        unused.append("agent_name")
-    if server._server_type.name != "ROOM":
-        unused.append("type")
-    return {name: _own(value) for name, value in given.items()} | {"unused": unused}
+    own_name = server._agent_name not in map(os.environ.get, _NAME_VARIABLES)
+    kept |= {"agent_name": server._agent_name if own_name else "", "server_type": server._server_type}
+    callbacks = {name: _own(value) for name, value in given.items()}
+    return callbacks | _sort(kept, {**_find_defaults(type(server)), "server_type": type(server._server_type).ROOM})
 
 
 def read_options(options: Any) -> dict[str, Any]:
@@ -73,7 +76,15 @@ def read_named_options(given: Mapping[str, Any], kind: Any) -> dict[str, Any]:
     callbacks = {ours: _own(given.get(theirs)) for theirs, ours in _CALLBACKS.items()}
     others = {name: value for name, value in given.items() if name not in _CALLBACKS}
     defaults = {one.name: _default_of(one) for one in dataclasses.fields(kind)}
-    return callbacks | {"unused": list(_find_other_than_default(others, defaults))}
+    return callbacks | _sort(others, defaults)
+
+
+def _sort(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``agent_name``, ``registration`` and ``unused`` of what was given besides callbacks."""
+    said = list(_find_other_than_default(given, defaults))
+    registration = {ours: given[name] for name, ours in _REGISTRATION.items() if name in said}
+    unused = [name for name in said if name != "agent_name" and name not in _REGISTRATION]
+    return {"agent_name": str(given.get("agent_name") or ""), "registration": registration, "unused": unused}
 
 
 def _own(function: Callable[..., Any] | None) -> Callable[..., Any] | None:

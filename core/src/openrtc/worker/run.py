@@ -228,7 +228,7 @@ def _report_start(server: WorkerServer) -> None:
     require_agents(runtime)
     ready, kinds = runtime.catalog.ready, server.kinds
     named = (name if kinds[name] == "coroutine" else f"{name} ({kinds[name]})" for name in ready)
-    logger.info("agents: %s; default: %s", ", ".join(named), runtime.config.routing.default or ready[0])
+    logger.info("agents: %s; default: %s", ", ".join(named), runtime.router.default or "none")
     for name in ready:
         if notes := runtime.catalog.get(name).notes:
             logger.info("agent %r: %s", name, "; ".join(notes))

@@ -239,14 +239,19 @@ class WorkerServer:
             text = "%s is set: this worker is registered as %r only, whatever its agent name setting says"
             logger.warning(text, NAME_OVERRIDE, forced)
             return (forced,)
-        names = WorkerNames.parse(setting)
-        if names.mixed:
+        names, catalog = WorkerNames.parse(setting), self.runtime.catalog
+        in_code = names.select_in_code(catalog.names_in_code)
+        for name, agents in catalog.shared_names_in_code.items():
+            if names.counts_in_code(name):
+                text = "agent name %r is that of %s: it is not registered; dispatch each by its own name (%s)"
+                logger.error(text, name, " and ".join(map(repr, agents)), 'agent_name = "per-agent"')
+        if names.mixed or (in_code and "" in names.own and self.runtime.router.default):
             logger.warning(
                 "agent name %r: automatic dispatch beside names: a room that a program makes by dispatching to a name "
                 "gets an automatic agent, too",
-                setting,
+                setting or ", ".join(in_code),
             )
-        registered = names.registered(self.runtime.catalog.ready)
+        registered = tuple(dict.fromkeys([*names.registered(catalog.ready), *in_code]))
         if len(registered) > 1 and (changes := self._unsupported or describe_changes("names")):
             text = "this worker is registered as %r only, since OpenRTC does not know this livekit-agents: %s"
             logger.warning(text, registered[0], changes)
@@ -286,14 +291,24 @@ class WorkerServer:
 
     def _build_server(self, name: str, options: Mapping[str, Any]) -> AgentServer:
         server: AgentServer
+        asked = self._find_registration(name)
+        if "permissions" in asked:
+            options = {**options, "permissions": asked["permissions"]}
         if self._unsupported:
             server = RoutedAgentServer(num_idle_processes=self._count_idle(self.isolation), **options)
         else:
             # Of the pool that livekit-agents makes, only the arguments are used; it must not start any process.
             kind = PooledAgentServer if name == self._names[0] else FurtherAgentServer
             server = kind(self._build_pool, num_idle_processes=0, **options)
-        register_under(server, name, run_call, self.admission.answer, **choose_callbacks(self.runtime))
+        further = {key: value for key, value in asked.items() if key == "type"} | choose_callbacks(self.runtime)
+        register_under(server, name, run_call, self.admission.answer, **further)
         return server
+
+    def _find_registration(self, name: str) -> Mapping[str, Any]:
+        """Return what the package asks for whose agent alone is dispatched by a name."""
+        agent = self.runtime.catalog.names_in_code.get(name)
+        worker = self.runtime.catalog.get(agent).worker if agent else None
+        return worker.registration if worker else {}
 
     def _build_pool(self, server: PooledAgentServer, pool: ProcPool) -> JobPool | PoolShare:
         """Build what stands in for livekit-agents' own ``pool``: the worker's one pool, or a share of it."""

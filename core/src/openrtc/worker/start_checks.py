@@ -30,7 +30,7 @@ def require_distributions(runtime: Runtime) -> None:
 
 def warn_of_chance_default(runtime: Runtime) -> None:
     """Warn where the order of names says which of several installed agents gets the calls that no rule decides."""
-    ready, worker = runtime.catalog.ready, runtime.config.worker
+    ready, worker = runtime.router.default_candidates, runtime.config.worker
     in_code = len(ready) and runtime.catalog.get(ready[0]).entry is None
     if len(ready) < 2 or in_code or runtime.config.routing.default or DEFAULT_RULE not in runtime.router.rules:
         return
