@@ -63,6 +63,16 @@ def call_on_signals(callback: Callable[[signal.Signals], None], *names: str) -> 
             _call_from_handler(loop, number, callback)
 
 
+def end_at_once_as_init() -> None:
+    """Let SIGTERM end this process also where it is process 1, as in a container, until it has a handler of its own.
+
+    There the kernel ignores signals that have no handler.
+    """
+    if os.getpid() == 1:
+        leave = os._exit
+        signal.signal(signal.SIGTERM, lambda number, _: leave(128 + number))
+
+
 def why_no_interrupt() -> str | None:
     """Return why no code that runs in this, the main, thread can be interrupted, or None when it can."""
     if not hasattr(signal, "pthread_kill") or not hasattr(signal, "SIGURG"):
@@ -89,15 +99,24 @@ def interrupt_main_thread() -> None:
         signal.pthread_kill(main, signal.SIGURG)
 
 
-def call_on_cpu_timer(callback: Callable[[FrameType | None], None]) -> None:
+def has_cpu_timer() -> bool:
+    """Whether somebody in this process has the timer of `call_on_cpu_timer`; true where there is none to have."""
+    return not hasattr(signal, "SIGVTALRM") or signal.getsignal(signal.SIGVTALRM) is not signal.SIG_DFL
+
+
+def call_on_cpu_timer(callback: Callable[[FrameType | None], None] | None) -> None:
     """Call back in this, the main, thread when the time of `start_cpu_timer` is over, where the system has such timers.
 
     The signal is SIGVTALRM: nobody else uses it, where SIGALRM is what a package takes for a time limit of its own.
 
     Args:
-        callback: Takes the frame that was interrupted; what it raises is raised there.
+        callback: Takes the frame that was interrupted; what it raises is raised there. None: nobody does any more.
     """
-    if hasattr(signal, "SIGVTALRM"):
+    if not hasattr(signal, "SIGVTALRM"):
+        return
+    if callback is None:
+        signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
+    else:
         signal.signal(signal.SIGVTALRM, lambda _number, frame: callback(frame))
 
 

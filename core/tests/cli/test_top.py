@@ -141,6 +141,11 @@ def test_a_wrong_interval_is_refused(interval: str, capsys: pytest.CaptureFixtur
     assert "--interval" in capsys.readouterr().err
 
 
+def test_what_a_worker_leaves_out_is_shown_with_its_reason() -> None:
+    reason = "its import had not ended after 60 seconds"
+    assert f"my-hung is left out: {reason}" in shown([WORKER | {"left_out": {"my-hung": reason}}], 160)
+
+
 def test_a_blocked_worker_shows_since_when_and_one_of_an_earlier_release_is_shown_too() -> None:
     assert "blocked for 12 s" in shown([WORKER | {"state": "blocked", "loop_beat_seconds": 12.3}], 160)
     earlier = {key: value for key, value in WORKER.items() if key != "loop_beat_seconds"}

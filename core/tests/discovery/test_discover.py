@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from importlib_metadata import Distribution, DistributionFinder
 
+from openrtc.discovery.discover import discover
 from openrtc.discovery.entries import Entry
-from openrtc.model.status import State
+from openrtc.model.hung_package import IMPORT, name_hung
+from openrtc.model.names import normalise_name
+from openrtc.model.status import INSTALLED, State, Status
+from openrtc.settings.config import Config, Policy
 
 if TYPE_CHECKING:
     from conftest import Site
@@ -38,6 +42,19 @@ def test_an_agent_and_a_plugin_are_listed_without_import(site: Site) -> None:
     assert not plugin.is_agent
     assert {agent.state, plugin.state} == {State.INSTALLED}
     assert agent.reason is agent.fix is agent.location is None
+
+
+def test_what_a_start_leaves_out_is_broken_unless_the_operator_has_switched_it_off(site: Site) -> None:
+    site.add("My_Agent", agents={"helpdesk": "pkg_a:X"}, plugins={"vip": "pkg_a.plugin"})
+    site.add("other", agents={"outbound": "other:X"})
+    hung = name_hung("my-agent", IMPORT, 60, "pkg_a.py:3")
+
+    def states(**policy: Any) -> dict[str, Status]:
+        found = discover(Config(policy=Policy(**policy), hung=(hung,)))
+        return {entry.name: entry.status for entry in found if normalise_name(entry.distribution) in site.distributions}
+
+    assert states() == {"helpdesk": hung.status, "vip": hung.status, "outbound": INSTALLED}
+    assert states(deny=("my-agent",))["helpdesk"].state is State.DISABLED
 
 
 def test_the_order_is_that_of_names_whatever_the_disk_says(site: Site) -> None:

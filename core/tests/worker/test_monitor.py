@@ -16,6 +16,7 @@ from livekit.protocol import models
 
 from openrtc.errors import OpenRTCError
 from openrtc.model.agents import AgentSpec
+from openrtc.model.hung_package import IMPORT, name_hung
 from openrtc.observe.events import CallEnded, Event, WorkerDraining, WorkerRegistered
 from openrtc.observe.snapshots import read_snapshots
 from openrtc.runtime.runtime import Runtime, build_runtime
@@ -61,6 +62,20 @@ async def test_a_worker_is_ready_when_it_is_registered_and_not_while_it_drains()
         assert status == 503 and "not connected to the LiveKit server" in text
         runtime.events.emit(WorkerDraining(reason="signal", live=0))
         assert await answer(runtime, server, "/ready") == (503, '{"ready": false, "reason": "draining", ' + beat)
+
+
+async def test_what_a_start_leaves_out_and_what_it_waits_for_stands_in_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime, _ = worker()
+    hung = name_hung("my-hung", IMPORT, 60, None)
+    runtime = replace(runtime, config=replace(runtime.config, hung=(hung,)))
+    server = WorkerServer(runtime)
+    monkeypatch.setattr(
+        "openrtc.worker.health_routes.describe_hang", lambda: "my-slow 1.0: its import has been running"
+    )
+    status, text = await answer(runtime, server, "/ready")
+    said = json.loads(text)
+    assert (status, said["reason"]) == (503, "starting: my-slow 1.0: its import has been running")
+    assert said["left_out"] == server.monitor.snapshot()["left_out"] == {"my-hung": hung.reason}
 
 
 async def test_the_catalogue_lists_agents_of_the_program_too() -> None:

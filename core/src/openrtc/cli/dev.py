@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -28,15 +29,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run a worker until it is stopped."""
+    from openrtc.model.hung_package import take_hung
+
     defaults = {"url": DEV_URL, "api_key": DEV_KEY, "api_secret": DEV_SECRET, "port": 0, "log_level": "debug"}
-    config = read_config(args, None, **defaults)
+    environ, hung = dict(os.environ), take_hung(os.environ)
+    config = replace(read_config(args, None, **defaults), hung=hung)
     speed_up_imports(config.worker.speedups)
     from openrtc.cli.worker_output import log_files, open_output
+    from openrtc.plugins.guard.clock import ThreadClock, use_clock
+    from openrtc.supervisor.begin_again import BeginAgain
     from openrtc.worker.run import run_worker
 
     open_output(config.worker)
     log_files(config)
-    with _start_server(config) if args.with_server else contextlib.nullcontext(config) as config:
+    with contextlib.ExitStack() as server:
+        # A server goes on when another program takes this process's place, and keeps its port.
+        use_clock(ThreadClock(BeginAgain(environ, hung, clean_up=server.close)))
+        if args.with_server:
+            config = server.enter_context(_start_server(config))
         return run_worker(config, runtime_arguments(args))
 
 

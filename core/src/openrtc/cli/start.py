@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import replace
 
 from openrtc.cli.setting_options import add_worker_options, read_config, require_credentials, runtime_arguments
 from openrtc.speedups.imports import speed_up_imports
@@ -25,11 +26,13 @@ def run(args: argparse.Namespace) -> int:
 
     Imports stand where they are needed: a supervisor must not import livekit or anybody's package.
     """
+    from openrtc.model.hung_package import take_hung
     from openrtc.supervisor.process_role import FORK_SERVER, take_role
 
     role = take_role(os.environ)  # first, so that nothing inherits it
     environ = dict(os.environ)  # before .env is added: the supervisor's processes read a changed .env after a restart
-    config = read_config(args, None)
+    hung = take_hung(os.environ)  # from there alone: what is started with `environ` leaves them out, too
+    config = replace(read_config(args, None), hung=hung)
     require_credentials(config)
     from openrtc.cli.worker_output import log_files, open_output
 
@@ -41,7 +44,8 @@ def run(args: argparse.Namespace) -> int:
     if role is None and config.worker.processes:
         from openrtc.supervisor.supervisor import supervise
 
-        return supervise(config.worker.processes, environ)
+        worker = config.worker
+        return supervise(worker.processes, environ, worker.host, worker.port)
     if role is None or role.name == FORK_SERVER:  # of several workers, their parent tells it
         log_files(config)
     speed_up_imports(config.worker.speedups)  # before livekit-agents is imported
@@ -49,6 +53,9 @@ def run(args: argparse.Namespace) -> int:
         from openrtc.supervisor.prefork import run_role
 
         return run_role(role, config, runtime_arguments(args), environ)
+    from openrtc.plugins.guard.clock import ThreadClock, use_clock
+    from openrtc.supervisor.begin_again import BeginAgain
     from openrtc.worker.run import run_worker
 
+    use_clock(ThreadClock(BeginAgain(environ, hung)))
     return run_worker(config, runtime_arguments(args))

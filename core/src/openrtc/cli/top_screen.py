@@ -87,6 +87,8 @@ def build_screen(workers: Sequence[dict[str, Any]], width: int, *, live: bool = 
                 f"{worker['pid']}: {', '.join(names)} blocked the loop again and again: a process for each further call"
             )
             parts.append(Text(text, style="yellow"))
+        for name, reason in worker.get("left_out", {}).items():
+            parts.append(Text(f"{worker['pid']}: {name} is left out: {reason}", style="yellow"))
     if calls:
         parts += [Text(), _build_table(CALL_COLUMNS, width, (_call_cells(worker, call) for worker, call in calls))]
     else:

@@ -32,10 +32,11 @@ def discover(config: Config, warn: Callable[[str], object] = lambda _: None) -> 
     for line in installation.passed_over:
         warn(one_line(line))
     clashes = find_clashes(one.installed for one in installation.speaking)
+    hung = {one.key: one.status for one in config.hung}
     found: list[Entry] = []
     for one in installation.speaking:
         if one.installed.key != OWN_DISTRIBUTION:
-            found += _entries_of(one, config.policy, installation.distributions, clashes, warn)
+            found += _entries_of(one, config.policy, installation.distributions, clashes, hung, warn)
     found.sort(key=lambda entry: (normalise_name(entry.distribution), entry.name, entry.group, entry.location or ""))
     return tuple(
         settle_name_clashes(
@@ -52,6 +53,7 @@ def _entries_of(
     policy: Policy,
     installed: Versions,
     clashes: Mapping[str, Sequence[Clash]],
+    hung: Mapping[str, Status],
     warn: Callable[[str], object],
 ) -> list[Entry]:
     distribution, metadata = one.installed, one.metadata
@@ -61,7 +63,11 @@ def _entries_of(
         return []
     if one.bad_line is not None:
         declarations = _mark_not_utf8(declarations, one.text, distribution.name, f"{file}:{one.bad_line}")
-    damage = _find_twin(one, policy) or _find_clash(clashes.get(distribution.key, ()), distribution.name, policy)
+    damage = (
+        hung.get(distribution.key)
+        or _find_twin(one, policy)
+        or _find_clash(clashes.get(distribution.key, ()), distribution.name, policy)
+    )
     ignored = list_ignored(policy, distribution.key)
     requirements = RequirementCheck(distribution, metadata, installed, ignored=ignored, warn=warn)
 

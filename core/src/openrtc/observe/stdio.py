@@ -78,6 +78,11 @@ class OutputRelay:
             self._control.sendall(b"f")
             self._control.recv(1)
 
+    def give_back(self) -> None:
+        """Let both streams be what they were. The relay ends when nobody has its pipes any more."""
+        for number, before in self._before.items():
+            os.dup2(before, number)
+
     def _start(self) -> None:
         import subprocess
 
@@ -136,6 +141,13 @@ def flush_output() -> None:
         log.flush()
     if _relay is not None:
         _relay.flush()
+
+
+def give_output_back() -> None:
+    """Let what is written go where it went before the relay, for a program that takes this process's place."""
+    flush_output()
+    if _relay is not None:
+        _relay.give_back()
 
 
 def _flush_streams() -> None:

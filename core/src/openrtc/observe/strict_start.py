@@ -11,8 +11,8 @@ import logging
 from openrtc.errors import OpenRTCError
 from openrtc.observe.log_guard import current_log
 
-OF_CLIENTS = "openrtc.health"
-"""Logger that warns of whoever asks the health server, and not of the worker."""
+NO_FAULT = ("openrtc.health", "openrtc.clock")
+"""Loggers that warn of whoever asks the health server, and of code that is slow, which it may be on a busy machine."""
 
 
 class _WarningCount:
@@ -22,7 +22,7 @@ class _WarningCount:
         self.number = 0
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.name == OF_CLIENTS:
+        if record.name in NO_FAULT:
             return True
         self.number += record.name.partition(".")[0] == "openrtc" and record.levelno >= logging.WARNING
         return True

@@ -23,7 +23,7 @@ MOST = 1000
 
 def collect_agents(plugin: LoadedPlugin) -> list[LoadedAgent]:
     """Return the agents that a loaded plugin brings, usable or not; what goes wrong is a row, never an exception."""
-    result = run_guarded(plugin.entry, lambda: _call_hook(plugin.target))
+    result = run_guarded(plugin.entry, lambda: _call_hook(plugin.target), HOOK)
     if result.failure:
         return [_agent(plugin, plugin.entry.name, status=result.failure)]
     counts = Counter(spec.name for spec in result.value or () if isinstance(spec, AgentSpec))
@@ -47,7 +47,7 @@ def _call_hook(target: object) -> list[object]:
 
 def _check_agent(plugin: LoadedPlugin, spec: object, counts: Counter[str]) -> LoadedAgent:
     name = spec.name if isinstance(spec, AgentSpec) and isinstance(spec.name, str) else ""
-    result = run_guarded(plugin.entry, lambda: _check_spec(plugin, spec, counts))
+    result = run_guarded(plugin.entry, lambda: _check_spec(plugin, spec, counts), HOOK)
     if result.failure:
         return _agent(plugin, name or plugin.entry.name, status=result.failure)
     return _agent(plugin, name, spec=result.value)

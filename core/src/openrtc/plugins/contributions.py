@@ -36,8 +36,8 @@ def collect_contributions(plugin: LoadedPlugin) -> Contributions:
     """Call the plugin's ``openrtc_resources`` and ``openrtc_providers`` under a guard; loads no resource."""
     if plugin.target is None:
         return Contributions()
-    resources = run_guarded(plugin.entry, lambda: _collect_keys(plugin.target))
-    providers = run_guarded(plugin.entry, lambda: _collect_schemes(plugin.target))
+    resources = run_guarded(plugin.entry, lambda: _collect_keys(plugin.target), "openrtc_resources")
+    providers = run_guarded(plugin.entry, lambda: _collect_schemes(plugin.target), "openrtc_providers")
     return Contributions(
         resources=resources.value or (),
         providers=providers.value or (),

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 import traceback
-from types import ModuleType
+from collections.abc import Iterable
+from pathlib import Path
+from types import FrameType, ModuleType
 
 from openrtc.discovery.entries import Entry
 from openrtc.errors import one_line
@@ -39,24 +42,46 @@ def describe_error(error: BaseException) -> str:
 
 def locate_error(error: BaseException, entry: Entry) -> str | None:
     """Return ``file:line`` of the deepest frame in the entry's own package, else of the deepest frame at all."""
-    package = own_package(entry)
-    frames = [
+    return _find_place(traceback.walk_tb(error.__traceback__), entry.module)
+
+
+def locate_frame(frame: FrameType | None, module: str) -> str | None:
+    """Return where a thread is: ``file:line`` of the deepest frame in the own package of a module, else of any.
+
+    Args:
+        frame: The thread's innermost frame.
+        module: A module of the package.
+    """
+    return _find_place(reversed(list(traceback.walk_stack(frame))) if frame else (), module)
+
+
+def _find_place(frames: Iterable[tuple[FrameType, int]], module: str) -> str | None:
+    package = _find_package(module)
+    named = [
         (str(frame.f_globals.get("__name__", "")), f"{frame.f_code.co_filename}:{line}")
-        for frame, line in traceback.walk_tb(error.__traceback__)
+        for frame, line in frames
         if not frame.f_code.co_filename.startswith("<frozen")
     ]
-    own = [place for module, place in frames if module == package or module.startswith(package + ".")]
-    foreign = [place for module, place in frames if not module.startswith(("openrtc.plugins.", "importlib"))]
+    own = [place for name, place in named if name == package or name.startswith(package + ".")]
+    foreign = [place for name, place in named if not name.startswith(("openrtc.plugins.", "importlib"))]
     return own[-1] if own else foreign[-1] if foreign else None
 
 
-def own_package(entry: Entry) -> str:
-    """Return the package that holds the entry's files: the outermost one that is no namespace package."""
-    parts = entry.module.split(".")
+def locate_in_dump(dump: str, module: str) -> str | None:
+    """Return ``file:line`` of the deepest frame in a module's package, in what `faulthandler` wrote of a process."""
+    top = module.partition(".")[0]
+    frames = re.findall(r'File "([^"]+)", line (\d+)', dump)
+    own = [f"{file}:{line}" for file, line in frames if top in Path(file).with_suffix("").parts]
+    return own[0] if own else None
+
+
+def _find_package(module: str) -> str:
+    """Return the package that holds a module's file: the outermost one that is no namespace package."""
+    parts = module.split(".")
     for count in range(1, len(parts)):
         name = ".".join(parts[:count])
-        module = sys.modules.get(name)
-        if module is None or getattr(module, "__file__", None):
+        found = sys.modules.get(name)
+        if found is None or getattr(found, "__file__", None):
             return name
     return ".".join(parts)
 

@@ -24,6 +24,7 @@ from openrtc.model.hookspecs import PROJECT
 from openrtc.observe.event_stream import EventStream
 from openrtc.observe.events import PluginFailed
 from openrtc.plugins.fault import source_location
+from openrtc.plugins.guard.clock import PackageCode, find_module
 from openrtc.plugins.guard.scope import package_scope
 from openrtc.plugins.hook_wrappers import plan_wrapped_calls
 from openrtc.plugins.implementation import HookResult, Implementation
@@ -252,12 +253,17 @@ def _wrap_for_future(error: BaseException) -> BaseException:
 def _call_now(implementation: Implementation) -> HookResult:
     started = time.perf_counter()
     try:
-        with package_scope(lambda: _describe(implementation)):
+        with package_scope(lambda: _describe(implementation), _name_code(implementation)):
             return HookResult(implementation, implementation.function(), None, _ms_since(started))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a plugin's sys.exit() must not end the worker
         return HookResult(implementation, None, error, _ms_since(started))
+
+
+def _name_code(implementation: Implementation) -> PackageCode:
+    module = find_module(implementation.function)
+    return PackageCode(implementation.distribution, implementation.plugin, module, implementation.hook)
 
 
 def _describe(implementation: Implementation) -> str:

@@ -16,8 +16,10 @@ import importlib_metadata
 from openrtc.discovery.entries import Entry
 from openrtc.discovery.tolerance import tolerate_unreadable_metadata
 from openrtc.errors import OpenRTCError, one_line
+from openrtc.model.hung_package import IMPORT
 from openrtc.model.status import Status
 from openrtc.plugins.fault import Fault, describe_error, locate_error
+from openrtc.plugins.guard.clock import PackageCode
 from openrtc.plugins.guard.scope import ExitAtOnce, package_scope
 from openrtc.suggest import closest, did_you_mean
 
@@ -46,17 +48,23 @@ class GuardedResult(Generic[T]):
     ms: float
 
 
-def run_guarded(entry: Entry, step: Callable[[], T]) -> GuardedResult[T]:
+def run_guarded(entry: Entry, step: Callable[[], T], what: str = IMPORT) -> GuardedResult[T]:
     """Run ``step``, which runs a package's code: whatever it raises is a fault, and nothing that it changes stays so.
 
     What it prints goes to standard error; `package_scope` says what else is kept from it.
 
     BaseException, since packages exit at import (``sys.exit``), and third-party code raises its own. Only
     KeyboardInterrupt passes: it is the user's.
+
+    Args:
+        entry: Whose code it is.
+        step: Runs it.
+        what: What the clock says that it is.
     """
     started = time.perf_counter()
     value, failure = None, None
-    with package_scope(lambda: describe_entry(entry)):
+    code = PackageCode(entry.distribution, describe_entry(entry), entry.module, what)
+    with package_scope(lambda: describe_entry(entry), code):
         try:
             value = step()
         except KeyboardInterrupt:

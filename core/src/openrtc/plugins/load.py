@@ -11,6 +11,7 @@ from openrtc.model.livekit_worker import LiveKitWorker
 from openrtc.model.status import State
 from openrtc.plugins.agent_hook import collect_agents
 from openrtc.plugins.agent_targets import build_spec
+from openrtc.plugins.guard.clock import set_limit
 from openrtc.plugins.hook_check import build_plugin, check_hooks
 from openrtc.plugins.importing import import_target, run_guarded
 from openrtc.settings.config import Config
@@ -26,6 +27,7 @@ def load(entries: Iterable[Entry], config: Config, *, only: Callable[[Entry], bo
         config: The settings; ``prefer`` settles names that appear only after loading.
         only: Which entries to import; the others keep their state, agents as ``installed``.
     """
+    set_limit(config.policy.import_seconds)
     agents: list[LoadedAgent] = []
     plugins = _Plugins()
     for entry in entries:

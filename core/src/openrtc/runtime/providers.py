@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 
 from openrtc.errors import OpenRTCError, one_line
 from openrtc.model.provider import Provider, ProviderContext
+from openrtc.plugins.guard.clock import PackageCode, clocked, find_module
 from openrtc.plugins.hooks import Hooks
 from openrtc.plugins.implementation import HookResult
 
@@ -71,7 +72,9 @@ class Providers:
             try:
                 # Optional: the other providers have nothing to prepare.
                 if prewarm := getattr(provider, "prewarm", None):
-                    prewarm()
+                    what = f"the preparing of {scheme!r} models"
+                    with clocked(PackageCode(distribution, distribution, find_module(prewarm), what)):
+                        prewarm()
             except Exception as error:  # the first call may still succeed, and will say why if not
                 logger.error("%s: prewarming %r models: %s", distribution, scheme, one_line(f"{error!r}"))
 

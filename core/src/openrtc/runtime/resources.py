@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 from openrtc.errors import one_line, summarize_error
 from openrtc.model.resource import ResourceSpec, ResourceUnavailable
 from openrtc.observe.process_memory import resident_bytes
+from openrtc.plugins.guard.clock import PackageCode, clocked, find_module
 from openrtc.threads import current_threads
 
 logger = logging.getLogger("openrtc.resources")
@@ -130,7 +131,11 @@ class Resources(Mapping[str, Any]):
     async def _load_one(self, spec: ResourceSpec, distribution: str) -> None:
         memory, started = resident_bytes(), time.perf_counter()
         try:
-            value = await _await_in_part(distribution, spec.load)
+            code = PackageCode(
+                distribution, distribution, find_module(spec.load), f"the loading of the resource {spec.key!r}"
+            )
+            with clocked(code):
+                value = await _await_in_part(distribution, spec.load)
         except ResourceUnavailable as error:
             self._fail(spec.key, distribution, one_line(str(error)), error.fix)
             return

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from openrtc.model.hung_package import HungPackage
 from openrtc.model.isolation import ISOLATIONS
 from openrtc.settings.env_files import EnvFiles
 from openrtc.settings.kinds import (
@@ -24,6 +25,7 @@ from openrtc.settings.kinds import (
     Parts,
     Processes,
     Requirements,
+    Seconds,
     Some,
     Switch,
     Table,
@@ -235,6 +237,13 @@ class Policy:
         "stands for Requires-Python",
         section=_PACKAGES,
     )
+    import_seconds: float = setting(
+        60,
+        Seconds(0, 86_400),
+        "time that a package's import may take, and each of its hooks at a start: after it, start and dev begin again "
+        "without that distribution, and other commands end; 0 for no limit",
+        section=_PACKAGES,
+    )
     prefer: Mapping[str, str] = setting(
         {},
         Table("NAME=DISTRIBUTION", 'support = "my-agent" below [plugins.prefer]', DistributionName(), DISTRIBUTIONS),
@@ -259,6 +268,7 @@ class Config:
         origins: Where each setting that is not at its default stands, by its path, and by path and key in a table:
             ``file:line``, a variable or a flag.
         deprecations: A line for each setting in use that goes in some release.
+        hung: The distributions that this start leaves out, since their code hung in an earlier attempt.
     """
 
     worker: WorkerSettings = field(default_factory=WorkerSettings)
@@ -286,6 +296,7 @@ class Config:
     env_files: EnvFiles = field(default_factory=EnvFiles, compare=False, repr=False)
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     deprecations: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    hung: tuple[HungPackage, ...] = field(default=(), compare=False, repr=False)
 
     def value_of(self, setting: Setting) -> Any:
         """Return the value of a setting."""

@@ -147,6 +147,21 @@ class Number(Kind):
         return int(text) if re.fullmatch(r"-?[0-9]{1,12}", text) else text
 
 
+class Seconds(Number):
+    """A number of seconds in a range, also with a fraction: ``60`` or ``2.5``."""
+
+    def __init__(self, low: int, high: int) -> None:
+        super().__init__(low, high, "seconds")
+
+    def check(self, value: object) -> float:  # type: ignore[override]  # a whole one stays as it is written
+        if isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high:
+            return value
+        raise _must_be(f"a number from {self.low} to {self.high}", value)
+
+    def decode(self, text: str) -> object:
+        return float(text) if re.fullmatch(r"[0-9]{1,12}\.[0-9]{1,6}", text) else super().decode(text)
+
+
 class Processes(Number):
     """A number of processes, or ``auto``: one for each core."""
 

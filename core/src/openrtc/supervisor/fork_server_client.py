@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from openrtc.child_environment import THREADS_OFF
+from openrtc.posix import kill_group
+from openrtc.supervisor.hang_watch import RUNS, HangWatch
 from openrtc.supervisor.process_role import FORK_SERVER, ProcessRole, repeat_command
 
 STOP_SECONDS = 5.0
@@ -48,6 +50,7 @@ class ForkServerClient:
             start_new_session=True,
         )
         theirs.close()
+        self.watch = HangWatch(lambda: self._process.send_signal(signal.SIGURG), lambda: kill_group(self._process))
         self._connection.setblocking(False)
         asyncio.get_running_loop().add_reader(self._connection, self._read)
 
@@ -72,6 +75,7 @@ class ForkServerClient:
 
     def stop(self) -> None:
         """End the fork server and its workers now, and wait for that."""
+        self.watch.close()
         asyncio.get_running_loop().remove_reader(self._connection)
         self._connection.close()
         # By its closed socket it knows that it must kill its workers and end.
@@ -95,13 +99,21 @@ class ForkServerClient:
             return
         *lines, self._unread = (self._unread + received).split(b"\n")
         for line in lines:
-            message = json.loads(line)
-            if message["event"] == "ready" and not self._ready.done():
-                self._ready.set_result(message)
-            else:
-                self._on_message(self, message)
+            if line.startswith(b"{"):
+                self._follow_message(json.loads(line))
+            else:  # what `faulthandler` writes
+                self.watch.note_stack(line.decode(errors="replace"))
+
+    def _follow_message(self, message: dict[str, Any]) -> None:
+        if message["event"] == RUNS:
+            self.watch.note(message["code"], message.get("limit", 0.0))
+        elif message["event"] == "ready" and not self._ready.done():
+            self._ready.set_result(message)
+        else:
+            self._on_message(self, message)
 
     def _note_exit(self) -> None:
+        self.watch.close()
         asyncio.get_running_loop().remove_reader(self._connection)
         if not self._ready.done():
             self._ready.set_result(None)

@@ -15,10 +15,13 @@ from typing import Any, NoReturn
 from openrtc.errors import OpenRTCError
 from openrtc.observe.logs import add_worker_number
 from openrtc.observe.strict_start import require_no_warnings
+from openrtc.plugins.guard.clock import ThreadClock, use_clock
 from openrtc.posix import find_signals, why_not_fork
 from openrtc.settings.config import Config
 from openrtc.speedups.imports import finish_imports
+from openrtc.supervisor.begin_again import BeginAgain
 from openrtc.supervisor.fork_server import ForkServer
+from openrtc.supervisor.hang_watch import ReportingClock
 from openrtc.supervisor.process_role import SPAWNER, WORKER, ProcessRole, repeat_command
 from openrtc.worker.control_channel import ControlChannel
 from openrtc.worker.process_exit import CANNOT_RUN, exit_process
@@ -42,6 +45,7 @@ def run_role(role: ProcessRole, config: Config, arguments: Mapping[str, Any], en
     """
     connection = socket.socket(fileno=role.descriptor)
     if role.name == WORKER:
+        use_clock(ThreadClock(BeginAgain(environ, config.hung, role=role)))
         return _run_spawned_worker(role.number, connection, config, arguments)
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
@@ -69,10 +73,16 @@ def _fork_workers(
     from openrtc.worker.run import load_all, run_calls
 
     began = time.monotonic()
+    clock = ReportingClock(connection)
+    use_clock(clock)
     runtime = load_all(config, arguments)
+    clock.close()
 
     def work(number: int, channel: socket.socket) -> int:
         add_worker_number(number)
+        # Such a worker goes on as one that is started separately: it shares no memory any more, but takes calls.
+        role = ProcessRole(WORKER, channel.fileno(), number)
+        use_clock(ThreadClock(BeginAgain(environ, config.hung, role=role)))
         own = replace(runtime, config=offset_port(config, number))
         return run_calls(own, arguments, ControlChannel(channel))
 

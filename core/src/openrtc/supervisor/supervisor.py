@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from openrtc.errors import OpenRTCError
+from openrtc.model.hung_package import HungPackage, put_hung
 from openrtc.posix import call_on_signals, why_no_supervisor
 from openrtc.supervisor.fork_server_client import ForkServerClient
+from openrtc.supervisor.starting_server import StartingServer
 from openrtc.worker.process_exit import CANNOT_RUN, REPLACE_ME, STOPPED_AT_ONCE
 
 logger = logging.getLogger("openrtc.supervisor")
@@ -68,13 +70,17 @@ class Supervisor:
         processes: How many workers take calls.
         environ: The environment that this process was started with: the workers read their settings themselves, so
             that a changed file counts after a rolling restart.
+        host: Where the workers answer HTTP.
+        port: The first worker's port there; 0 for free ones.
     """
 
-    def __init__(self, processes: int, environ: Mapping[str, str]) -> None:
+    def __init__(self, processes: int, environ: Mapping[str, str], host: str = "", port: int = 0) -> None:
         self._processes = processes
         self._environ = environ
         self._fork_server: ForkServerClient | None = None
         self._fork_servers: list[ForkServerClient] = []
+        self._starting = StartingServer(host, port, processes, self._describe_hang)
+        self._hung: list[HungPackage] = []  # left out until the next rolling restart
         self._workers: dict[int, SupervisedWorker] = {}
         self._deaths: dict[int, int] = {}  # by the worker's number, one soon after the other
         self._delayed = 0  # workers that will be started after their delay
@@ -88,6 +94,7 @@ class Supervisor:
         """Run until SIGTERM or SIGINT, or until a worker cannot run with these settings; returns the exit code."""
         self._exit: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._watch_signals()
+        await self._starting.open()
         opening = asyncio.create_task(self._open_fork_server())
         opening.add_done_callback(self._start_first_workers)
         try:
@@ -134,12 +141,21 @@ class Supervisor:
     # Fork servers
 
     async def _open_fork_server(self) -> ForkServerClient | None:
-        """Start a fork server; None when it ended instead of getting ready."""
-        server = ForkServerClient(self._environ, self._handle_message, self._handle_lost)
-        self._fork_servers.append(server)
-        ready = await server.wait_until_ready()
-        if ready is None:
-            return None
+        """Start a fork server, again where a package's code hangs; None when it ended instead of getting ready."""
+        while True:
+            environ = put_hung(self._environ, self._hung)
+            server = ForkServerClient(environ, self._handle_message, self._handle_lost)
+            self._fork_servers.append(server)
+            ready = await server.wait_until_ready()
+            if ready is not None:
+                break
+            hung = server.watch.hung
+            if hung is None or any(one.key == hung.key for one in self._hung):
+                return None
+            where = f" at {hung.location}" if hung.location else ""
+            text = "%s: %s%s: the workers' parent process is started again without it"
+            logger.error(text, hung.distribution, hung.reason, where)
+            self._hung.append(hung)
         logger.info("workers are %s (everything loaded in %.1f s)", ready["how"], ready["seconds"])
         return server
 
@@ -147,6 +163,7 @@ class Supervisor:
         if opening.cancelled() or self._exit.done():
             return
         self._fork_server = opening.result()
+        self._starting.close()
         if self._fork_server is None:
             self._finish(self._failed_code or 1)
             return
@@ -164,12 +181,17 @@ class Supervisor:
             self._fork_server = None
             self._rolling = asyncio.create_task(self._reopen())
 
+    def _describe_hang(self) -> str:
+        return next((server.watch.told for server in self._fork_servers), "")
+
     async def _reopen(self) -> None:
         delay = FIRST_DELAY
+        await self._starting.reopen()
         while (server := await self._open_fork_server()) is None:
             logger.error("it cannot be started: trying again in %g s", delay)
             await asyncio.sleep(delay)
             delay = min(delay * 2, LONGEST_DELAY)
+        self._starting.close()
         self._fork_server = server
         self._start_missing()
 
@@ -253,6 +275,7 @@ class Supervisor:
 
     async def _replace_all(self) -> None:
         logger.info("SIGHUP: loading everything again, then replacing the workers one after the other")
+        self._hung.clear()  # what is installed now may not hang any more
         old, new = self._fork_server, await self._open_fork_server()
         if old is None or new is None:
             logger.error("it cannot be loaded: the workers go on as they are")
@@ -291,7 +314,7 @@ class Supervisor:
             self._exit.set_result(code)
 
 
-def supervise(processes: int, environ: Mapping[str, str]) -> int:
+def supervise(processes: int, environ: Mapping[str, str], host: str = "", port: int = 0) -> int:
     """Keep ``processes`` workers running until told to stop; returns the exit code. As for `Supervisor`.
 
     Raises:
@@ -300,7 +323,7 @@ def supervise(processes: int, environ: Mapping[str, str]) -> int:
     if problem := why_no_supervisor():
         fix = "leave it out, and start openrtc start as often as you want workers"
         raise OpenRTCError(f"several workers under one supervisor: {problem}", origin="--processes", fix=fix)
-    return asyncio.run(Supervisor(processes, environ).run())
+    return asyncio.run(Supervisor(processes, environ, host, port).run())
 
 
 def _describe_exit(code: int) -> str:

@@ -19,6 +19,7 @@ from openrtc.observe.forwarding import EventSender
 from openrtc.observe.logs import configure_logs_of_job
 from openrtc.observe.package_code import use_current_packages
 from openrtc.observe.spans import add_decision_to_span
+from openrtc.plugins.guard.clock import STOPPED_CLOCK, ThreadClock, go_on, use_clock
 from openrtc.posix import has_unix_sockets
 from openrtc.runtime.live_call import LiveCall, current_meter
 from openrtc.runtime.runtime import Runtime, build_runtime
@@ -130,6 +131,8 @@ class ChildSetup:
     def __call__(self, process: JobProcess) -> None:
         if _runtime is None:  # in a process; a thread finds the worker's own
             configure_logs_of_job(self._config.worker.log_level)
+            # What hangs here is told, and livekit-agents ends a process that does not get ready: CHILD_START_SECONDS.
+            use_clock(ThreadClock(go_on, ends=False))
             runtime = build_runtime(self._config, **self._arguments)
             use_current_packages(find_current_packages)
             if has_unix_sockets():  # without, the worker knows less of these calls; they are held all the same
@@ -139,6 +142,7 @@ class ChildSetup:
                 Finalize(None, sender.close, exitpriority=0)
             asyncio.run(runtime.start())  # livekit-agents starts the loop of the jobs afterwards
             prewarm_agents(runtime, isolated=True)
+            use_clock(STOPPED_CLOCK)
             use_runtime(runtime)
             install_speedups(self._config.worker.speedups)
         assert _runtime is not None

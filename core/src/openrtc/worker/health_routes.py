@@ -9,13 +9,15 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from openrtc.catalog.rows import loaded_row
+from openrtc.observe.health.readiness import STARTING, describe_readiness
 from openrtc.observe.health.server import HealthServer
 from openrtc.observe.prometheus import CONTENT_TYPE
+from openrtc.plugins.guard.clock import describe_hang
 from openrtc.runtime.runtime import Runtime
 from openrtc.settings.config import WorkerSettings
 from openrtc.threads import ThreadOwner
@@ -25,8 +27,6 @@ if TYPE_CHECKING:  # it imports livekit, which this does without: a worker answe
     from openrtc.worker.monitor import Monitor
 
 logger = logging.getLogger("openrtc.worker")
-
-STARTING = "starting"
 
 
 @contextlib.contextmanager
@@ -58,7 +58,8 @@ def build_health_routes(runtime: Runtime, monitor: Monitor) -> list[web.RouteDef
     threads = ThreadOwner("metrics")
 
     async def ready(_: web.Request) -> web.Response:
-        return _answer_ready(monitor.why_unready(), runtime.config.worker.max_sessions, monitor.beat_age())
+        most, left_out = runtime.config.worker.max_sessions, runtime.config.hung
+        return _answer_ready(monitor.why_unready(), max_sessions=most, beat_age=monitor.beat_age(), left_out=left_out)
 
     async def agents(_: web.Request) -> web.Response:
         rows = [loaded_row(row, runtime.config) for row in runtime.catalog.rows]
@@ -74,7 +75,7 @@ def build_health_routes(runtime: Runtime, monitor: Monitor) -> list[web.RouteDef
 
 def _build_starting_routes() -> list[web.RouteDef]:
     async def ready(_: web.Request) -> web.Response:
-        return _answer_ready(STARTING, None, 0.0)
+        return _answer_ready(STARTING)
 
     async def anything(_: web.Request) -> web.Response:
         return web.Response(status=503, text=f"{STARTING}\n")
@@ -82,11 +83,6 @@ def _build_starting_routes() -> list[web.RouteDef]:
     return [web.get("/ready", ready), web.get("/{path:.*}", anything)]
 
 
-def _answer_ready(reason: str | None, max_sessions: int | None, beat_age: float) -> web.Response:
-    answer = {
-        "ready": reason is None,
-        "reason": reason,
-        "max_sessions": max_sessions,  # null while it starts: it is not known yet how many fit
-        "loop_beat_seconds": round(beat_age, 3),
-    }
+def _answer_ready(reason: str | None, **more: Any) -> web.Response:
+    answer = describe_readiness(reason, waits_for=describe_hang(), **more)
     return web.json_response(answer, status=503 if reason else 200)

@@ -131,6 +131,7 @@ class Monitor:
             "state": self.why_unready() or "ready",
             "isolation": self._server.isolation,
             "isolated": list(self._server.isolated),
+            "left_out": {one.distribution: one.reason for one in self._runtime.config.hung},
             "agent_name": worker.agent_name,
             "agent_names": list(self._server.registrations.names),
             "url": strip_credentials(worker.url),

@@ -104,5 +104,5 @@ def _run(agent: LoadedAgent, step: Callable[[], Any]) -> str | None:
         except SystemExit as error:
             raise Fault(f"it called sys.exit({error.code!r})", "", find_failing_line(error)) from error
 
-    failure = run_guarded(agent.entry, without_exit).failure
+    failure = run_guarded(agent.entry, without_exit, f"the prewarm of the agent {agent.name!r}").failure
     return " at ".join(filter(None, (failure.reason, failure.location))) if failure else None

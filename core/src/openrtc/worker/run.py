@@ -26,6 +26,8 @@ from openrtc.observe.events import WorkerDraining, WorkerStarted, WorkerStopped
 from openrtc.observe.health.server import HealthServer
 from openrtc.observe.package_code import use_current_packages
 from openrtc.observe.strict_start import require_no_warnings
+from openrtc.plugins.guard.clock import STOPPED_CLOCK, use_clock
+from openrtc.posix import end_at_once_as_init
 from openrtc.runtime.runtime import Runtime, build_runtime
 from openrtc.session.containment import run_contained
 from openrtc.session.failure import report_unraisable_errors, report_upstream_errors
@@ -74,6 +76,7 @@ def run_worker(config: Config, arguments: Mapping[str, Any], channel: ControlCha
     Raises:
         OpenRTCError: The worker cannot start, or cannot go on.
     """
+    end_at_once_as_init()
     with open_health_server(config.worker) as health:
         runtime = build_runtime(config, **arguments)
         _check_agents(runtime)
@@ -154,6 +157,7 @@ async def prepare(server: WorkerServer) -> None:
         await runtime.start()
         preload(runtime, runtime.resources)
         open_connections()
+    use_clock(STOPPED_CLOCK)  # what hangs from now on is a call's, and ends nobody's
     use_runtime(runtime)
     finish_imports()
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from openrtc.errors import OpenRTCError
+from openrtc.plugins.guard.clock import PackageCode, clocked
 from openrtc.plugins.guard.damage import Damage
 from openrtc.plugins.guard.marks import Change, ProcessMarks
 from openrtc.plugins.guard.refused_calls import PROGRAM, Refusal, watch_calls
@@ -28,22 +29,24 @@ _current: _Scope | None = None
 
 
 @contextlib.contextmanager
-def package_scope(describe: Callable[[], str]) -> Iterator[None]:
+def package_scope(describe: Callable[[], str], code: PackageCode | None = None) -> Iterator[None]:
     """Run a package's code, on the calling thread.
 
     Args:
         describe: Returns whose code it is, for a line; it is called afterwards, if at all.
+        code: What the clock says that it is; without it, the code has no limit.
     """
     global _current
     if _current is not None:  # the code of a package has asked for another one
         yield
         return
-    scope = _current = _Scope()
-    try:
-        yield
-    finally:
-        _current = None
-        scope.close(describe)
+    with clocked(code) if code else contextlib.nullcontext():  # first: its thread is none of the package's
+        scope = _current = _Scope()
+        try:
+            yield
+        finally:
+            _current = None
+            scope.close(describe)
 
 
 def refuse_program(name: str) -> None:

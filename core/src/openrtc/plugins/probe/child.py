@@ -19,6 +19,7 @@ from openrtc.catalog.catalog import Catalog
 from openrtc.catalog.loaded import LoadedAgent
 from openrtc.discovery.entries import AGENTS_GROUP, Entry
 from openrtc.discovery.tolerance import tolerate_unreadable_metadata
+from openrtc.plugins.guard.clock import STOPPED_CLOCK, use_clock
 from openrtc.plugins.importing import explain_error
 from openrtc.plugins.load import load
 from openrtc.posix import leave_session
@@ -75,6 +76,7 @@ def answer(request: Request, errors: Connection | None = None) -> NoReturn:
     os._exit = note_exit
     if any(entry.group == AGENTS_GROUP for entry in request.entries):
         import_livekit_first(request.config)
+    use_clock(STOPPED_CLOCK)  # whoever has started this process has one
     lines = _Lines()
     logger.addHandler(lines)
     reached = _Progress(request.entries, folder / PROGRESS)

@@ -33,6 +33,8 @@ logger = logging.getLogger("openrtc.plugins")
 
 PROBE_START_SECONDS = 60.0
 """For Python's and livekit's own start, and for a package that has switched off a process's clock."""
+NO_LIMIT = 86_400.0
+"""Seconds that an import may take where it has no limit: a day, since the clock of these processes needs one."""
 RESULT = "verdicts.pickle"
 PROBE_STOP_SECONDS = 5.0
 """How long that process may take to end what it has started, when it is told that nobody waits for it any more."""
@@ -42,7 +44,7 @@ def probe_all(
     entries: Sequence[Entry],
     config: Config | None = None,
     *,
-    timeout: float = 20.0,
+    timeout: float | None = None,
     start_timeout: float = PROBE_START_SECONDS,
 ) -> list[LoadedAgent]:
     """Import each usable entry, alone and together with the others.
@@ -50,7 +52,7 @@ def probe_all(
     Args:
         entries: What `discover` found, in its order; those that are not usable are returned as they are.
         config: The settings.
-        timeout: Seconds that each import may take, livekit's own not counted.
+        timeout: Seconds that each import may take, livekit's own not counted; by default what the settings say.
         start_timeout: Seconds more for all else that a process does.
 
     Returns:
@@ -66,7 +68,9 @@ def probe_all(
         raise OpenRTCError("no folder can be written to, and imports are tried in one", fix="set TMPDIR") from None
     config = config or Config()
     with tempfile.TemporaryDirectory(prefix="openrtc-probe-", ignore_cleanup_errors=True) as scratch:
-        trial = Trial(entries, config, timeout, start_timeout, Path(scratch))
+        trial = Trial(
+            entries, config, timeout or config.policy.import_seconds or NO_LIMIT, start_timeout, Path(scratch)
+        )
         found = _judge_apart(trial) or judge(trial)
     for level, line in found.lines:
         logger.log(level, "%s", line)

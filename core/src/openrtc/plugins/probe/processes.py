@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import time
 from collections.abc import Collection, Sequence
@@ -14,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from openrtc.child_environment import leave_out_working_folder
-from openrtc.discovery.entries import Entry
 from openrtc.errors import one_line
-from openrtc.plugins.fault import Fault
+from openrtc.model.hung_package import FIX_IMPORT, IMPORT
+from openrtc.plugins.fault import Fault, locate_in_dump
 from openrtc.plugins.probe.child import PROGRESS, RESULT, STACK, Request, answer
 from openrtc.plugins.probe.findings import Findings, read_findings
 from openrtc.posix import ForkedProcess, kill_group, usable_cores
@@ -152,10 +151,9 @@ def _read(file: Path) -> str:
 def _explain_end(request: Request, number: int, code: int | None, stack: str, last: str) -> Fault:
     """Explain the end of a process that has not written what it has found; ``code`` is None where it hung."""
     entry = request.entries[number]
-    place = _place_in(stack, entry)
+    place = locate_in_dump(stack, entry.module)
     if code is None:
-        fix = "move what blocks or serves out of the import, into the agent or a resource"
-        return Fault(f"the import had not ended after {request.timeout:g} seconds", fix, place)
+        return Fault(f"{IMPORT} had not ended after {request.timeout:g} seconds", FIX_IMPORT, place)
     said = f"; the last that it said: {one_line(last, 200)}" if last else ""
     if code < 0:
         fix = f"update or reinstall {entry.distribution} and its compiled dependencies"
@@ -169,11 +167,3 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
-
-
-def _place_in(stack: str, entry: Entry) -> str | None:
-    """Return ``file:line`` of the deepest frame in the entry's own package, as `faulthandler` has written it."""
-    top = entry.module.partition(".")[0]
-    frames = re.findall(r'File "([^"]+)", line (\d+)', stack)
-    own = [f"{file}:{line}" for file, line in frames if top in Path(file).with_suffix("").parts]
-    return own[0] if own else None

@@ -63,7 +63,10 @@ def judge(trial: Trial, *, copies: bool = False, stop: Collection[Any] = ()) -> 
     runner = _Runner(trial, copies, stop)
     usable = [number for number, entry in enumerate(trial.entries) if entry.usable]
     alone = dict(zip(usable, runner.run([trial.entries[number]] for number in usable), strict=True))
-    gone = {number: _without_it(found) for number, found in alone.items() if found.hung}
+    gone = _Gone(trial.entries)
+    for number, found in alone.items():
+        if found.hung:
+            gone.add(number, found)
     together = _import_together(runner, gone)
     judgement = _Judgement(runner, alone, together, gone)
     agents = [agent for number, entry in enumerate(trial.entries) for agent in judgement.settle(number, entry)]
@@ -106,33 +109,51 @@ def _read(probe: ProbeProcess) -> Findings:
     return read_findings({**describe_loaded(request, request.entries), "lines": ()}, request.entries)
 
 
-def _import_together(runner: _Runner, gone: dict[int, Status]) -> Findings:
+class _Gone:
+    """The entries that are left out, since an import ends a worker, or has no end.
+
+    Args:
+        entries: All entries.
+    """
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self._entries = entries
+        self.statuses: dict[int, Status] = {}
+        """Where they stand, by their numbers."""
+        self.left_out: set[int] = set()
+        """Those that are left out since another one of their distribution has no end, as a worker does it."""
+
+    def add(self, number: int, found: Findings) -> None:
+        """Leave out an entry."""
+        assert found.ended is not None
+        if not found.hung:
+            self.statuses[number] = replace(found.ended, reason=f"{found.ended.reason}; a worker ends there")
+            return
+        distribution = self._entries[number].distribution
+        for other, entry in enumerate(self._entries):
+            if entry.distribution == distribution and entry.usable and other not in self.statuses:
+                self.statuses[other] = found.ended
+                self.left_out |= {other} - {number}
+
+
+def _import_together(runner: _Runner, gone: _Gone) -> Findings:
     """Import all entries in one process; one that ends it becomes one of ``gone``, and the others are imported again.
 
     Args:
         runner: Runs the process.
-        gone: Where entries stand that are left out, by their numbers.
+        gone: What is left out.
     """
-    entries = runner.trial.entries
+    statuses = gone.statuses
     while True:
-        left = [replace(e, status=gone[number]) if number in gone else e for number, e in enumerate(entries)]
-        (found,) = runner.run([left])
+        numbered = enumerate(runner.trial.entries)
+        (found,) = runner.run([[replace(e, status=statuses[n]) if n in statuses else e for n, e in numbered]])
         if found.ended_at is None:
             return found
-        gone[found.ended_at] = _without_it(found)
-
-
-def _without_it(found: Findings) -> Status:
-    """Return where an entry stands whose import ends or holds up a worker."""
-    assert found.ended is not None
-    then = "a worker waits for it" if found.hung else "a worker ends there"
-    return replace(found.ended, reason=f"{found.ended.reason}; {then}")
+        gone.add(found.ended_at, found)
 
 
 class _Judgement:
-    def __init__(
-        self, runner: _Runner, alone: dict[int, Findings], together: Findings, gone: dict[int, Status]
-    ) -> None:
+    def __init__(self, runner: _Runner, alone: dict[int, Findings], together: Findings, gone: _Gone) -> None:
         self._runner = runner
         self._entries = runner.trial.entries
         self._alone = alone
@@ -154,7 +175,7 @@ class _Judgement:
 
     def _settle_broken(self, number: int, entry: Entry, status: Status) -> list[LoadedAgent]:
         """Return a hook module that cannot be used as a row; of such a plugin, the agents that it would bring."""
-        if entry.group == AGENTS_GROUP or number in self._gone:
+        if entry.group == AGENTS_GROUP or number in self._gone.statuses:
             return [self._compare(number, LoadedAgent.of_entry(entry, status), status)]
         found = [agent for _, agent in self._alone[number].loaded] if number in self._alone else []
         return [self._compare(number, replace(agent, status=status), status) for agent in found if agent.usable]
@@ -168,7 +189,7 @@ class _Judgement:
             loaded: Where it stands together, before names and casts are settled.
         """
         alone = self._alone[number].find_status(0, agent.name) if number in self._alone else None
-        if loaded is None or alone is None or alone.usable == loaded.usable:
+        if loaded is None or alone is None or alone.usable == loaded.usable or number in self._gone.left_out:
             return agent
         cause = self._find_cause(number, agent.name, loaded.usable)
         if loaded.usable:
@@ -185,7 +206,7 @@ class _Judgement:
             status = found.find_status(len(group), name)
             return status is not None and status.usable is usable
 
-        before = [one for one in range(number) if self._entries[one].usable and one not in self._gone]
+        before = [one for one in range(number) if self._entries[one].usable and one not in self._gone.statuses]
         for cause in self._causes:
             if cause in before and shows([cause]):
                 return self._entries[cause].distribution

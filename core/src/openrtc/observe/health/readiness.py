@@ -1,0 +1,36 @@
+"""What ``/ready`` answers, whoever answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from openrtc.model.hung_package import HungPackage
+
+STARTING = "starting"
+
+
+def describe_readiness(
+    reason: str | None,
+    *,
+    waits_for: str | None = None,
+    max_sessions: int | None = None,
+    beat_age: float = 0.0,
+    left_out: Sequence[HungPackage] = (),
+) -> dict[str, Any]:
+    """Return whether calls are taken, as JSON.
+
+    Args:
+        reason: Why not; None where they are.
+        waits_for: What a start waits for, if it has taken long.
+        max_sessions: How many; None while it is not known yet how many fit.
+        beat_age: How long ago the loop of the calls has last run, in seconds.
+        left_out: What the start has left out.
+    """
+    answer = {
+        "ready": reason is None,
+        "reason": f"{reason}: {waits_for}" if reason == STARTING and waits_for else reason,
+        "max_sessions": max_sessions,
+        "loop_beat_seconds": round(beat_age, 3),
+    }
+    return answer | ({"left_out": {one.distribution: one.reason for one in left_out}} if left_out else {})
