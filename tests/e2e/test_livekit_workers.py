@@ -98,6 +98,24 @@ if __name__ == "__main__":
     cli.run_app(WorkerOptions(entrypoint_fnc=entrypoint, prewarm_fnc=prewarm, num_idle_processes=1))
 """
 
+HOOKS = """
+import logging
+
+from openrtc import hookimpl
+
+logger = logging.getLogger("hooks")
+
+
+@hookimpl
+def openrtc_session_started(call):
+    logger.info("CASE session of %s started", call.agent_name)
+
+
+@hookimpl
+def openrtc_session_ended(call, reason):
+    logger.info("CASE session of %s ended", call.agent_name)
+"""
+
 BROKEN = """
 from livekit.agents import AgentServer, JobContext
 
@@ -118,7 +136,8 @@ async def entrypoint(ctx: JobContext) -> None:
 
 WORKERS = Package(
     name="desks",
-    modules={"front_desk.py": SERVER, "night_desk.py": OPTIONS, "lost_desk.py": BROKEN},
+    modules={"front_desk.py": SERVER, "night_desk.py": OPTIONS, "lost_desk.py": BROKEN, "hooks.py": HOOKS},
+    plugins={"hooks": "hooks"},
     agents={
         "front": "front_desk:server",
         "night": "night_desk:entrypoint",
@@ -159,6 +178,8 @@ def test_what_they_bring_counts_in_one_worker_for_all(
     api.delete_all_rooms()  # a job of livekit-agents' own kind waits for that, or for the room's departure timeout
     worker.wait_for_log(r"CASE report of front-1: \['Good morning\.'\], userdata \['call', 'greeted'\]")
     worker.wait_for_log(r"CASE bye")
+    worker.wait_for_log("CASE session of front ended")
+    assert "CASE session of front started" in said(worker)
 
     dispatch = Dispatch(room="hotel-1", agent_name="reception")
     closed = callers.join("eve", api.token("hotel-1", "eve", agents=[dispatch], room_metadata="closed"))

@@ -6,10 +6,19 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from livekit.agents import Agent, AgentSession
+from livekit.agents import Agent, AgentSession, ConversationItemAddedEvent
+from livekit.agents.llm import ChatMessage
 
+from openrtc.model.call import Call
+from openrtc.model.decision import Decision
+from openrtc.model.request import RouteRequest
+from openrtc.observe.event_stream import EventStream
+from openrtc.observe.events import TurnCompleted
+from openrtc.plugins.hooks import Hooks
+from openrtc.runtime.live_call import LiveCall
 from openrtc.session import entrypoint_sessions
 from openrtc.session.entrypoint_sessions import guard_sessions_of
+from openrtc.session.session import watch_own_sessions
 
 Done = list[tuple[str, Any]]
 
@@ -57,3 +66,30 @@ async def test_a_session_elsewhere_is_left_alone(done: Done, monkeypatch: pytest
         monkeypatch.setattr(entrypoint_sessions, "get_job_context", lambda required, current=current: current)
         await session.start(Agent(instructions="x"), room=room)
     assert "guard" not in dict(done)
+
+
+async def test_when_the_first_one_has_started_that_is_told_once(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
+    context: Any = Context(room="the room")
+    monkeypatch.setattr(entrypoint_sessions, "get_job_context", lambda required: context)
+    guard_sessions_of(context, lambda session, agent: None, lambda: done.append(("told", None)))
+    for _ in range(2):
+        session: Any = AgentSession()
+        await session.start(Agent(instructions="x"), room="the room")
+    assert [what for what, _ in done if what != "hand-off"] == ["start", "told", "start"]
+
+
+async def test_its_turns_are_the_calls(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
+    events, turns = EventStream(), []
+    events.subscribe(lambda event: turns.append(event) if isinstance(event, TurnCompleted) else None)
+    live = LiveCall(events=events, job_id="AJ_1", room="r", agent="front", distribution="desks")
+    runtime: Any = SimpleNamespace(live={"AJ_1": live}, watch=None, hooks=Hooks())
+    context: Any = Context(room="the room", is_fake_job=lambda: True, add_shutdown_callback=lambda callback: None)
+    monkeypatch.setattr(entrypoint_sessions, "get_job_context", lambda required: context)
+    call = Call(job_id="AJ_1", agent_name="front", request=RouteRequest(room_name="r"), decision=Decision.to("front"))
+    watch_own_sessions(context, call, runtime)
+    session: Any = AgentSession()
+    await session.start(Agent(instructions="x"), room="the room")
+    for role, text in (("user", "where is my order"), ("assistant", "on its way")):
+        item = ChatMessage(role=role, content=[text])  # type: ignore[arg-type]  # both are roles
+        session.emit("conversation_item_added", ConversationItemAddedEvent(item=item))
+    assert [turn.heard for turn in turns] == ["where is my order"]

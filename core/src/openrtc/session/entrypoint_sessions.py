@@ -12,18 +12,23 @@ from livekit.agents import Agent, AgentSession, JobContext, get_job_context
 from openrtc.session.guards import hold_handoffs
 
 Guard = Callable[[AgentSession[Any], Agent], None]
+Started = Callable[[], None]
 
 _guards: weakref.WeakKeyDictionary[JobContext, Guard] = weakref.WeakKeyDictionary()
+_started: weakref.WeakKeyDictionary[JobContext, Started] = weakref.WeakKeyDictionary()
 
 
-def guard_sessions_of(context: JobContext, guard: Guard) -> None:
+def guard_sessions_of(context: JobContext, guard: Guard, started: Started | None = None) -> None:
     """Call ``guard`` with each session that this job starts in its room, and with its agent, before it starts.
 
     Args:
         context: LiveKit's context of a job that runs an entrypoint.
         guard: What guards it.
+        started: Called when the first of them has started.
     """
     _guards[context] = guard
+    if started is not None:
+        _started[context] = started
     if not hasattr(AgentSession.start, "__wrapped__"):
         AgentSession.start = _guard_start(AgentSession.start)  # type: ignore[method-assign]  # the job makes it itself
 
@@ -37,6 +42,9 @@ def _guard_start(start: Any) -> Any:
             return await start(self, agent, **options)
         guard(self, agent)
         with hold_handoffs(self):
-            return await start(self, agent, **options)
+            result = await start(self, agent, **options)
+        if tell := _started.pop(context, None):
+            tell()
+        return result
 
     return start_guarded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
@@ -16,6 +17,7 @@ from openrtc.session.attendance import Attendance, Limits
 from openrtc.session.attended_session import AttendedSession, build_caller_filter, stay_when_callers_leave
 from openrtc.session.build import build_agent
 from openrtc.session.cleanup import limit_build_time
+from openrtc.session.entrypoint_sessions import guard_sessions_of
 from openrtc.session.failure import find_failing_line, mark_reported, report_failure
 from openrtc.session.greeting import choose_greeting, greet
 from openrtc.session.guards import guard_agents, hold_handoffs
@@ -30,6 +32,9 @@ from openrtc.session.unheard import end_when_unheard
 from openrtc.upstream.handoffs import is_closing
 
 logger = logging.getLogger("openrtc.worker")
+
+_running_hooks: set[asyncio.Task[Any]] = set()
+"""The loop itself would not keep them from being collected."""
 
 
 async def run_session(context: JobContext, spec: AgentSpec, call: Call, runtime: Runtime) -> None:
@@ -105,6 +110,34 @@ def guard_session(
     if hang_up := find_hang_up(context):
         hang_up.call_when_overdue(lambda: _end_overdue(session, context))
     session.on("error", lambda event: report_model_error(event, live))
+
+
+def watch_own_sessions(context: JobContext, call: Call, runtime: Runtime) -> None:
+    """Let the sessions that an entrypoint makes in the job's room be guarded, and be seen as those of other agents.
+
+    Args:
+        context: LiveKit's context of the job.
+        call: The call.
+        runtime: What the calls of this process share.
+    """
+    live = runtime.live[call.job_id]
+
+    def watch(session: AgentSession[Any], agent: Agent) -> None:
+        guard_session(session, agent, context, live, runtime)
+        watch_turns(session, agent, live)
+        watch_slow_answers(session, live)
+        if runtime.watch is not None:
+            runtime.watch(call, session)
+
+    def run_started_hooks() -> None:
+        # Not awaited: the entrypoint goes on when its session has started, mostly with a greeting.
+        hooks = runtime.hooks.collect("openrtc_session_started", limit=HOOK_LIMIT, call=call)
+        running = asyncio.create_task(hooks, name="session-started-hooks")
+        _running_hooks.add(running)
+        running.add_done_callback(_running_hooks.discard)
+
+    guard_sessions_of(context, watch, run_started_hooks)
+    run_ended_hooks_at_shutdown(context, call, runtime)
 
 
 def report_model_error(event: ErrorEvent, live: LiveCall) -> None:

@@ -25,14 +25,13 @@ from openrtc.runtime.live_call import LiveCall, current_meter
 from openrtc.runtime.runtime import Runtime, build_runtime
 from openrtc.session.attendance import keep_slot_meanwhile
 from openrtc.session.containment import contain_exits
-from openrtc.session.entrypoint_sessions import guard_sessions_of
 from openrtc.session.failure import CallFailed, report_failure, report_upstream_errors
 from openrtc.session.guards import contain_tools
 from openrtc.session.hang_up import watch_hang_up
 from openrtc.session.joined_rooms import leave_rooms_at_end
 from openrtc.session.loop_threads import give_threads
 from openrtc.session.room_connect import RoomGone, shield_join
-from openrtc.session.session import guard_session, run_session
+from openrtc.session.session import run_session, watch_own_sessions
 from openrtc.session.shutdown import guard_shutdown_callbacks
 from openrtc.session.unheard import note_typing
 from openrtc.settings.config import Config
@@ -182,7 +181,7 @@ async def _hold(context: JobContext, loaded: LoadedAgent, call: Call, runtime: R
         runtime.served += 1
         live = runtime.live[call.job_id]
         live.emit_started()
-        guard_sessions_of(context, lambda session, agent: guard_session(session, agent, context, live, runtime))
+        watch_own_sessions(context, call, runtime)
         with keep_slot_meanwhile(context, live):
             await loaded.spec.entrypoint(context)
     else:

@@ -17,6 +17,7 @@ from openrtc.conversation.console_logging import ReportedErrors, configure_conso
 from openrtc.conversation.interrupts import READER_GONE, Interrupts, handle_broken_pipe
 from openrtc.conversation.local_worker import run_local_worker
 from openrtc.conversation.offline import with_offline_defaults
+from openrtc.errors import OpenRTCError
 from openrtc.model.decision import Decision
 from openrtc.runtime.providers import OFFLINE
 from openrtc.runtime.runtime import Runtime, build_runtime
@@ -78,6 +79,7 @@ async def _chat(
 ) -> int:
     job = build_job(ROOM)
     decision = await choose_agent(runtime, job, agent)
+    _require_text(runtime, decision)
     screen = ChatScreen(decision.name, terminal, console)
     frontend = TextChat(terminal, screen, errors, assumed_offline=assumed_offline)
     runtime.frontend = frontend
@@ -95,6 +97,14 @@ async def _chat(
         await launch_job(server, job, decision, without_room=True)
         await wait_until_idle(server)
     return interrupts.exit_code or (READER_GONE if console.quiet else _find_exit_code(frontend, terminal))
+
+
+def _require_text(runtime: Runtime, decision: Decision) -> None:
+    """Raise where nobody can be talked to from here: an entrypoint waits in its room for somebody to join."""
+    agent = runtime.catalog.get(decision.agents[0])
+    if agent.spec is not None and agent.spec.entrypoint is not None:
+        fix = "talk to it in a room: openrtc dev --with-server"
+        raise OpenRTCError(f"agent {agent.name!r} is a LiveKit entrypoint, which makes its session in a room", fix=fix)
 
 
 def _introduce(runtime: Runtime, decision: Decision, *, chosen: bool) -> str:
