@@ -63,20 +63,25 @@ def find_clashes(owners: Iterable[Installed]) -> dict[str, list[Clash]]:
     return {key: list(clashes.values()) for key, clashes in found.items()}
 
 
-def _list_claims(owner: Installed) -> Iterator[ClaimedFile]:
-    """Yield what of a RECORD somebody may import or read beside it."""
+def list_recorded(owner: Installed) -> Iterator[tuple[str, str]]:
+    """Yield each file of a RECORD, relative to the distribution's place, and its digest; empty where it has none."""
     if not owner.folder.endswith(".dist-info"):
         return
     text = read_file(owner, "RECORD", LARGEST_RECORD).decode("utf-8", "replace")
     for line in text.splitlines():
         path, comma, rest = line.rpartition(",")[0].rpartition(",")
-        path = os.path.normpath((path if comma else line).strip('"').replace("\\", "/"))
+        yield os.path.normpath((path if comma else line).strip('"').replace("\\", "/")), rest.strip()
+
+
+def _list_claims(owner: Installed) -> Iterator[ClaimedFile]:
+    """Yield what of a RECORD somebody may import or read beside it."""
+    for path, digest in list_recorded(owner):
         top, slash, _ = path.partition("/")
         if not slash and not path.endswith(CODE):
             continue  # a licence, a read-me
         if top in ("..", "", *HARMLESS) or top.endswith(".dist-info") or "__pycache__" in path:
             continue
-        yield ClaimedFile(owner, path, rest.strip())
+        yield ClaimedFile(owner, path, digest)
 
 
 def _are_equal(rivals: list[ClaimedFile]) -> bool:

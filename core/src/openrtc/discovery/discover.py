@@ -85,6 +85,7 @@ def _entries_of(
             distribution=one_line(distribution.name, 120),
             version=one_line(metadata.version or distribution.version, 60),
             summary=one_line(metadata.summary, 200),
+            folder=distribution.folder,
             # What the operator has switched off is shown as that, however broken it is besides.
             status=find_switched_off(policy, distribution.key, declaration.name)
             or find_problem(declaration)

@@ -22,6 +22,7 @@ class Entry(HasStatus):
         version: Its version.
         status: Where it stands; a location is a line of the distribution's metadata.
         summary: The distribution's summary.
+        folder: The distribution's metadata folder, where it has one.
     """
 
     group: str
@@ -31,6 +32,7 @@ class Entry(HasStatus):
     version: str
     status: Status = INSTALLED
     summary: str = ""
+    folder: str = ""
 
     @property
     def is_agent(self) -> bool:

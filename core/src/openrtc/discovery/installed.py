@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from openrtc.discovery.metadata import Metadata, entry_points_text, read_metadata
 from openrtc.discovery.metadata_folders import Installed, list_installed, read_file
@@ -178,11 +178,16 @@ def _is_the_same(one: Installed, other: Installed) -> bool:
 
 
 def _is_editable(one: Installed) -> bool:
+    info = read_origin(one).get("dir_info")
+    return isinstance(info, dict) and bool(info.get("editable"))
+
+
+def read_origin(one: Installed) -> dict[str, Any]:
+    """Return where pip has installed a distribution from, as its ``direct_url.json`` says; empty where it does not."""
     import json  # not by list-agents where nothing has two versions
 
-    raw = read_file(one, "direct_url.json", 10_000)
     try:
-        document = json.loads(raw)
-        return bool(document["dir_info"]["editable"])
-    except (ValueError, TypeError, KeyError):
-        return False
+        document = json.loads(read_file(one, "direct_url.json", 10_000))
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}

@@ -18,6 +18,7 @@ from openrtc.model.own_options import find_shared_option
 from openrtc.plugins.fault import Fault
 from openrtc.plugins.hook_check import find_hookimpls
 from openrtc.plugins.livekit_shapes import build_worker_spec, find_agent_server, find_livekit_worker
+from openrtc.plugins.own_modules import imported_name
 
 
 def build_spec(target: object, entry: Entry) -> tuple[AgentSpec, LiveKitWorker | None]:
@@ -79,4 +80,4 @@ def _check_builder(target: object, entry: Entry) -> Callable[..., Any]:
 
 
 def _module_file(entry: Entry) -> str | None:
-    return getattr(sys.modules.get(entry.module), "__file__", None)
+    return getattr(sys.modules.get(imported_name(entry)), "__file__", None)

@@ -13,6 +13,7 @@ from types import FrameType, ModuleType
 from openrtc.discovery.entries import Entry
 from openrtc.errors import one_line
 from openrtc.model.status import State, Status
+from openrtc.plugins.own_modules import plain_name
 
 
 class Fault(Exception):
@@ -58,7 +59,7 @@ def locate_frame(frame: FrameType | None, module: str) -> str | None:
 def _find_place(frames: Iterable[tuple[FrameType, int]], module: str) -> str | None:
     package = _find_package(module)
     named = [
-        (str(frame.f_globals.get("__name__", "")), f"{frame.f_code.co_filename}:{line}")
+        (plain_name(str(frame.f_globals.get("__name__", ""))), f"{frame.f_code.co_filename}:{line}")
         for frame, line in frames
         if not frame.f_code.co_filename.startswith("<frozen")
     ]

@@ -19,6 +19,7 @@ from openrtc.model.agents import AgentSpec
 from openrtc.model.builders import is_agent, is_agent_class
 from openrtc.model.hookspecs import PROJECT
 from openrtc.plugins.fault import Fault
+from openrtc.plugins.own_modules import imported_name
 from openrtc.suggest import closest
 
 logger = logging.getLogger("openrtc.plugins")
@@ -186,7 +187,7 @@ def _refuse_undecorated(target: object, name: str, entry: Entry) -> None:
     if not inspect.isroutine(function):
         return
     home = str(getattr(function, "__module__", "")).partition(".")[0]
-    if home != entry.module.partition(".")[0]:
+    if home != imported_name(entry).partition(".")[0]:
         return
     if name in hook_arguments():
         fix = "decorate it: from openrtc import hookimpl, then @hookimpl above it"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import pkgutil
 import sys
@@ -21,6 +20,7 @@ from openrtc.model.status import Status
 from openrtc.plugins.fault import Fault, describe_error, locate_error
 from openrtc.plugins.guard.clock import PackageCode
 from openrtc.plugins.guard.scope import ExitAtOnce, package_scope
+from openrtc.plugins.own_modules import import_entry_module, imported_name, keep_path_apart, package_of
 from openrtc.suggest import closest, did_you_mean
 
 T = TypeVar("T")
@@ -66,7 +66,8 @@ def run_guarded(entry: Entry, step: Callable[[], T], what: str = IMPORT) -> Guar
     code = PackageCode(entry.distribution, describe_entry(entry), entry.module, what)
     with package_scope(lambda: describe_entry(entry), code):
         try:
-            value = step()
+            with keep_path_apart(entry):
+                value = step()
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # the package's, whatever it is: see the docstring
@@ -76,15 +77,15 @@ def run_guarded(entry: Entry, step: Callable[[], T], what: str = IMPORT) -> Guar
 
 def describe_entry(entry: Entry) -> str:
     """Return whose an entry is, for a line: distribution, version, entry point and file."""
-    file = getattr(sys.modules.get(entry.module), "__file__", None) or entry.value
+    file = getattr(sys.modules.get(imported_name(entry)), "__file__", None) or entry.value
     return one_line(f'{entry.distribution} {entry.version} (entry point "{entry.name}", {file})')
 
 
 def import_target(entry: Entry) -> object:
     """Return the object that the entry points at; raises `Fault` when its module lacks it."""
     tolerate_unreadable_metadata()
-    name, _, path = entry.value.partition(":")
-    target: object = importlib.import_module(name)
+    _, _, path = entry.value.partition(":")
+    target: object = import_entry_module(entry)
     for part in path.split(".") if path else ():
         try:
             target = getattr(target, part)
@@ -116,8 +117,8 @@ def _suggest_update(entry: Entry) -> str:
 
 
 def _missing_attribute(holder: object, part: str, entry: Entry) -> Fault:
-    where = getattr(holder, "__name__", entry.value)
-    place = getattr(sys.modules.get(entry.module), "__file__", None)
+    where = getattr(holder, "__name__", entry.value).removeprefix(f"{package_of(entry.distribution)}.")
+    place = getattr(sys.modules.get(imported_name(entry)), "__file__", None)
     public = [name for name in vars(holder) if not name.startswith("_")] if hasattr(holder, "__dict__") else []
     fix = did_you_mean(part, public, f'define it, or correct {entry.name} = "{entry.value}"')
     return Fault(f'{where} has no attribute "{part}"', fix, place)
@@ -126,11 +127,13 @@ def _missing_attribute(holder: object, part: str, entry: Entry) -> Fault:
 def _missing_module(name: str, error: ModuleNotFoundError, entry: Entry) -> Fault:
     module = entry.module
     if module == name or module.startswith(name + "."):
-        fix = _similar_module(name) or f"pip install --force-reinstall {entry.distribution}, or correct its entry point"
+        fix = _similar_module(name, entry)
+        fix = fix or f"pip install --force-reinstall {entry.distribution}, or correct its entry point"
         return Fault(f'the entry point names the module "{name}", which does not exist', fix, _declared_at(entry))
     place = locate_error(error, entry)
-    if name.partition(".")[0] == module.partition(".")[0] and not _is_namespace(name.partition(".")[0]):
-        fix = _similar_module(name) or f"pip install --force-reinstall {entry.distribution}"
+    top = name.partition(".")[0]
+    if top == module.partition(".")[0] and not _is_namespace(imported_name(entry, top)):
+        fix = _similar_module(name, entry) or f"pip install --force-reinstall {entry.distribution}"
         return Fault(f'imports its own module "{name}", which does not exist', fix, place)
     reason = f'{entry.distribution} imports "{name}", which is not installed'
     return Fault(reason, _suggest_install(name, entry), place)
@@ -165,19 +168,21 @@ def _is_namespace(name: str) -> bool:
     return module is not None and getattr(module, "__file__", None) is None
 
 
-def _similar_module(name: str) -> str | None:
+def _similar_module(name: str, entry: Entry) -> str | None:
     parent, _, last = name.rpartition(".")
     if not parent and "-" in name and importlib.util.find_spec(name.replace("-", "_")):  # the distribution's own name
         return f'did you mean "{name.replace("-", "_")}"?'
-    near = closest(last, [found.name for found in pkgutil.iter_modules(_folders_of(parent))]) if parent else None
+    folders = _folders_of(imported_name(entry, parent), package_of(entry.distribution)) if parent else []
+    near = closest(last, [found.name for found in pkgutil.iter_modules(folders)])
     return f'did you mean "{parent}.{near}"?' if near else None
 
 
-def _folders_of(package: str) -> list[str]:
+def _folders_of(package: str, distribution_package: str) -> list[str]:
     """Return where a package's modules are, also of a top-level one whose import has just failed."""
     if package in sys.modules:
         return list(getattr(sys.modules[package], "__path__", []))
-    spec = importlib.util.find_spec(package) if "." not in package else None
+    is_top_level = package.rpartition(".")[0] in ("", distribution_package)
+    spec = importlib.util.find_spec(package) if is_top_level else None
     return list(spec.submodule_search_locations or []) if spec else []
 
 

@@ -14,6 +14,7 @@ from openrtc.plugins.agent_targets import build_spec
 from openrtc.plugins.guard.clock import set_limit
 from openrtc.plugins.hook_check import build_plugin, check_hooks
 from openrtc.plugins.importing import import_target, run_guarded
+from openrtc.plugins.own_modules import know_distributions
 from openrtc.settings.config import Config
 
 __all__ = ["Loaded", "LoadedAgent", "LoadedPlugin", "load", "load_plugins"]
@@ -30,6 +31,8 @@ def load(entries: Iterable[Entry], config: Config, *, only: Callable[[Entry], bo
     set_limit(config.policy.import_seconds)
     agents: list[LoadedAgent] = []
     plugins = _Plugins()
+    entries = list(entries)
+    know_distributions(entries)
     for entry in entries:
         wanted = entry.usable and (only is None or only(entry))
         if entry.is_agent:

@@ -15,6 +15,7 @@ from livekit.agents import JobContext
 from openrtc.catalog.catalog import Catalog
 from openrtc.catalog.loaded import LoadedAgent
 from openrtc.model.agents import AgentSpec
+from openrtc.plugins.own_modules import list_packages
 from openrtc.worker.admission import read_decision
 
 FRAMEWORKS = frozenset({"livekit", "openrtc", "google"}) | (sys.stdlib_module_names - {"__main__"})
@@ -47,7 +48,7 @@ class OwnCode:
 
 def find_packages(agent: LoadedAgent) -> frozenset[str]:
     """Return the top-level modules of an agent's code, and of the members where it is a cast."""
-    found = {agent.entry.module} if agent.entry else set()
+    found = set(list_packages(agent.entry)) if agent.entry else set()
     found |= {str(getattr(builder, "__module__", "")) for builder in _list_builders(agent.spec)}
     return frozenset(name.partition(".")[0] for name in found if name) - FRAMEWORKS
 
