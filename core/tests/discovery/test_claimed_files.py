@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from openrtc.discovery import claimed_files
 from openrtc.model.status import State
 
 if TYPE_CHECKING:
@@ -131,3 +132,37 @@ def test_who_overwrites_openrtc_itself_is_a_conflict(site: Site) -> None:
     (entry,) = site.entries()
     assert entry.state is State.CONFLICT
     assert "openrtc-core" in (entry.reason or "")
+
+
+@pytest.mark.parametrize("path", ["agent.py", "agent/prompts.py"])
+@pytest.mark.parametrize("last", ["library", "alpha"])
+def test_a_distribution_without_agents_has_overwritten_the_file_or_the_other_way_round(
+    site: Site, path: str, last: str
+) -> None:
+    for name in ("library", "alpha") if last == "alpha" else ("alpha", "library"):
+        agents = {"alpha": "agent:MyAgent"} if name == "alpha" else None
+        site.add(name, agents=agents, files={path: name}, record=[record("a.py", "a"), record(path, name)])
+    for policy in ({}, {"allow": ("alpha",)}):
+        (entry,) = site.entries(**policy)
+        assert entry.state is State.CONFLICT
+        if last == "alpha":
+            assert entry.reason == f"{path} has overwritten the file of library of that name"
+            assert entry.fix == FIX
+        else:
+            assert entry.reason == f"{path} is a file of library too, and one of the two has overwritten the other's"
+            assert entry.fix == f"{FIX}; or uninstall library, then install alpha again"
+        assert (entry.location or "").endswith("library-1.0.dist-info/RECORD")
+
+
+def test_others_are_read_for_names_only_that_others_may_have(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.add("my-agent", agents={"mine": "my_agent:C"}, files={"my_agent/__init__.py": ""}, record=["my_agent/a.py,,"])
+    site.add("library", record=["agent.py,,"])
+    read: list[str] = []
+    plainly = claimed_files.read_file
+    monkeypatch.setattr(claimed_files, "read_file", lambda one, *more: (read.append(one.key), plainly(one, *more))[1])
+    site.entries()
+    assert "my-agent" in read
+    assert "library" not in read
+    site.add("flat", agents={"flat": "agent:C"}, record=["agent.py,,"])
+    site.entries()
+    assert "library" in read

@@ -95,8 +95,10 @@ def _run(argv: list[str], pool: Pool | None) -> int:
     args = _build_parser(name, module).parse_args(argv)
     args.pool = pool
     if name not in COMMANDS_THAT_MEND:
-        from openrtc.discovery.own_requirements import check_own_requirements  # not for --help, which imports little
+        from openrtc.discovery.hidden_livekit import show_livekit  # not for --help, which imports little
+        from openrtc.discovery.own_requirements import check_own_requirements
 
+        show_livekit()
         check_own_requirements(_ignore if ROLE in os.environ else print_warning)
     code: int = args.run(args)
     return code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -10,10 +11,16 @@ from openrtc.discovery.metadata_folders import Installed, read_file
 
 LARGEST_RECORD = 4_000_000
 """Bytes that are read of a RECORD: some 40,000 files. What comes after is not compared."""
+LARGEST_OTHER = 65_536
+"""Bytes that are read of the RECORD of what is no agent: some 700 files. Frameworks have more, in folders of theirs."""
 
 HARMLESS = ("doc", "docs", "example", "examples", "test", "tests", "scripts")
 """Folders that many wheels hold by mistake, and that no agent's code imports from."""
 CODE = (".py", ".pyd", ".so", ".pth")
+
+
+SHARED = ("livekit", "google")
+"""Name spaces of many distributions; `discovery.hidden_livekit` looks for who hides the first."""
 
 
 class Clash(NamedTuple):
@@ -23,11 +30,13 @@ class Clash(NamedTuple):
         path: The file, as both have it.
         other: The other distribution.
         intact: Whether the file is this distribution's, by the hash that it has for it.
+        switchable: Whether the other one has agents or plugins, so that the operator can switch it off.
     """
 
     path: str
     other: Installed
     intact: bool
+    switchable: bool = True
 
 
 class ClaimedFile(NamedTuple):
@@ -38,29 +47,58 @@ class ClaimedFile(NamedTuple):
     digest: str
 
 
-def find_clashes(owners: Iterable[Installed]) -> dict[str, list[Clash]]:
+def find_clashes(owners: Iterable[Installed], others: Iterable[Installed] = ()) -> dict[str, list[Clash]]:
     """Return the clashes of each distribution, by its normalised name, one for each other distribution.
 
     Args:
-        owners: The distributions that are compared.
+        owners: The distributions that are compared, with each other and with the others.
+        others: All that is installed besides.
     """
     claims: dict[tuple[str, str], list[ClaimedFile]] = {}
+    keys = set()
     for owner in owners:
+        keys.add(owner.key)
         for claim in _list_claims(owner):
             claims.setdefault((owner.place, claim.path), []).append(claim)
+    for claim in _list_claims_of_others(claims, (other for other in others if other.key not in keys)):
+        claims[claim.owner.place, claim.path].append(claim)
     found: dict[str, dict[str, Clash]] = {}
     for (place, path), rivals in claims.items():
         if len(rivals) == 1 or _are_equal(rivals):
             continue
         there = _hash_file(f"{place}/{path}")
-        for one in rivals:
+        for one in (rival for rival in rivals if rival.owner.key in keys):
             for other in rivals:
                 if other.owner.key != one.owner.key:
-                    clash = Clash(path, other.owner, bool(one.digest) and one.digest == there)
+                    intact = bool(one.digest) and one.digest == there
+                    clash = Clash(path, other.owner, intact, other.owner.key in keys)
                     known = found.setdefault(one.owner.key, {}).setdefault(other.owner.key, clash)
                     if known.intact and not clash.intact:
                         found[one.owner.key][other.owner.key] = clash
     return {key: list(clashes.values()) for key, clashes in found.items()}
+
+
+def _list_claims_of_others(
+    claims: dict[tuple[str, str], list[ClaimedFile]], others: Iterable[Installed]
+) -> Iterator[ClaimedFile]:
+    """Yield what others say is theirs of files that are claimed; what is named for its own distribution, nobody has.
+
+    All others have to be read for that: a thousand take 15 ms, which only a name that others may have is to cost.
+    """
+    tops: dict[str, set[str]] = {}
+    for (place, path), (claim, *_) in claims.items():
+        top = path.partition("/")[0]
+        if top not in SHARED and top.removesuffix(".py") != claim.owner.key.replace("-", "_"):
+            tops.setdefault(place, set()).add(top)
+    patterns = {place: _match_tops(names) for place, names in tops.items()}
+    for other in others:
+        pattern = patterns.get(other.place)
+        if pattern and pattern.search(b"\n" + read_file(other, "RECORD", LARGEST_OTHER)):
+            yield from (claim for claim in _list_claims(other) if (other.place, claim.path) in claims)
+
+
+def _match_tops(names: Iterable[str]) -> re.Pattern[bytes]:
+    return re.compile(rb'\n"?(?:%s)[,/\\\\]' % b"|".join(re.escape(name.encode()) for name in names))
 
 
 def list_recorded(owner: Installed) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from openrtc.discovery.claimed_files import Clash, find_clashes
 from openrtc.discovery.entries import AGENTS_GROUP, PLUGINS_GROUP, Entry
 from openrtc.discovery.entry_points_file import Declaration, read_declarations
+from openrtc.discovery.hidden_livekit import find_hiding
 from openrtc.discovery.installed import Speaking, find_installed
 from openrtc.discovery.metadata import ENTRY_POINTS
 from openrtc.discovery.name_clashes import settle_name_clashes
@@ -31,12 +32,18 @@ def discover(config: Config, warn: Callable[[str], object] = lambda _: None) -> 
     installation = find_installed()
     for line in installation.passed_over:
         warn(one_line(line))
-    clashes = find_clashes(one.installed for one in installation.speaking)
-    hung = {one.key: one.status for one in config.hung}
+    clashes = find_clashes((one.installed for one in installation.speaking), installation.distributions.values())
+    hiding, nobodys = find_hiding(installation.distributions.values())
+    for file in nobodys:
+        warn(one_line(f"{file} hides livekit, a name space of many distributions (remove it)"))
+    speaking = {one.installed.key for one in installation.speaking}
+    for key in sorted(hiding.keys() - speaking):
+        warn(f"{installation.distributions[key].name}: {hiding[key].reason} ({hiding[key].fix})")
+    damaged = {**hiding, **{one.key: one.status for one in config.hung}}
     found: list[Entry] = []
     for one in installation.speaking:
         if one.installed.key != OWN_DISTRIBUTION:
-            found += _entries_of(one, config.policy, installation.distributions, clashes, hung, warn)
+            found += _entries_of(one, config.policy, installation.distributions, clashes, damaged, warn)
     found.sort(key=lambda entry: (normalise_name(entry.distribution), entry.name, entry.group, entry.location or ""))
     return tuple(
         settle_name_clashes(
@@ -53,7 +60,7 @@ def _entries_of(
     policy: Policy,
     installed: Versions,
     clashes: Mapping[str, Sequence[Clash]],
-    hung: Mapping[str, Status],
+    damaged: Mapping[str, Status],
     warn: Callable[[str], object],
 ) -> list[Entry]:
     distribution, metadata = one.installed, one.metadata
@@ -64,7 +71,7 @@ def _entries_of(
     if one.bad_line is not None:
         declarations = _mark_not_utf8(declarations, one.text, distribution.name, f"{file}:{one.bad_line}")
     damage = (
-        hung.get(distribution.key)
+        damaged.get(distribution.key)
         or _find_twin(one, policy)
         or _find_clash(clashes.get(distribution.key, ()), distribution.name, policy)
     )
@@ -116,16 +123,16 @@ def _find_clash(clashes: Sequence[Clash], name: str, policy: Policy) -> Status |
     """Return what is wrong where another distribution has overwritten a file of this one, or the other way round."""
     for clash in clashes:
         other = clash.other.name
-        switched_off = find_switched_off(policy, clash.other.key) is not None
+        switched_off = clash.switchable and find_switched_off(policy, clash.other.key) is not None
         if switched_off and clash.intact:
             continue
         reason = f"{clash.path} is a file of {other} too, and one of the two has overwritten the other's"
         if clash.intact:
             reason = f"{clash.path} has overwritten the file of {other} of that name"
         fix = "install both editable, or move the module into a package"
-        if switched_off:
+        if switched_off or not (clash.switchable or clash.intact):
             fix += f"; or uninstall {other}, then install {name} again"
-        elif clash.intact:
+        elif clash.intact and clash.switchable:
             fix += f"; or switch the other off: --deny {other}"
         return Status(State.CONFLICT, one_line(reason), fix, clash.other.path_of("RECORD"))
     return None

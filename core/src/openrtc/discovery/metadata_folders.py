@@ -23,6 +23,10 @@ READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 """A pipe in the place of a file must not hold up everybody who lists what is installed."""
 
 
+SMALL = 100_000
+"""Bytes for which a buffer costs less than to ask how many there are."""
+
+
 class Readable(Protocol):
     """What is used of importlib_metadata's distributions."""
 
@@ -93,7 +97,7 @@ def _read_path(path: str, most: int) -> bytes:
     except OSError:
         return b""
     try:
-        return os.read(descriptor, min(most, os.fstat(descriptor).st_size))
+        return os.read(descriptor, most if most <= SMALL else min(most, os.fstat(descriptor).st_size))
     except OSError:  # it is a folder
         return b""
     finally:

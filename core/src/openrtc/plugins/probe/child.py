@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from openrtc.catalog.catalog import Catalog
 from openrtc.catalog.loaded import LoadedAgent
 from openrtc.discovery.entries import AGENTS_GROUP, Entry
+from openrtc.discovery.hidden_livekit import show_livekit
 from openrtc.discovery.tolerance import tolerate_unreadable_metadata
 from openrtc.plugins.guard.clock import STOPPED_CLOCK, use_clock
 from openrtc.plugins.importing import explain_error
@@ -104,6 +105,7 @@ def import_livekit_first(config: Config) -> None:
     Args:
         config: The settings, which say how.
     """
+    show_livekit()
     tolerate_unreadable_metadata()
     if "imports" in config.worker.speedups:
         from openrtc.speedups.imports import defer_imports
