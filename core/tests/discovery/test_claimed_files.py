@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from openrtc.discovery import claimed_files
+from openrtc.discovery.metadata_folders import Installed, read_file
 from openrtc.model.status import State
 
 if TYPE_CHECKING:
@@ -158,8 +159,12 @@ def test_others_are_read_for_names_only_that_others_may_have(site: Site, monkeyp
     site.add("my-agent", agents={"mine": "my_agent:C"}, files={"my_agent/__init__.py": ""}, record=["my_agent/a.py,,"])
     site.add("library", record=["agent.py,,"])
     read: list[str] = []
-    plainly = claimed_files.read_file
-    monkeypatch.setattr(claimed_files, "read_file", lambda one, *more: (read.append(one.key), plainly(one, *more))[1])
+
+    def note(one: Installed, name: str, limit: int) -> bytes:
+        read.append(one.key)
+        return read_file(one, name, limit)
+
+    monkeypatch.setattr(claimed_files, "read_file", note)
     site.entries()
     assert "my-agent" in read
     assert "library" not in read

@@ -19,7 +19,7 @@ HARMLESS = ("doc", "docs", "example", "examples", "test", "tests", "scripts")
 CODE = (".py", ".pyd", ".so", ".pth")
 
 
-SHARED = ("livekit", "google")
+NAME_SPACES = ("livekit", "google")
 """Name spaces of many distributions; `discovery.hidden_livekit` looks for who hides the first."""
 
 
@@ -88,7 +88,7 @@ def _list_claims_of_others(
     tops: dict[str, set[str]] = {}
     for (place, path), (claim, *_) in claims.items():
         top = path.partition("/")[0]
-        if top not in SHARED and top.removesuffix(".py") != claim.owner.key.replace("-", "_"):
+        if top not in NAME_SPACES and top.removesuffix(".py") != claim.owner.key.replace("-", "_"):
             tops.setdefault(place, set()).add(top)
     patterns = {place: _match_tops(names) for place, names in tops.items()}
     for other in others:

@@ -18,12 +18,12 @@ from openrtc.discovery.own_files import find_own_files, is_within
 from openrtc.errors import one_line
 from openrtc.model.status import State, Status
 
-NAME_SPACES = ("livekit", "livekit.plugins")
+LIVEKIT_NAMES = ("livekit", "livekit.plugins")
 
 
 def show_livekit() -> None:
     """Let everybody import all of livekit, whoever hides it; imports nothing."""
-    for name in NAME_SPACES:
+    for name in LIVEKIT_NAMES:
         folders = _list_folders(name)
         if not any(map(_has_init, folders)):
             continue
@@ -44,7 +44,7 @@ def find_hiding(installed: Iterable[Installed]) -> tuple[dict[str, Status], list
     Args:
         installed: All that is installed.
     """
-    files = [f"{folder}/__init__.py" for name in NAME_SPACES for folder in _list_folders(name) if _has_init(folder)]
+    files = [f"{folder}/__init__.py" for name in LIVEKIT_NAMES for folder in _list_folders(name) if _has_init(folder)]
     found: dict[str, Status] = {}
     nobodys = []
     installed = list(installed) if files else ()
@@ -61,7 +61,8 @@ def find_hiding(installed: Iterable[Installed]) -> tuple[dict[str, Status], list
 
 
 def _list_folders(name: str) -> list[str]:
-    folders = (os.path.join(place, *name.split(".")) for place in sys.path if isinstance(place, str))
+    path: list[object] = list(sys.path)  # a package may have put anything there
+    folders = (os.path.join(place, *name.split(".")) for place in path if isinstance(place, str))
     return [folder for folder in dict.fromkeys(folders) if os.path.isdir(folder)]
 
 

@@ -20,6 +20,7 @@ from openrtc.model.agents import AgentSpec
 from openrtc.model.builders import is_agent_class
 from openrtc.model.livekit_worker import LiveKitWorker
 from openrtc.plugins.fault import Fault
+from openrtc.plugins.own_modules import imported_name
 from openrtc.upstream.digest import describe_changes
 from openrtc.upstream.known_code import RELEASES
 from openrtc.upstream.registered import read_named_options, read_options, read_server
@@ -86,7 +87,7 @@ def _of_server(server: Any, entry: Entry) -> LiveKitWorker:
 
 def _of_function(function: Callable[..., Any], entry: Entry) -> LiveKitWorker | None:
     module = sys.modules.get(function.__module__)
-    for holder in dict.fromkeys((sys.modules.get(entry.module), module)):
+    for holder in dict.fromkeys((sys.modules.get(imported_name(entry)), module)):
         for server in vars(holder).values() if holder else ():
             if _is_a(server, "AgentServer") and not describe_changes("registered"):
                 read = read_server(server)

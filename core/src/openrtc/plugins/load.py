@@ -31,9 +31,8 @@ def load(entries: Iterable[Entry], config: Config, *, only: Callable[[Entry], bo
     set_limit(config.policy.import_seconds)
     agents: list[LoadedAgent] = []
     plugins = _Plugins()
-    entries = list(entries)
-    know_distributions(entries)
     for entry in entries:
+        know_distributions([entry])
         wanted = entry.usable and (only is None or only(entry))
         if entry.is_agent:
             agents.append(_load_agent(entry) if wanted else LoadedAgent.of_entry(entry))

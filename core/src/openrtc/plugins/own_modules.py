@@ -28,11 +28,11 @@ from openrtc.discovery.metadata_folders import Installed
 from openrtc.discovery.own_files import SITE, OwnFiles, find_own_files, is_within, module_of
 from openrtc.model.names import normalise_name
 
-PREFIX = "distribution-"
+PACKAGE_PREFIX = "distribution-"
 """How the packages' names begin; no ``import`` statement can name such a module, so that nobody else has it."""
-SHARED = frozenset({"livekit", "openrtc", "google", "__main__", *sys.builtin_module_names})
+NOBODYS_OWN = frozenset({"livekit", "openrtc", "google", "__main__", *sys.builtin_module_names})
 """Names that are never one distribution's own: name spaces of many, and what Python itself is made of."""
-ASKING = ("importlib", "pkgutil", __name__)
+IMPORTERS = ("importlib", "pkgutil", __name__)
 """Modules that import by name for whoever calls them."""
 
 _known: dict[str, OwnModules] = {}  # by the name of the package
@@ -46,14 +46,13 @@ def know_distributions(entries: Iterable[Entry]) -> None:
         entries: Those that will be imported. Of what is in no plain folder, the modules are found as ever.
     """
     for entry in entries:
-        if entry.usable and entry.folder:
-            name = package_of(entry.distribution)
-            if name not in _known or _known[name].folder != entry.folder:
-                _known[name] = OwnModules(entry)
-    _owners.clear()
-    for own in _known.values():
+        name = package_of(entry.distribution)
+        known = _known.get(name)
+        if not entry.usable or not entry.folder or (known is not None and known.folder == entry.folder):
+            continue
+        own = _known[name] = OwnModules(entry)
         for top in own.list_names():
-            _owners.setdefault(top, []).append(own)
+            _owners[top] = [*(other for other in _owners.get(top, ()) if other is not known), own]
     if _known and not any(isinstance(finder, _OwnFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _OwnFinder())
     importlib.import_module = _import_module
@@ -62,7 +61,7 @@ def know_distributions(entries: Iterable[Entry]) -> None:
 
 def package_of(distribution: str) -> str:
     """Return the name of the package in which a distribution's modules stand that others have too."""
-    return PREFIX + normalise_name(distribution)
+    return PACKAGE_PREFIX + normalise_name(distribution)
 
 
 def plain_name(module: str) -> str:
@@ -131,7 +130,7 @@ class OwnModules:
         for folder in self._files.folders:
             with contextlib.suppress(OSError):  # it is gone: nothing is found there
                 found.update(map(module_of, os.listdir(folder)))
-        return found - SHARED
+        return found - NOBODYS_OWN
 
     def holds(self, path: str) -> bool:
         """Whether a file is its own."""
@@ -245,7 +244,7 @@ class OwnModules:
 
     def _decide(self, top: str) -> bool:
         """Return whether a module is its own and another one than Python finds, or has found, under that name."""
-        if top in SHARED or FrozenImporter.find_spec(top):
+        if top in NOBODYS_OWN or FrozenImporter.find_spec(top):
             return False
         place = self._files.names.get(top)
         own = self._find(top, [*self._files.folders, *([place] if place else ())])
@@ -385,7 +384,7 @@ def _for_importer(plain: Callable[..., Any], choose: Callable[[OwnModules], Call
 
 
 def _find_importer(frame: FrameType | None) -> OwnModules | None:
-    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith(ASKING):
+    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith(IMPORTERS):
         frame = frame.f_back
     own = getattr(frame.f_builtins.get("__import__"), "__self__", None) if frame else None
     return own if isinstance(own, OwnModules) else None

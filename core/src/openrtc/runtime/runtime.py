@@ -22,7 +22,7 @@ from openrtc.observe.log_guard import reattach
 from openrtc.observe.package_code import note_packages
 from openrtc.plugins.hooks import Hooks
 from openrtc.plugins.load import load
-from openrtc.plugins.own_modules import list_packages
+from openrtc.plugins.own_modules import know_distributions, list_packages
 from openrtc.routing.function_router import FunctionRouter, RouterFunction
 from openrtc.routing.router import Router
 from openrtc.runtime.frontend import LocalFrontend
@@ -174,6 +174,7 @@ def build_runtime(
         check_distribution_names(config, entries, logger.warning)
     note_packages(name for entry in entries if entry.is_agent for name in list_packages(entry))
     note_packages((name for entry in entries if not entry.is_agent for name in list_packages(entry)), plugins=True)
+    know_distributions(entries)  # all: one may import modules of another
     loaded = load(entries, config)
     reattach()  # a package may have taken the log out of the root logger's handlers while it was imported
     plugins = [plugin for plugin in loaded.plugins if plugin.state is State.READY]

@@ -23,6 +23,7 @@ from openrtc.discovery.tolerance import tolerate_unreadable_metadata
 from openrtc.plugins.guard.clock import STOPPED_CLOCK, use_clock
 from openrtc.plugins.importing import explain_error
 from openrtc.plugins.load import load
+from openrtc.plugins.own_modules import know_distributions
 from openrtc.posix import leave_session
 from openrtc.settings.config import Config
 
@@ -168,6 +169,7 @@ def describe_loaded(request: Request, entries: Iterable[Entry]) -> dict[str, Any
         request: What to import.
         entries: Yields the request's entries one after the other.
     """
+    know_distributions(request.entries)
     loaded = load(entries, request.config)
     numbers = {id(entry): number for number, entry in enumerate(request.entries)}
     plugins = {numbers[id(plugin.entry)]: plugin for plugin in loaded.plugins}
