@@ -66,7 +66,7 @@ def package_of(distribution: str) -> str:
 
 def plain_name(module: str) -> str:
     """Return what the code of a module's distribution calls it."""
-    return module.partition(".")[2] if module.startswith(PREFIX) else module
+    return module.partition(".")[2] if module.startswith(PACKAGE_PREFIX) else module
 
 
 def find_own_modules(entry: Entry) -> OwnModules | None:
