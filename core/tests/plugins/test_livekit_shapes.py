@@ -236,6 +236,13 @@ def test_isolation_is_asked_for_by_the_function(site: Site) -> None:
     assert found.asked_isolation == "process"
 
 
+def test_a_class_beside_a_server_is_an_agent_that_lacks_what_the_server_adds(site: Site) -> None:
+    source = SERVER + "\nclass Desk(Agent):\n    def __init__(self): super().__init__(instructions='x')\n"
+    found = site.agent(source, "pkg_a:Desk")
+    assert found.spec and found.spec.agent and found.state is State.READY
+    assert found.notes == ("what pkg_a:server adds to the class counts only where the entry point is server",)
+
+
 def test_a_file_with_a_hyphen_in_its_name_is_pointed_at_as_it_is_called(site: Site) -> None:
     site.add("pkg-a", agents={"helpdesk": "front-desk:server"}, files={"front-desk.py": SERVER})
     (found,) = site.load().agents

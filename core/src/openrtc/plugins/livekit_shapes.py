@@ -56,6 +56,15 @@ def find_agent_server(module: ModuleType) -> str | None:
     return next((name for name, value in vars(module).items() if _is_a(value, "AgentServer")), None)
 
 
+def note_server_beside(target: object, entry: Entry) -> tuple[str, ...]:
+    """Return a note where an agent is a class whose module has a server: its tools may stand in the entrypoint."""
+    module = sys.modules.get(imported_name(entry))
+    server = find_agent_server(module) if module and is_agent_class(target) else None
+    if server is None:
+        return ()
+    return (f"what {entry.module}:{server} adds to the class counts only where the entry point is {server}",)
+
+
 def build_worker_spec(worker: LiveKitWorker, summary: str, name: str) -> AgentSpec:
     """Return the spec of an agent that is such a worker."""
     return AgentSpec(

@@ -14,6 +14,7 @@ from openrtc.plugins.agent_targets import build_spec
 from openrtc.plugins.guard.clock import set_limit
 from openrtc.plugins.hook_check import build_plugin, check_hooks
 from openrtc.plugins.importing import import_target, run_guarded
+from openrtc.plugins.livekit_shapes import note_server_beside
 from openrtc.plugins.own_modules import know_distributions
 from openrtc.settings.config import Config
 
@@ -52,14 +53,15 @@ def load_plugins(entries: Iterable[Entry], config: Config) -> Loaded:
 
 
 def _load_agent(entry: Entry) -> LoadedAgent:
-    def step() -> tuple[AgentSpec, LiveKitWorker | None]:
-        return build_spec(import_target(entry), entry)
+    def step() -> tuple[AgentSpec, LiveKitWorker | None, tuple[str, ...]]:
+        target = import_target(entry)
+        spec, worker = build_spec(target, entry)
+        return spec, worker, worker.notes if worker else note_server_beside(target, entry)
 
     result = run_guarded(entry, step)
     if result.value is None:
         return LoadedAgent.of_entry(entry, result.failure, result.ms)
-    spec, worker = result.value
-    notes = worker.notes if worker else ()
+    spec, worker, notes = result.value
     return LoadedAgent(name=entry.name, entry=entry, spec=spec, load_ms=result.ms, worker=worker, notes=notes)
 
 
