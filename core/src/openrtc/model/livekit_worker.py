@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from openrtc.model.builders import name_of
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveKitWorker:
@@ -16,6 +14,7 @@ class LiveKitWorker:
     Args:
         entrypoint: Runs each job.
         prewarm: Prepares a process, if anything does.
+        prewarmed_by: What its package calls that.
         on_request: Answers job requests, if anything of the package's own does.
         on_session_end: Called when a session has ended.
         on_simulation_end: Called when a simulation has ended.
@@ -27,6 +26,7 @@ class LiveKitWorker:
 
     entrypoint: Callable[..., Any]
     prewarm: Callable[..., Any] | None = None
+    prewarmed_by: str = ""
     on_request: Callable[..., Any] | None = None
     on_session_end: Callable[..., Any] | None = None
     on_simulation_end: Callable[..., Any] | None = None
@@ -37,7 +37,7 @@ class LiveKitWorker:
     @property
     def notes(self) -> tuple[str, ...]:
         """What an operator should know of it, each in half a line."""
-        notes = [f"prewarmed by {name_of(self.prewarm)}"] if self.prewarm else []
+        notes = [f"prewarmed by {self.prewarmed_by}"] if self.prewarmed_by else []
         if self.agent_name:
             notes.append(f"agent name {self.agent_name!r} in its code")
         # Without a name, other agents' calls come by the same registration.

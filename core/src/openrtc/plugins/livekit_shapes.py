@@ -17,10 +17,10 @@ from typing import Any
 
 from openrtc.discovery.entries import Entry
 from openrtc.model.agents import AgentSpec
-from openrtc.model.builders import is_agent_class
+from openrtc.model.builders import is_agent_class, name_of
 from openrtc.model.livekit_worker import LiveKitWorker
 from openrtc.plugins.fault import Fault
-from openrtc.plugins.own_modules import imported_name
+from openrtc.plugins.own_modules import imported_name, plain_name
 from openrtc.upstream.digest import describe_changes
 from openrtc.upstream.known_code import RELEASES
 from openrtc.upstream.registered import read_named_options, read_options, read_server
@@ -131,7 +131,8 @@ def _build(read: dict[str, Any], entry: Entry, at: object) -> LiveKitWorker:
         raise Fault(reason, "write def, not async def", at=read["prewarm"])
     if not callable(read.get("entrypoint")):
         raise Fault(f"{entry.value} has no entrypoint that can be called", "give async def entrypoint(ctx)", at=at)
-    return LiveKitWorker(**read)
+    prewarm = read.get("prewarm")
+    return LiveKitWorker(**read, prewarmed_by=plain_name(name_of(prewarm)) if prewarm else "")
 
 
 def _find_only_parameter(function: Any) -> inspect.Parameter | None:
