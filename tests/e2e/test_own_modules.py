@@ -23,8 +23,8 @@ from prompts import NAME
 class Assistant(ToneAgent):
     async def on_enter(self):
         import protocol
-        threads = await asyncio.to_thread(look_up)
-        if NAME == protocol.NAME == threads == importlib.import_module("config").NAME:
+        names = {NAME, protocol.NAME, await asyncio.to_thread(look_up), importlib.import_module("config").NAME}
+        if names == {(await asyncio.to_thread(importlib.import_module, "words")).NAME}:
             self.frequency = protocol.TONES[NAME]
             await super().on_enter()
 
@@ -36,7 +36,9 @@ def look_up():
 
 def _build(name: str) -> Package:
     own = f"NAME = '{name}'\nTONES = {TONES}\n"
-    modules = {"agent.py": AGENT} | {f"{module}.py": own for module in ("prompts", "protocol", "config", "tools")}
+    modules = {"agent.py": AGENT} | {
+        f"{module}.py": own for module in ("prompts", "protocol", "config", "tools", "words")
+    }
     return Package(name=f"e2e-{name}", modules=modules, agents={f"flat-{name}": "agent:Assistant"})
 
 

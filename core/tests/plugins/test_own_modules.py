@@ -9,6 +9,7 @@ import sys
 import threading
 import typing
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ import pytest
 
 from openrtc.discovery.discover import discover
 from openrtc.model.status import State
+from openrtc.observe import package_code
 from openrtc.plugins.load import load
 from openrtc.plugins.own_modules import find_own_modules, imported_name
 from openrtc.settings.config import Config
@@ -148,6 +150,19 @@ def test_imports_made_later_in_functions_and_threads_find_its_own(sites: Sites) 
         "clinic": ("tools", "clinic", "clinic"),
         "hotel": ("distribution-hotel.tools", "hotel", "hotel"),
     }
+
+
+def test_a_thread_that_only_imports_does_so_for_the_agent_whose_call_it_is(
+    sites: Sites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("clinic", "hotel"):
+        sites.add(name, flat(name))
+    sites.load()
+    monkeypatch.setattr(package_code, "_find_current", lambda: {"agent", "distribution-hotel"})
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(importlib.import_module, "config").result().NAME == "hotel"
+        monkeypatch.setattr(package_code, "_find_current", lambda: {"distribution-clinic", "distribution-hotel"})
+        assert threads.submit(importlib.import_module, "config").result().NAME == "clinic"
 
 
 def test_python_s_own_tools_find_the_module_of_a_class(sites: Sites) -> None:

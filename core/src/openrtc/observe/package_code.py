@@ -42,6 +42,11 @@ def use_current_packages(find: Callable[[], Collection[str]]) -> None:
     _find_current = find
 
 
+def list_current_packages() -> Collection[str]:
+    """Return the top-level modules of the agent whose call's code runs now."""
+    return _find_current()
+
+
 def find_package(*, direct: bool = False) -> str | None:
     """Return the package whose code runs now, None where it is OpenRTC's or livekit's, or nobody's that is known.
 

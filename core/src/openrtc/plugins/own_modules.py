@@ -27,6 +27,7 @@ from openrtc.discovery.entries import Entry
 from openrtc.discovery.metadata_folders import Installed
 from openrtc.discovery.own_files import SITE, OwnFiles, find_own_files, is_within, module_of
 from openrtc.model.names import normalise_name
+from openrtc.observe.package_code import list_current_packages
 
 PACKAGE_PREFIX = "distribution-"
 """How the packages' names begin; no ``import`` statement can name such a module, so that nobody else has it."""
@@ -34,6 +35,8 @@ NOBODYS_OWN = frozenset({"livekit", "openrtc", "google", "__main__", *sys.builti
 """Names that are never one distribution's own: name spaces of many, and what Python itself is made of."""
 IMPORTERS = ("importlib", "pkgutil", __name__)
 """Modules that import by name for whoever calls them."""
+RUNNERS = ("asyncio", "concurrent.futures", "threading", "openrtc.threads", "openrtc.session.loop_threads")
+"""Modules that run what they are given, such as `importlib.import_module` itself: then it is the call that tells."""
 
 _known: dict[str, OwnModules] = {}  # by the name of the package
 _owners: dict[str, list[OwnModules]] = {}  # by top-level module, those that have one of this name
@@ -384,10 +387,17 @@ def _for_importer(plain: Callable[..., Any], choose: Callable[[OwnModules], Call
 
 
 def _find_importer(frame: FrameType | None) -> OwnModules | None:
-    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith(IMPORTERS):
+    while frame is not None and _module_of(frame).startswith(IMPORTERS):
         frame = frame.f_back
-    own = getattr(frame.f_builtins.get("__import__"), "__self__", None) if frame else None
+    if frame is None or _module_of(frame).startswith(RUNNERS):
+        found = [own for package in list_current_packages() if (own := _known.get(package))]
+        return found[0] if len(found) == 1 else None
+    own = getattr(frame.f_builtins.get("__import__"), "__self__", None)
     return own if isinstance(own, OwnModules) else None
+
+
+def _module_of(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", ""))
 
 
 _plain_import_module, _plain_find_spec = importlib.import_module, importlib.util.find_spec
