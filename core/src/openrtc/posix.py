@@ -80,15 +80,19 @@ def why_no_interrupt() -> str | None:
     return None if threading.current_thread() is threading.main_thread() else "it does not run in the main thread"
 
 
-def call_on_interrupt(callback: Callable[[FrameType | None], None]) -> None:
+def call_on_interrupt(callback: Callable[[FrameType | None], None] | None) -> None:
     """Call back in this, the main, thread whenever another one calls `interrupt_main_thread`.
 
     The signal is SIGURG: nobody else uses it, and one that comes late is ignored by whoever has no handler for it.
 
     Args:
-        callback: Takes the frame that was interrupted; what it raises is raised there.
+        callback: Takes the frame that was interrupted; what it raises is raised there. None: nobody does any more.
     """
-    if hasattr(signal, "SIGURG"):
+    if not hasattr(signal, "SIGURG"):
+        return
+    if callback is None:
+        signal.signal(signal.SIGURG, signal.SIG_DFL)
+    else:
         signal.signal(signal.SIGURG, lambda _number, frame: callback(frame))
 
 

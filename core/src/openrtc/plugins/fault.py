@@ -57,7 +57,7 @@ def locate_frame(frame: FrameType | None, module: str) -> str | None:
 
 
 def _find_place(frames: Iterable[tuple[FrameType, int]], module: str) -> str | None:
-    package = _find_package(module)
+    package = _find_package(plain_name(module))
     named = [
         (plain_name(str(frame.f_globals.get("__name__", ""))), f"{frame.f_code.co_filename}:{line}")
         for frame, line in frames
@@ -70,7 +70,7 @@ def _find_place(frames: Iterable[tuple[FrameType, int]], module: str) -> str | N
 
 def locate_in_dump(dump: str, module: str) -> str | None:
     """Return ``file:line`` of the deepest frame in a module's package, in what `faulthandler` wrote of a process."""
-    top = module.partition(".")[0]
+    top = plain_name(module).partition(".")[0]
     frames = re.findall(r'File "([^"]+)", line (\d+)', dump)
     own = [f"{file}:{line}" for file, line in frames if top in Path(file).with_suffix("").parts]
     return own[0] if own else None

@@ -16,18 +16,26 @@ import faulthandler
 import logging
 import math
 import os
+import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from openrtc.errors import OpenRTCError, one_line
 from openrtc.model.hung_package import IMPORT, HungPackage, name_hung
 from openrtc.observe.log_guard import current_log
 from openrtc.plugins.fault import locate_frame
-from openrtc.posix import call_on_cpu_timer, has_cpu_timer, start_cpu_timer, why_no_interrupt
+from openrtc.posix import (
+    call_on_cpu_timer,
+    call_on_interrupt,
+    has_cpu_timer,
+    interrupt_main_thread,
+    start_cpu_timer,
+    why_no_interrupt,
+)
 
 logger = logging.getLogger("openrtc.clock")
 
@@ -89,6 +97,7 @@ class _Running:
     began: float
     since: float
     tell_at: float
+    told: str = ""
 
 
 def find_module(function: Callable[..., object]) -> str:
@@ -133,7 +142,7 @@ class ThreadClock:
         self._next_look = 0.0
         self._looking = threading.Lock()
         self._has_timer = False
-        self._told = ""
+        self._on_stop: Any = None  # what SIGTERM does
 
     def begin(self, code: PackageCode, limit: float) -> None:
         """Note that code begins."""
@@ -150,20 +159,24 @@ class ThreadClock:
         # Somebody else's timer stays: a worker that runs calls has it for the same purpose.
         if why_no_interrupt() is None and not has_cpu_timer():
             self._has_timer = True
+            self._on_stop = signal.getsignal(signal.SIGTERM)
+            call_on_interrupt(lambda _: self._put_stop_back())
             call_on_cpu_timer(lambda _: self._look_instead())
             start_cpu_timer(TIMER_SECONDS)
 
     def end(self) -> None:
         """Note that it has ended."""
-        self._running, self._told = None, ""
+        self._running = None
         if self._has_timer:
             self._has_timer = False
             start_cpu_timer(0)
             call_on_cpu_timer(None)
+            call_on_interrupt(None)
 
     def describe(self) -> str | None:
         """Return what was told last of the code that runs."""
-        return self._told or None
+        running = self._running
+        return running.told or None if running else None
 
     def _run(self) -> None:
         while True:
@@ -171,6 +184,11 @@ class ThreadClock:
                 if not self._look():
                     return
             _sleep(max(0.0, self._next_look - time.monotonic()))
+
+    def _put_stop_back(self) -> None:
+        # A server that runs within an import would end itself only, and the worker begin when it should end.
+        if signal.getsignal(signal.SIGTERM) != self._on_stop:
+            signal.signal(signal.SIGTERM, self._on_stop)
 
     def _look_instead(self) -> None:
         """Look in the main thread, where the clock's own has not come to run."""
@@ -204,10 +222,11 @@ class ThreadClock:
         return True
 
     def _tell(self, running: _Running, taken: float) -> None:
-        line = running.code.describe(taken, running.since, _locate(running))
+        line = running.told = running.code.describe(taken, running.since, _locate(running))
         if self._running is not running:
             return
-        self._told = line
+        if self._has_timer:
+            interrupt_main_thread()  # which alone may set what happens at signals
         if current_log():
             logger.warning("%s", line)
         else:  # a command that looks has none
