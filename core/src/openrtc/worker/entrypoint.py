@@ -29,6 +29,7 @@ from openrtc.session.failure import CallFailed, report_failure, report_upstream_
 from openrtc.session.guards import contain_tools
 from openrtc.session.hang_up import watch_hang_up
 from openrtc.session.joined_rooms import leave_rooms_at_end
+from openrtc.session.log_fields import keep_log_fields
 from openrtc.session.loop_threads import give_threads
 from openrtc.session.room_connect import RoomGone, shield_join
 from openrtc.session.session import run_session, watch_own_sessions
@@ -158,7 +159,7 @@ def _begin(context: JobContext, loaded: LoadedAgent, runtime: Runtime) -> LiveCa
         packages=find_packages(loaded),
     )
     current_meter.set(live.cpu)  # every task of the call inherits it from this one
-    context.log_context_fields = live.fields  # for livekit-agents' own log lines
+    keep_log_fields(context, live.fields)  # for livekit-agents' own log lines
     begin_call_traces(context, loaded.name)
     runtime.live[live.job_id] = live
 
