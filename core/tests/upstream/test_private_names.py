@@ -16,6 +16,7 @@ from openrtc.upstream.known_code import USED_BY
 PACKAGE = Path(openrtc.__file__).parent
 ROOMS_OF_PRIVATE_NAMES = {PACKAGE / "upstream", PACKAGE / "speedups"}
 OF_PYTHON = {"os._exit", "sys._getframe", "sys._current_frames", "atexit._run_exitfuncs"}
+OF_PYTHON |= {"util._args_from_interpreter_flags"}  # of multiprocessing
 OF_PYTHON |= {"logging.getLogger().manager._clear_cache"}  # what each logger remembers of `isEnabledFor`
 GENERATED = {"_proto"}
 """Of livekit's protocol; where it is gone, the speedup is left off."""
