@@ -7,11 +7,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+PROCESS_ROLE = "OPENRTC_PROCESS_ROLE"
+"""Gives a process of a supervisor its role. Taken out of the environment at once, so that nothing else inherits it."""
+
 THREADS_OFF = {"OPENBLAS_NUM_THREADS": "1"}
 """numpy's library would start a thread for each core at import, and a process with more than one cannot be forked."""
 
-_SECRET_NAME = re.compile(r"(.*_)?(KEY|SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIALS)(_.*)?", re.IGNORECASE)
-_LOGIN_IN_ADDRESS = re.compile(r"\w+://[^/@\s]*:[^/@\s]+@")
+_SECRET_NAME = r"(?i)(.*_)?(KEY|SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIALS)(_.*)?"
+_LOGIN_IN_ADDRESS = r"\w+://[^/@\s]*:[^/@\s]+@"
 
 
 def drop_secrets(environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -39,4 +42,4 @@ def leave_out_working_folder() -> None:
 
 def looks_secret(name: str, text: str = "") -> bool:
     """Whether a variable looks like one that holds a secret."""
-    return bool(_SECRET_NAME.fullmatch(name) or _LOGIN_IN_ADDRESS.match(text))
+    return bool(re.fullmatch(_SECRET_NAME, name) or re.match(_LOGIN_IN_ADDRESS, text))

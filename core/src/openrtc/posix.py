@@ -1,7 +1,7 @@
 """What only POSIX systems have, each with a plain fallback: all else asks here, and so runs on Windows too.
 
 The names are looked up when they are used, not at import: a test takes them away and sees what is left. asyncio and
-subprocess are imported where they are used: the settings need this module, and ``openrtc --version`` neither of them.
+socket are imported where they are used: the settings need this module, and ``openrtc list-agents`` neither of them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import math
 import os
 import select
 import signal
-import socket
 import stat
 import sys
 import threading
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import asyncio
+    import socket
 
 LARGEST_PIPE = 1 << 20
 """Bytes: Linux lets users have no larger ones (``/proc/sys/fs/pipe-max-size``)."""
@@ -136,14 +136,18 @@ def start_cpu_timer(seconds: float) -> None:
 
 def has_unix_sockets() -> bool:
     """Whether a socket can stand in a folder of the user, where nobody else can reach it."""
+    import socket
+
     return hasattr(socket, "AF_UNIX")
 
 
-def open_unix_socket(kind: int = socket.SOCK_STREAM) -> socket.socket:
-    """Return a socket that is not connected yet; raises `OSError` where there are none."""
+def open_unix_socket(kind: int | None = None) -> socket.socket:
+    """Return a socket that is not connected yet, by default for a stream; raises `OSError` where there are none."""
+    import socket
+
     if not has_unix_sockets():
         raise OSError(NO_UNIX_SOCKETS)
-    return socket.socket(socket.AF_UNIX, kind)
+    return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM if kind is None else kind)
 
 
 def name_user_folder() -> str:
@@ -390,11 +394,15 @@ def raise_descriptor_limit(soft: int) -> bool:
 
 def can_limit_silence() -> bool:
     """Whether a connection can be told how long what it sends may stay unacknowledged; only Linux lets it."""
+    import socket
+
     return hasattr(socket, "TCP_USER_TIMEOUT")
 
 
 def limit_silence(connection: socket.socket, seconds: float) -> None:
     """End a TCP connection when what it has sent stays unacknowledged for so long, where that can be set."""
+    import socket
+
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1000))
 
@@ -404,6 +412,8 @@ def list_tcp_sockets() -> Iterator[socket.socket]:
 
     Where the system does not tell which there are, there is none.
     """
+    import socket
+
     names = []
     with contextlib.suppress(OSError):
         names = os.listdir(_DESCRIPTORS)

@@ -11,9 +11,10 @@ import sys
 
 import pytest
 
+from openrtc.child_environment import PROCESS_ROLE
 from openrtc.settings.config import Config, WorkerSettings
 from openrtc.supervisor.prefork import offset_port
-from openrtc.supervisor.process_role import VARIABLE, WORKER, ProcessRole, take_role
+from openrtc.supervisor.process_role import WORKER, ProcessRole, take_role
 from openrtc.worker.control_channel import DRAIN, REPLACE, STOP, ControlChannel
 from openrtc.worker.process_exit import SUPERVISOR_GONE
 from openrtc.worker.run import StopSignals
@@ -58,7 +59,7 @@ def test_a_process_takes_its_role_once_and_leaves_nothing_for_others_to_inherit(
     ours, theirs = socket.socketpair()
     environ = ProcessRole(WORKER, theirs.fileno(), 3).put_into({"HOME": "/"})
     assert take_role(environ) == ProcessRole(WORKER, theirs.fileno(), 3)
-    assert environ == {"HOME": "/"} and VARIABLE not in environ
+    assert environ == {"HOME": "/"} and PROCESS_ROLE not in environ
     assert take_role(environ) is None
     ours.close()
     theirs.close()

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NoReturn, cast
 
+from openrtc.child_environment import PROCESS_ROLE
 from openrtc.cli.commands import COMMANDS, COMMANDS_THAT_MEND, Command, Pool
 from openrtc.cli.output import print_warning
 from openrtc.cli.own_process import hide_secret, tolerant_output
 from openrtc.cli.setting_options import COMMON_FLAGS, add_common_options
 from openrtc.errors import OpenRTCError
-from openrtc.supervisor.process_role import VARIABLE as ROLE
 
 GUARD = "openrtc.plugins.guard.scope"
 """Within which packages' code runs; where nobody has imported it, none has run."""
@@ -99,7 +99,7 @@ def _run(argv: list[str], pool: Pool | None) -> int:
         from openrtc.discovery.own_requirements import check_own_requirements
 
         show_livekit()
-        check_own_requirements(_ignore if ROLE in os.environ else print_warning)
+        check_own_requirements(_ignore if PROCESS_ROLE in os.environ else print_warning)
     code: int = args.run(args)
     return code
 
@@ -127,7 +127,9 @@ def _suggest_command(name: str) -> str:
 def _build_parser(name: str, module: Command) -> argparse.ArgumentParser:
     """Build the parser of one command; the common options may stand before the command too."""
     description = f"{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}."
-    parser = argparse.ArgumentParser(prog=f"openrtc {name}", description=description, allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        prog=f"openrtc {name}", description=description, allow_abbrev=False, formatter_class=_Formatter
+    )
     parser.add_argument("--version", action=_Version, nargs=0, help=argparse.SUPPRESS)
     parser.set_defaults(run=getattr(module, "run", None))  # a command that has actions has no run of its own
     module.add_arguments(parser)
@@ -149,6 +151,23 @@ def _build_main_parser() -> argparse.ArgumentParser:
     for name, summary in COMMANDS.items():
         commands.add_parser(name, help=summary)
     return parser
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Asks for the terminal's width itself: `argparse` asks for it with a module that takes 3 ms to import."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_read_width() - 2)  # as argparse has it
+
+
+def _read_width() -> int:
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) > 0:
+        return int(columns)
+    try:
+        return os.get_terminal_size(1).columns or 80
+    except OSError:  # not a terminal
+        return 80
 
 
 class _Version(argparse.Action):

@@ -116,9 +116,17 @@ def _list_place(place: str) -> Iterator[Installed]:
         if child.endswith("-info"):
             stem, dot, suffix = child.rpartition(".")
             if stem and f"{dot}{suffix}" in SUFFIXES:
-                match = FOLDER.fullmatch(stem)
-                name, version = (match["name"], match["version"]) if match else (stem, "")
+                name, version = _split(stem)
                 yield Installed(normalise_name(name), name, version, place, f"{place}/{child}")
+
+
+def _split(stem: str) -> tuple[str, str]:
+    """Return name and version of a metadata folder's name without its suffix."""
+    name, _, version = stem.partition("-")
+    if name and version and "-" not in version:  # as all but a few are: the pattern takes three times as long
+        return name, version
+    match = FOLDER.fullmatch(stem)
+    return (match["name"], match["version"]) if match else (stem, "")
 
 
 def _list_archive(place: str) -> Iterator[Installed]:

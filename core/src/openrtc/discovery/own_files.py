@@ -8,8 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.machinery import all_suffixes
-from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
+from urllib.parse import urlsplit
 
 from openrtc.discovery.claimed_files import list_recorded
 from openrtc.discovery.installed import read_origin
@@ -106,7 +105,11 @@ def _find_project(one: Installed) -> str | None:
     if not (isinstance(info := origin.get("dir_info"), dict) and info.get("editable")):
         return None
     url = urlsplit(str(origin.get("url", "")))
-    return url2pathname(unquote(url.path)) if url.scheme == "file" else None
+    if url.scheme != "file":
+        return None
+    from urllib.request import url2pathname  # it imports what takes a tenth of the time of ``list-agents``
+
+    return url2pathname(url.path)
 
 
 def _read_folders(place: str, path: str) -> Iterator[str]:

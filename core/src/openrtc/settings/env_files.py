@@ -21,10 +21,10 @@ NAMES = (".env", ".env.local")
 
 ENV_FILE_FLAG = "--env-file"
 
-_REFUSED = re.compile(r"(LD_|DYLD_|PYTHON).*|PATH|SHELL|COMSPEC|EDITOR|VISUAL|PAGER|BROWSER|OPENRTC_LIVEKIT_SERVER")
+_REFUSED = r"(LD_|DYLD_|PYTHON).*|PATH|SHELL|COMSPEC|EDITOR|VISUAL|PAGER|BROWSER|OPENRTC_LIVEKIT_SERVER"
 """Variables that choose which code is run: the loader's, Python's, and those that name a program."""
-_ADDRESS = re.compile(r".*_(URL|URI|ENDPOINT|HOST|BASE)")
-_LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
+_ADDRESS = r".*_(URL|URI|ENDPOINT|HOST|BASE)"
+_LOOPBACK = r"localhost|127(\.\d{1,3}){3}|::1"
 _NO_SECRETS = frozenset({"LIVEKIT_API_KEY"})
 """Only names the secret; the server sees it in every token."""
 
@@ -127,14 +127,14 @@ def _parse(path: Path) -> dict[str, str]:
 
 
 def _require_harmless(name: str, path: Path) -> None:
-    if _REFUSED.fullmatch(name.upper()):
+    if re.fullmatch(_REFUSED, name.upper()):
         message = f"{name} is left out: it chooses which code runs"
         raise OpenRTCError(message, origin=str(path), fix="set it in the environment")
 
 
 def _require_no_secret(name: str, text: str, elsewhere: Iterable[str], path: Path) -> None:
     """Raise where an address would be sent a secret that stands elsewhere."""
-    if not ("://" in text or _ADDRESS.fullmatch(name)) or _is_loopback(text):
+    if not ("://" in text or re.fullmatch(_ADDRESS, name)) or _is_loopback(text):
         return
     service = name.partition("_")[0] + "_"
     found = (one for one in sorted(elsewhere) if one.startswith(service) and looks_secret(one))
@@ -151,4 +151,4 @@ def _is_loopback(text: str) -> bool:
         host = urlsplit(text if "://" in text else f"//{text}").hostname or ""
     except ValueError:
         return False
-    return bool(_LOOPBACK.fullmatch(host))
+    return bool(re.fullmatch(_LOOPBACK, host))

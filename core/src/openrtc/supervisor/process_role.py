@@ -7,8 +7,7 @@ import sys
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 
-VARIABLE = "OPENRTC_PROCESS_ROLE"
-"""Gives a started process its role. Taken out of the environment at once, so that nothing else inherits it."""
+from openrtc.child_environment import PROCESS_ROLE
 
 FORK_SERVER, SPAWNER, WORKER = "fork-server", "spawner", "worker"
 
@@ -30,12 +29,12 @@ class ProcessRole:
 
     def put_into(self, environ: Mapping[str, str]) -> dict[str, str]:
         """Return a copy of ``environ`` for the process that gets this role."""
-        return {**environ, VARIABLE: f"{self.name}:{self.descriptor}:{self.number}"}
+        return {**environ, PROCESS_ROLE: f"{self.name}:{self.descriptor}:{self.number}"}
 
 
 def take_role(environ: MutableMapping[str, str]) -> ProcessRole | None:
     """Return the role of this process and forget it; None when a person has started it."""
-    text = environ.pop(VARIABLE, "")
+    text = environ.pop(PROCESS_ROLE, "")
     if not text:
         return None
     name, descriptor, number = text.split(":")
