@@ -97,6 +97,8 @@ class Stage:
         self.people = people
         self.worker = worker
         self.ours = ours
+        connections = psutil.Process(worker.pid).net_connections("tcp4")  # before any room listens, too
+        self.health_port = next(one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN)
 
     @property
     def slots(self) -> int:
@@ -105,13 +107,6 @@ class Stage:
             return int(self.worker.snapshot()["sessions"])
         with urlopen(f"http://127.0.0.1:{self.health_port}/worker", timeout=5.0) as answer:
             return int(json.load(answer).get("active_jobs", 0))  # 0 is left out
-
-    @property
-    def health_port(self) -> int:
-        """Where the worker's health server listens."""
-        connections = psutil.Process(self.worker.pid).net_connections("tcp4")
-        listening = [one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN]
-        return int(listening[0])
 
     def call(self, room: str, name: str = "") -> Caller:
         """Let somebody call who may be back in a moment."""

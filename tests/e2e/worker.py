@@ -128,7 +128,7 @@ class WorkerProcess:
 
     def snapshot(self) -> dict[str, Any]:
         """Return what ``openrtc top --json`` shows of it."""
-        return next(one for one in read_snapshots() if one["pid"] == self.pid)
+        return next(one for one in read_snapshots() if one.get("pid") == self.pid)
 
     def tail(self, lines: int = 60) -> str:
         """Return the last lines of the log."""

@@ -35,9 +35,9 @@ AFTER_RESTART_SECONDS = 15.0
 """How long a call waits at least once its agent is connected again, keeps its slot and goes on speaking: callers come
 back 4 to 7 s after a server's restart, which would else cut what each agent says."""
 
-REPLACE_SECONDS = 4.0
-"""How long a call at least goes on, as if nobody had left, when a new connection of somebody has replaced the old one:
-that one is there, but the server tells of people who publish nothing up to 3 s late."""
+REPLACE_SECONDS = 0.5
+"""How long a call goes on as if nobody had left when somebody may have been replaced by a new connection of the same
+identity, such as a second tab: livekit tells of both in one go."""
 
 _FOR_GOOD = (
     rtc.DisconnectReason.ROOM_DELETED,
@@ -45,6 +45,9 @@ _FOR_GOOD = (
     rtc.DisconnectReason.PARTICIPANT_REMOVED,
 )
 """Who leaves so does not come back: somebody has decided that."""
+
+_MAY_BE_REPLACED = (None, rtc.DisconnectReason.UNKNOWN_REASON, rtc.DisconnectReason.DUPLICATE_IDENTITY)
+"""Of the old connection nothing but its end is told to others, without a reason."""
 
 IsCaller = Callable[[rtc.RemoteParticipant], bool]
 
@@ -175,8 +178,7 @@ class Attendance:
         if not self._is_caller(participant):
             return
         self._seen = True
-        replaced = participant.disconnect_reason == rtc.DisconnectReason.DUPLICATE_IDENTITY
-        is_there = REPLACE_SECONDS if replaced else 0.0
+        is_there = REPLACE_SECONDS if participant.disconnect_reason in _MAY_BE_REPLACED else 0.0
         if self._limits and not self._reconnecting:
             wait = self._limits.rejoin if may_come_back(participant) else 0.0
             self._end_at = max(self._end_at or 0.0, _now() + max(wait, is_there))
