@@ -40,6 +40,8 @@ from openrtc.server import LocalServer
 HANG_UPS = 100
 HANG_UP_SECONDS = 0.6
 HALF_SENT = 400
+DESCRIPTORS = 400
+"""How many the worker may open then."""
 HALF_SENT_SECONDS = 20.0
 """How long a good request, and a call, are waited for beside them."""
 AWAY_SECONDS = 4.0
@@ -52,20 +54,12 @@ RECALL = Package(
     modules={
         "bystander_agents.py": """
             from livekit.agents import Agent, llm
-            from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS
             from tone_agents import ToneAgent
 
 
-            class Recall(llm.LLM):
-                def chat(self, *, chat_ctx, tools=None, conn_options=DEFAULT_API_CONNECT_OPTIONS, **more):
-                    return RecallStream(self, chat_ctx=chat_ctx, tools=[], conn_options=conn_options)
-
-
-            class RecallStream(llm.LLMStream):
-                async def _run(self):
-                    heard = [one.text_content for one in self.chat_ctx.items if getattr(one, "role", "") == "user"]
-                    delta = llm.ChoiceDelta(role="assistant", content="I have heard " + ", and ".join(heard))
-                    self._event_ch.send_nowait(llm.ChatChunk(id="x", delta=delta))
+            class Nobody(llm.LLM):
+                def chat(self, **more):
+                    raise NotImplementedError("the agent answers itself")
 
 
             class Bystander(ToneAgent):
@@ -73,7 +67,13 @@ RECALL = Package(
                 seconds = 2.0
 
                 def __init__(self):
-                    Agent.__init__(self, instructions="x", llm=Recall())
+                    Agent.__init__(self, instructions="x", llm=Nobody())
+
+                async def llm_node(self, chat_ctx, tools, model_settings):
+                    heard = [one.text_content for one in chat_ctx.items if getattr(one, "role", "") == "user"]
+                    person = self.session.room_io.room.local_participant
+                    await person.publish_data("I have heard " + ", and ".join(heard), topic="recall")
+                    yield ""
         """
     },
     agents={"bystander": "bystander_agents:Bystander"},
@@ -108,11 +108,11 @@ class Stage:
         with urlopen(f"http://127.0.0.1:{self.health_port}/worker", timeout=5.0) as answer:
             return int(json.load(answer).get("active_jobs", 0))  # 0 is left out
 
-    def call(self, room: str, name: str = "") -> Caller:
+    def call(self, room: str, name: str = "", *, speaks: bool = False) -> Caller:
         """Let somebody call who may be back in a moment."""
         wish = Dispatch(room=room, agent_name=NAME, metadata=METADATA)
         token = self.server.token(room, "ann", agents=[wish], hangs_up=False)
-        return self.people.join(name or room, token, speaks=False)
+        return self.people.join(name or room, token, speaks=speaks)
 
     def agents(self, room: str) -> list[str]:
         """Return the agents in a room."""
@@ -164,14 +164,14 @@ def run_leaving(stage: Stage) -> str:
 
 def run_reload(stage: Stage) -> str:
     """Let somebody leave and come back under the same identity."""
-    first = stage.call("reloads", "first")
+    first = stage.call("reloads", "first", speaks=True)
     first.wait_for("track_subscribed", READY_SECONDS)
     before = stage.agents("reloads")
     first.send_text("my name is Ann")
-    hear(first, "Ann")
+    assert hear(first, "Ann"), "it has a history to find"
     first.leave()
     time.sleep(AWAY_SECONDS)
-    second = stage.call("reloads", "second")
+    second = stage.call("reloads", "second", speaks=True)
     with contextlib.suppress(TimeoutError):
         second.wait_for_agent(READY_SECONDS)
     time.sleep(1.0)
@@ -187,7 +187,7 @@ def hear(caller: Caller, words: str) -> str | None:
     """Return what an agent answers that has these words in it, None where it does not."""
 
     def is_it(event: dict[str, Any]) -> bool:
-        return event["event"] == "transcription" and event["caller"] == caller.name and words in event["text"]
+        return event["event"] == "data" and event["caller"] == caller.name and words in event["text"]
 
     try:
         return str(caller.process.wait_for(is_it, ANSWER_SECONDS)["text"])
@@ -207,6 +207,7 @@ def run_nobody(stage: Stage) -> str:
 def run_half_sent(stage: Stage) -> str:
     """Send the first bytes of 400 requests to the health port; then a good request, and call."""
     port, path = stage.health_port, "/ready" if stage.ours else "/"
+    psutil.Process(stage.worker.pid).rlimit(psutil.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
     with contextlib.ExitStack() as halves:
         began = time.monotonic()
         for _ in range(HALF_SENT):
@@ -266,7 +267,7 @@ RUNS: dict[str, Callable[[Stage], str]] = {
     f"a page is loaded anew within {AWAY_SECONDS:g} s": run_reload,
     "somebody leaves and does not come back": run_leaving,
     "an agent is dispatched, and nobody comes": run_nobody,
-    f"{HALF_SENT} half-sent requests to the health port": run_half_sent,
+    f"{HALF_SENT} half-sent requests to the health port, {DESCRIPTORS} descriptors": run_half_sent,
     f"{HANG_UPS} callers hang up in a minute": run_hang_ups,
 }
 
