@@ -263,6 +263,17 @@ def tell(seconds: float | None, limit: float = WATCHED_SECONDS) -> str:
     return f"more than {limit:.0f} s" if seconds is None else f"{seconds:.1f} s"
 
 
+def run_while_it_lives(run: Callable[[Stage], str], stage: Stage) -> str:
+    """Return what came of a run, also where it has ended the worker."""
+    try:
+        return run(stage)
+    except OSError:
+        if stage.worker.running:
+            raise
+        last = stage.worker.tail(1).strip()
+        return f"the worker ended with {stage.worker.exit_code}, and every call with it: {last[:200]}"
+
+
 RUNS: dict[str, Callable[[Stage], str]] = {
     f"a page is loaded anew within {AWAY_SECONDS:g} s": run_reload,
     "somebody leaves and does not come back": run_leaving,
@@ -294,7 +305,7 @@ def main() -> None:
         for title, run in RUNS.items():
             if args.only in (None, kind) and (args.runs or "") in title:
                 with open_stage(kind, python) as stage:
-                    print(f"{kind}: {title}: {run(stage)}", flush=True)
+                    print(f"{kind}: {title}: {run_while_it_lives(run, stage)}", flush=True)
 
 
 if __name__ == "__main__":
