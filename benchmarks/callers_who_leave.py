@@ -267,9 +267,9 @@ def run_while_it_lives(run: Callable[[Stage], str], stage: Stage) -> str:
     """Return what came of a run, also where it has ended the worker."""
     try:
         return run(stage)
-    except OSError:
+    except OSError as error:
         if stage.worker.running:
-            raise
+            return f"not measured: {type(error).__name__}, the worker does not answer"
         last = stage.worker.tail(1).strip()
         return f"the worker ended with {stage.worker.exit_code}, and every call with it: {last[:200]}"
 
