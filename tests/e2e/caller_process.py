@@ -66,17 +66,33 @@ class Track:
 
 
 class Microphone:
-    """Sends what is said, and silence otherwise, without a break."""
+    """Sends what is said, and silence otherwise, without a break.
+
+    It is there while its caller is: each source has a thread of its own that wakes up a hundred times a second, whether
+    it is published or not.
+    """
 
     def __init__(self) -> None:
-        self.source = rtc.AudioSource(RATE, 1, queue_size_ms=QUEUE_MS)
+        self._source: rtc.AudioSource | None = None
         self._waiting: list[tuple[Pcm, asyncio.Future[tuple[float, float]]]] = []
+
+    @property
+    def source(self) -> rtc.AudioSource:
+        """Where the sound goes; only somebody who speaks has one."""
+        assert self._source is not None, "this caller joined without a microphone"
+        return self._source
 
     async def publish(self, room: rtc.Room) -> None:
         """Publish the track in ``room``."""
+        self._source = rtc.AudioSource(RATE, 1, queue_size_ms=QUEUE_MS)
         track = rtc.LocalAudioTrack.create_audio_track("microphone", self.source)
         options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
         await room.local_participant.publish_track(track, options)
+
+    async def close(self) -> None:
+        """End it."""
+        if self._source is not None:
+            await self._source.aclose()
 
     async def say(self, sound: Pcm) -> tuple[float, float]:
         """Say ``sound``; return when it began and ended."""
@@ -144,9 +160,12 @@ class Caller:
 
     async def leave(self) -> None:
         """Leave the room."""
+        self._hang_up()
+        await self.room.disconnect()
+
+    def _hang_up(self) -> None:
         for task in self._tasks:
             task.cancel()
-        await self.room.disconnect()
 
     def _watch(self) -> None:
         room = self.room
@@ -156,11 +175,16 @@ class Caller:
         room.on("track_subscribed", self._on_track_subscribed)
         room.on("track_unsubscribed", self._on_track_unsubscribed)
         room.on("data_received", self._data_received)
-        room.on("disconnected", lambda reason: self._tell("disconnected", reason=_reason(reason)))
+        room.on("disconnected", self._on_disconnected)
         room.register_text_stream_handler("lk.transcription", self._on_transcription)
 
     def _tell(self, event: str, **values: Any) -> None:
         send({"event": event, "caller": self.name, "at": time.time(), **values})
+
+    def _on_disconnected(self, reason: int) -> None:
+        self._tell("disconnected", reason=_reason(reason))
+        self._hang_up()
+        self._spawn(self.microphone.close())
 
     def _participant(self, event: str, participant: rtc.RemoteParticipant) -> None:
         self._tell(
