@@ -14,6 +14,8 @@ from e2e.server_api import ServerApi
 from e2e.tone_agents import TONE_AGENTS
 from e2e.worker import WorkerProcess
 from faults.failing_models import FAULTY_MODELS
+from openrtc.speedups.stranded_sources import LEFT_ALONE_SECONDS
+from waiting import poll_until
 
 StartWorker = Callable[..., WorkerProcess]
 
@@ -161,3 +163,23 @@ def test_a_tool_may_finish_when_its_caller_has_hung_up_and_an_agent_finds_its_ro
     assert started <= wait_for_lines(notes, started)
     caller.leave()
     assert "booked" in wait_for_lines(notes, {"booked"}, 30.0)
+
+
+def count_sources(pid: int) -> int:
+    """Return how many threads of native audio sources a process has."""
+    names = [(task / "comm").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
+    return sum(name.startswith("AudioSource") for name in names)
+
+
+def test_rooms_that_are_deleted_leave_one_native_source_for_all(
+    start_worker: StartWorker, api: ServerApi, callers: CallersProcess, packages: Path
+) -> None:
+    worker = start_worker("--allow", "tone-agents", folders=[packages])
+    for number in range(4):
+        room = f"alpha-deleted-{number}"
+        caller = callers.join(room, api.token(room, "ann"), speaks=False)
+        assert caller.wait_for_answer(0.0, quiet=0.0) is not None
+        api.delete_room(room)
+        poll_until(lambda: worker.snapshot()["sessions"] == 0)
+        time.sleep(LEFT_ALONE_SECONDS)
+    poll_until(lambda: count_sources(worker.pid) <= 1)

@@ -14,6 +14,7 @@ from livekit.agents.voice.room_io._output import _ParticipantAudioOutput
 
 from openrtc.speedups import playout
 from openrtc.speedups.playout import SECONDS, STEP_SECONDS, PendingAudio, PlayoutSource
+from openrtc.speedups.stranded_sources import StrandedSources
 from openrtc.upstream.digest import find_changes
 
 RATE = 24_000
@@ -218,3 +219,66 @@ def test_pending_frames_are_taken_in_steps_and_put_back_before_the_others() -> N
     assert pending.take(9.0).data[0] == 0 and pending.empty()
     with pytest.raises(IndexError):
         pending.recv_nowait()
+
+
+@pytest.fixture
+def stranded(monkeypatch: pytest.MonkeyPatch) -> Iterator[StrandedSources]:
+    """What rooms have not given back, with nothing of other tests, and free at once."""
+    monkeypatch.setattr("openrtc.speedups.stranded_sources.LEFT_ALONE_SECONDS", 0.0)
+    sources = StrandedSources()
+    monkeypatch.setattr(playout, "STRANDED_SOURCES", sources)
+    yield sources
+    while (native := sources.take(RATE, 1)) is not None:
+        native[1].dispose()
+
+
+async def end_room(reason: rtc.DisconnectReason.ValueType, *, session_first: bool) -> tuple[PlayoutSource, Any]:
+    """Let a session and its room end; return its source, and the native one."""
+    source, room = PlayoutSource(RATE, 1), rtc.Room()
+    native = source._ffi_handle
+    source.follow(room)
+    if session_first:
+        await source.aclose()
+        assert not native.disposed, "it is still published"
+    room.emit("disconnected", reason)
+    room.emit("disconnected", reason)  # as livekit does where both sides end it
+    await source.aclose()
+    return source, native
+
+
+@pytest.mark.parametrize("session_first", [False, True])
+async def test_a_room_that_the_server_ends_leaves_its_native_source_to_the_next_call(
+    stranded: StrandedSources, session_first: bool
+) -> None:
+    ended, native = await end_room(rtc.DisconnectReason.ROOM_DELETED, session_first=session_first)
+    await ended.capture_frame(frames_of(0.05)[0])
+    assert ended.queued_duration == 0.0, "nothing of an ended call is heard in the next one"
+
+    other = PlayoutSource(RATE, 2)
+    assert other._ffi_handle is not native, "it has another number of channels"
+    await other.aclose()
+    again = PlayoutSource(RATE, 1)
+    assert again._ffi_handle is native
+    assert PlayoutSource(RATE, 1)._ffi_handle is not native, "one call has it"
+    await again.capture_frame(frames_of(0.05)[0])
+    assert again.queued_duration > 0
+    await again.aclose()
+    assert not native.disposed, "the room that stranded it still has it, however the later one ended"
+    assert stranded.take(RATE, 1)[1] is native
+
+
+@pytest.mark.parametrize("session_first", [False, True])
+async def test_a_room_that_its_agent_leaves_frees_the_native_source(
+    stranded: StrandedSources, session_first: bool
+) -> None:
+    _, native = await end_room(rtc.DisconnectReason.CLIENT_INITIATED, session_first=session_first)
+    assert native.disposed
+    assert stranded.take(RATE, 1) is None
+
+
+async def test_a_stranded_source_is_left_alone_for_a_while(stranded: StrandedSources) -> None:
+    kept = StrandedSources()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("openrtc.speedups.stranded_sources.LEFT_ALONE_SECONDS", 60.0)
+        kept.add(RATE, 1, "native")
+    assert kept.take(RATE, 1) is None, "what was on its way into it must not be heard by somebody else"

@@ -21,7 +21,7 @@ from openrtc.upstream.known_code import DIGESTS, USED_BY
 
 PATCHES: list[Patch] = [vad, native, events, pace, tokens, signatures, schemas, connections, playout]
 """Each has what `Patch` says: the type checker looks."""
-HELPERS = {"event_addresses", "registry", "vad_detector"}
+HELPERS = {"event_addresses", "registry", "vad_detector", "stranded_sources"}
 DOCS = Path(__file__).parents[3] / "docs" / "performance.md"
 
 

@@ -19,6 +19,8 @@ from typing import Any
 from livekit import rtc
 from livekit.agents.voice.room_io._output import _ParticipantAudioOutput
 
+from openrtc.speedups.stranded_sources import STRANDED_SOURCES
+
 SECONDS = 3.0
 """So much of what an agent has to say is in the native library, where its voice is that far ahead."""
 STEP_SECONDS = 0.5
@@ -121,6 +123,25 @@ class PlayoutSource(rtc.AudioSource):
         self._sent_samples = 0
         self._clears = 0
         self._waiters: set[asyncio.Future[None]] = set()
+        self._closed = self._is_given_back = False
+        self._room: rtc.Room | None = None
+        stranded = STRANDED_SOURCES.take(sample_rate, num_channels)
+        self._is_stranded = stranded is not None
+        if stranded is not None:
+            self._ffi_handle.dispose()
+            self._info, self._ffi_handle = stranded
+            self.clear_queue()
+
+    def follow(self, room: rtc.Room) -> None:
+        """Note how the room ends in which this is heard: until then, its native source is not free."""
+        self._room = room
+        room.on("disconnected", self._on_disconnected)
+
+    def _on_disconnected(self, reason: rtc.DisconnectReason.ValueType) -> None:
+        self._room = None
+        self._is_stranded |= reason != rtc.DisconnectReason.CLIENT_INITIATED
+        if self._closed:
+            self._give_back()
 
     @property
     def wait_seconds(self) -> float:
@@ -134,13 +155,15 @@ class PlayoutSource(rtc.AudioSource):
 
     async def capture_frame(self, frame: rtc.AudioFrame) -> None:
         """Let a frame be heard after all that is queued."""
+        if self._closed:
+            return
         if not self.queued_duration:
             # A loop that was blocked is late with this, and livekit would take the queue for shorter than nothing.
             self._release_waiter()
         self._keep(frame)
         clears = self._clears
         await super().capture_frame(frame)
-        if clears != self._clears:
+        if clears != self._clears and not self._closed:
             # The native library takes a frame in a thread of its own: this one may have come after it was cleared.
             self.clear_queue()
 
@@ -194,15 +217,29 @@ class PlayoutSource(rtc.AudioSource):
 
     async def aclose(self) -> None:
         """End it, with what is still queued: its room may go on without its session."""
+        if self._closed:
+            return
         if self.queued_duration > 0:
             self.clear_queue()
-        await super().aclose()
+        self._closed = True
+        if self._room is None:
+            self._give_back()
+
+    def _give_back(self) -> None:
+        if self._is_given_back:
+            return
+        self._is_given_back = True
+        if self._is_stranded:
+            STRANDED_SOURCES.add(self.sample_rate, self.num_channels, (self._info, self._ffi_handle))
+        else:
+            self._ffi_handle.dispose()
 
 
 def _init(self: Any, room: rtc.Room, *, sample_rate: int, num_channels: int, **options: Any) -> None:
     _upstream_init(self, room, sample_rate=sample_rate, num_channels=num_channels, **options)
     self._audio_source._ffi_handle.dispose()  # livekit-agents' own, which has a native thread of its own
     self._audio_source = PlayoutSource(sample_rate, num_channels)
+    self._audio_source.follow(room)
     self._audio_buf = self._audio_source.pending
 
 
