@@ -95,12 +95,16 @@ class JoinedRoom:
         raise RuntimeError("a room that cannot be left keeps no other one")
 
 
+async def end(callback: Callable[[str], Awaitable[None]]) -> None:
+    await callback("over")
+
+
 def hold(rooms: list[Any], callbacks: list[Callable[[str], Awaitable[None]]]) -> None:
     context: Any = SimpleNamespace(job=SimpleNamespace(id="AJ_1"), add_shutdown_callback=callbacks.append)
     leave_rooms_at_end(context)
     if callbacks:
         joined_rooms._rooms["AJ_1"].extend(rooms)
-        asyncio.run(callbacks[0]("over"))  # type: ignore[arg-type]
+        asyncio.run(end(callbacks[0]))
 
 
 def test_a_call_with_a_thread_of_its_own_leaves_its_rooms_at_the_end() -> None:

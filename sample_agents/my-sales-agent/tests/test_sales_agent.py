@@ -54,7 +54,9 @@ async def test_the_spec_is_still_the_attribute_after_an_agent_was_built() -> Non
 
 
 async def test_the_session_options_are_arguments_that_livekit_takes() -> None:
-    session: AgentSession[None] = AgentSession(**my_sales_agent.agent.session_options)
+    options = my_sales_agent.agent.session_options
+    assert not callable(options)
+    session: AgentSession[None] = AgentSession(**options)
     assert session.options.max_tool_steps == 2
 
 
