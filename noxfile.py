@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
@@ -400,10 +399,10 @@ def measure_processor() -> float:
 
 
 def run_pytest(session: nox.Session, folders: list[str], first: Iterable[list[str]] = ()) -> None:
-    """Run the tests that need real time, beside them all others, then those that load the machine by themselves.
+    """Run the tests that need real time, then all others, then those that load the machine by themselves.
 
-    Tests of real time mostly wait for speech: two run at a time, each with a server of its own, and what they leave of
-    the processors is enough for the others. With arguments for pytest, all is one run.
+    Tests of real time mostly wait for speech: two run at a time, each with a server of its own.
+    With arguments for pytest, all is one run.
 
     Args:
         session: The session.
@@ -419,9 +418,8 @@ def run_pytest(session: nox.Session, folders: list[str], first: Iterable[list[st
     if END_TO_END not in folders:
         session.run(*others)
         return
-    with running_beside(session, *others):
-        run_each(session, *first, [*command, END_TO_END, "-m", "realtime and not alone", *SIDE_BY_SIDE])
-    session.run(*command, END_TO_END, "-m", "alone", success_codes=FINE)
+    realtime = [*command, END_TO_END, "-m", "realtime and not alone", *SIDE_BY_SIDE]
+    run_each(session, *first, realtime, others, [*command, END_TO_END, "-m", "alone"])
 
 
 def run_each(session: nox.Session, *commands: list[str]) -> None:
@@ -434,42 +432,6 @@ def run_each(session: nox.Session, *commands: list[str]) -> None:
             failed.append(" ".join(command))
     if failed:
         session.error(f"failed: {'; '.join(failed)}")
-
-
-@contextlib.contextmanager
-def running_beside(session: nox.Session, *command: str) -> Iterator[None]:
-    """Run a command with what the block leaves of the processors; what it prints comes when both have ended."""
-    environment = {**os.environ, **{name: value for name, value in session.env.items() if value is not None}}
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
-        process = subprocess.Popen(
-            [str(Path(session.bin) / command[0]), *command[1:]],
-            env=environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            preexec_fn=yield_processors,
-        )
-        try:
-            yield
-        except KeyboardInterrupt:
-            process.terminate()
-            raise
-        finally:
-            code = process.wait()
-            output.seek(0)
-            session.log(" ".join(command))
-            print(output.read(), flush=True)
-    if code not in FINE:
-        session.error(f"{' '.join(command)} failed with exit code {code}")
-
-
-def yield_processors() -> None:
-    """Let everything else have the processors first."""
-    os.setsid()
-    os.nice(19)
-    # Linux shares the processors between sessions (setsid) first, whatever their processes' nice values: without this
-    # line, what runs here took half of them.
-    with contextlib.suppress(OSError):
-        Path("/proc/self/autogroup").write_text("19", encoding="ascii")
 
 
 def names_tests(arguments: list[str]) -> bool:
