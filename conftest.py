@@ -15,7 +15,7 @@ import pytest
 STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"}
 """Python's audit events when a process is started; `asyncio` and `multiprocessing` start theirs by one of them."""
 FAILED_TESTS = os.environ.get("OPENRTC_FAILED_TESTS")
-"""A file to which the names of failed tests are added, for whoever runs these again: `.ci/run`."""
+"""A file to which the names of failed tests are added, for whoever runs these again (`noxfile.py`)."""
 HARMLESS = {"uname"}
 """`platform.uname` of the standard library runs it once, when whatever is imported first wants to know the machine."""
 
@@ -60,7 +60,7 @@ def pytest_runtest_call() -> Generator[None, None, None]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show the first failure of each test that was tried again, and note for `.ci/run` which are to be."""
+    """Show the first failure of each test that was tried again, and note which are to be."""
     if FAILED_TESTS and not hasattr(terminalreporter.config, "workerinput"):  # which a process of pytest-xdist has
         failed = [report.nodeid for kind in ("failed", "error") for report in terminalreporter.stats.get(kind, [])]
         with open(FAILED_TESTS, "a", encoding="utf-8") as file:

@@ -86,13 +86,6 @@ MODULE_NAMES = ",".join(
 
 SECONDS_FOR_ONE_TEST = 180
 PYTEST = ["pytest", f"--timeout={SECONDS_FOR_ONE_TEST}"]
-FAILURES_ARE_NOTED = "OPENRTC_FAILED_TESTS" in os.environ
-"""Whether failed tests are noted in a file (`conftest.py`) and run again by `.ci/run`, when nothing else does."""
-PATIENT_PYTEST = [*PYTEST, *([] if FAILURES_ARE_NOTED else ["--reruns=1", "--reruns-delay=5"])]
-"""For runs that share the processors: whatever is tried again is told with its first failure (`conftest.py`)."""
-FINE = [0, 1] if FAILURES_ARE_NOTED else [0]
-"""Exit codes of pytest after which a session goes on; 1 means that tests have failed."""
-
 CALLS_ON_EACH_PYTHON = [
     "tests/e2e/test_isolation.py",
     "tests/e2e/test_many_calls.py::test_twelve_simultaneous_dispatches_give_twelve_agents",
@@ -143,7 +136,7 @@ def tests(session: nox.Session) -> None:
     session.log("installing all packages and building the LiveKit server: 2 to 4 minutes the first time")
     install(session, distributions(), tools=TEST_TOOLS)
     folders = test_folders("core", "plugins/*", "sample_agents/*", "tools", ".")
-    run_pytest(session, folders, first=[PATIENT_PYTEST + all_faults()])
+    run_pytest(session, folders, first=[PYTEST + all_faults()])
 
 
 @nox.session
@@ -153,7 +146,7 @@ def faults(session: nox.Session) -> None:
     session.log("installing all packages and building the LiveKit server: 2 to 4 minutes the first time")
     install(session, distributions(), tools=TEST_TOOLS)
     named = any(word.startswith(FAULTS) for word in session.posargs)
-    session.run(*PATIENT_PYTEST, *([] if named else all_faults()), *session.posargs)
+    run_patiently(session, *PYTEST, *([] if named else all_faults()), *session.posargs)
 
 
 @nox.session
@@ -312,7 +305,7 @@ def try_python(session: nox.Session, python: str) -> None:
     run_linters(session, str(venv / "bin"), python.removeprefix("python"))
     # For commands that tests start by name.
     env = {"PATH": f"{venv / 'bin'}{os.pathsep}{os.environ['PATH']}"}
-    pytest = ["-m", *PATIENT_PYTEST]
+    pytest = ["-m", *PYTEST]
     folders = test_folders("core", "plugins/*", "sample_agents/*", ".")
     for arguments in (
         [*pytest, *folders, "-m", "not process", *SPREAD],
@@ -320,7 +313,8 @@ def try_python(session: nox.Session, python: str) -> None:
         ["-m", "openrtc", "demo", "--agent=support"],  # spoken on the server; in text where nothing recognises speech
         [*pytest, *CALLS_ON_EACH_PYTHON],
     ):
-        session.run(str(venv / "bin" / "python"), *arguments, env=env, external=True)
+        run = run_patiently if "pytest" in arguments else nox.Session.run
+        run(session, str(venv / "bin" / "python"), *arguments, env=env, external=True)
 
 
 def run_linters(session: nox.Session, programs: str, python: str = OLDEST_PYTHON) -> None:
@@ -412,14 +406,27 @@ def run_pytest(session: nox.Session, folders: list[str], first: Iterable[list[st
     if session.posargs:
         session.run(*PYTEST, *([] if names_tests(session.posargs) else folders), *session.posargs)
         return
-    command = [*PATIENT_PYTEST, f"--ignore={FAULTS}"]
+    command = [*PYTEST, f"--ignore={FAULTS}"]
     # What takes longest begins first: the end-to-end tests, whose folder is the last.
     others = [*command, *reversed(folders), "-m", "not realtime and not alone", *BESIDE]
     if END_TO_END not in folders:
-        session.run(*others)
+        run_patiently(session, *others)
         return
     realtime = [*command, END_TO_END, "-m", "realtime and not alone", *SIDE_BY_SIDE]
     run_each(session, *first, realtime, others, [*command, END_TO_END, "-m", "alone"])
+
+
+def run_patiently(session: nox.Session, *command: str, **options: Any) -> None:
+    """Run pytest, and what fails once more, by itself and in a new process: that is told, with its first failure."""
+    with tempfile.TemporaryDirectory() as folder:
+        failed = Path(folder) / "failed-tests"
+        env = {**options.pop("env", {}), "OPENRTC_FAILED_TESTS": str(failed)}
+        session.run(*command, env=env, success_codes=[0, 1], **options)  # 1 is that tests have failed
+        if failed.exists() and (names := failed.read_text()):
+            session.log(f"these tests have failed and are run again, alone:\n{names}")
+            again = command[: command.index(f"--timeout={SECONDS_FOR_ONE_TEST}") + 1]
+            del env["OPENRTC_FAILED_TESTS"]
+            session.run(*again, f"@{failed}", "--reruns=1", "--reruns-delay=5", env=env, **options)
 
 
 def run_each(session: nox.Session, *commands: list[str]) -> None:
@@ -427,7 +434,7 @@ def run_each(session: nox.Session, *commands: list[str]) -> None:
     failed = []
     for command in commands:
         try:
-            session.run(*command, success_codes=FINE)
+            run_patiently(session, *command)
         except CommandFailed:
             failed.append(" ".join(command))
     if failed:

@@ -33,7 +33,7 @@ PACKAGE_PREFIX = "distribution-"
 """How the packages' names begin; no ``import`` statement can name such a module, so that nobody else has it."""
 NOBODYS_OWN = frozenset({"livekit", "openrtc", "google", "__main__", *sys.builtin_module_names})
 """Names that are never one distribution's own: name spaces of many, and what Python itself is made of."""
-IMPORTERS = ("importlib", "pkgutil", __name__)
+IMPORTERS = ("functools", "importlib", "pkgutil", __name__)
 """Modules that import by name for whoever calls them."""
 RUNNERS = ("asyncio", "concurrent.futures", "threading", "openrtc.threads", "openrtc.session.loop_threads")
 """Modules that run what they are given, such as `importlib.import_module` itself: then it is the call that tells."""
