@@ -1,11 +1,14 @@
 """For the tests of all distributions: a test that starts a process says so with the mark `process`, or fails.
 
-So `nox -s unit`, which leaves the marked ones out, stays quick and needs neither Go nor a LiveKit server.
+So `nox -s unit`, which leaves the marked ones out, stays quick and needs neither Go nor a LiveKit server. A test that
+runs a worker, which changes livekit-agents for its whole process, has one of its own by the mark `own_process`.
 """
 
 from __future__ import annotations
 
+import functools
 import os
+import subprocess
 import sys
 from collections.abc import Generator
 from typing import Any
@@ -16,6 +19,8 @@ STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"}
 """Python's audit events when a process is started; `asyncio` and `multiprocessing` start theirs by one of them."""
 FAILED_TESTS = os.environ.get("OPENRTC_FAILED_TESTS")
 """A file to which the names of failed tests are added, for whoever runs these again (`noxfile.py`)."""
+OWN_PROCESS = "OPENRTC_TESTS_OWN_PROCESS"
+"""Set in the process of a test that has one of its own."""
 HARMLESS = {"uname"}
 """`platform.uname` of the standard library runs it once, when whatever is imported first wants to know the machine."""
 
@@ -39,6 +44,29 @@ class ProcessGuard:
 
 
 GUARD = ProcessGuard()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test that asks for it a process of its own."""
+    for item in items:
+        if item.get_closest_marker("own_process"):
+            item.add_marker("process")
+            if OWN_PROCESS not in os.environ:
+                item.runtest = functools.partial(run_in_own_process, item)  # type: ignore[method-assign]
+
+
+def run_in_own_process(item: pytest.Item) -> None:
+    """Run a test with a pytest of its own, and fail with what that prints if it fails there."""
+    command = [sys.executable, "-m", "pytest", f"--rootdir={item.config.rootpath}", "-p", "no:cacheprovider"]
+    environment = {**os.environ, OWN_PROCESS: "1"}
+    for name in ("OPENRTC_FAILED_TESTS", "PYTEST_XDIST_WORKER", "PYTEST_ADDOPTS"):
+        environment.pop(name, None)
+    where = f"{item.path}::{item.nodeid.partition('::')[2]}"
+    done = subprocess.run(
+        [*command, where], env=environment, cwd=item.config.rootpath, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"it failed in a process of its own:\n{done.stdout}{done.stderr}"
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -88,12 +88,17 @@ def call_on_interrupt(callback: Callable[[FrameType | None], None] | None) -> No
     Args:
         callback: Takes the frame that was interrupted; what it raises is raised there. None: nobody does any more.
     """
-    if not hasattr(signal, "SIGURG"):
+    _call_on_signal("SIGURG", callback)
+
+
+def _call_on_signal(name: str, callback: Callable[[FrameType | None], None] | None) -> None:
+    number = getattr(signal, name, None)
+    if number is None:
         return
     if callback is None:
-        signal.signal(signal.SIGURG, signal.SIG_DFL)
+        signal.signal(number, signal.SIG_DFL)
     else:
-        signal.signal(signal.SIGURG, lambda _number, frame: callback(frame))
+        signal.signal(number, lambda _number, frame: callback(frame))
 
 
 def interrupt_main_thread() -> None:
@@ -116,12 +121,7 @@ def call_on_cpu_timer(callback: Callable[[FrameType | None], None] | None) -> No
     Args:
         callback: Takes the frame that was interrupted; what it raises is raised there. None: nobody does any more.
     """
-    if not hasattr(signal, "SIGVTALRM"):
-        return
-    if callback is None:
-        signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
-    else:
-        signal.signal(signal.SIGVTALRM, lambda _number, frame: callback(frame))
+    _call_on_signal("SIGVTALRM", callback)
 
 
 def start_cpu_timer(seconds: float) -> None:
@@ -132,6 +132,13 @@ def start_cpu_timer(seconds: float) -> None:
     """
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_VIRTUAL, seconds, seconds)
+
+
+def stop_calling_back() -> None:
+    """Stop the timer, and call nobody at it or at an interrupt any more."""
+    start_cpu_timer(0.0)
+    call_on_cpu_timer(None)
+    call_on_interrupt(None)
 
 
 def has_unix_sockets() -> bool:

@@ -17,7 +17,7 @@ from openrtc.worker.server import WorkerServer
 OWN: dict[str, Any] = {"desk": 2, "room": "of its own"}
 
 
-@pytest.mark.process
+@pytest.mark.own_process
 async def test_fields_that_an_agent_sets_keep_those_of_the_call() -> None:
     seen: list[dict[str, Any]] = []
 

@@ -47,7 +47,7 @@ async def hold(runtime: Runtime, *agents: str) -> list[Event]:
     return told
 
 
-@pytest.mark.process
+@pytest.mark.own_process
 async def test_each_agents_own_are_called_and_what_they_raise_is_one_line_of_their_call(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

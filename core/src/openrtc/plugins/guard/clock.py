@@ -34,6 +34,7 @@ from openrtc.posix import (
     has_cpu_timer,
     interrupt_main_thread,
     start_cpu_timer,
+    stop_calling_back,
     why_no_interrupt,
 )
 
@@ -169,9 +170,7 @@ class ThreadClock:
         self._running = None
         if self._has_timer:
             self._has_timer = False
-            start_cpu_timer(0)
-            call_on_cpu_timer(None)
-            call_on_interrupt(None)
+            stop_calling_back()
 
     def describe(self) -> str | None:
         """Return what was told last of the code that runs."""

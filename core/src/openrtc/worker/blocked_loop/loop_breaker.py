@@ -25,7 +25,13 @@ from typing import Any
 
 from livekit.agents import JobContext, get_job_context
 
-from openrtc.posix import call_on_cpu_timer, call_on_interrupt, interrupt_main_thread, start_cpu_timer
+from openrtc.posix import (
+    call_on_cpu_timer,
+    call_on_interrupt,
+    interrupt_main_thread,
+    start_cpu_timer,
+    stop_calling_back,
+)
 from openrtc.session.failure import LoopBroken, mark_reported
 
 RETRY_SECONDS = 1.0
@@ -187,7 +193,7 @@ class LoopBreaker:
 
     def close(self) -> None:
         """Watch no longer."""
-        start_cpu_timer(0.0)
+        stop_calling_back()
 
     def _follow_alone(self, frame: FrameType | None) -> None:
         """Do at the kernel's timer what the watchdog's thread would do if it could run."""

@@ -110,14 +110,15 @@ class Watchdog:
         return time.monotonic() - self._beat
 
     def _note_time(self) -> None:
+        if self._stopped.is_set():  # the breaker would start its timer again, at which nobody is called any more
+            return
         self._beat = time.monotonic()
         self._base = self._base or frozenset(frame.f_code for frame in walk_outwards(sys._getframe().f_back))
         if self._breaker:
             self._breaker.note_loop(self._base)
         if self._stuck:
             self._stuck.note_loop()
-        if not self._stopped.is_set():
-            self._loop.call_later(TICK_SECONDS, self._note_time)
+        self._loop.call_later(TICK_SECONDS, self._note_time)
 
     def _watch(self) -> None:
         slept_from = time.monotonic()
