@@ -17,8 +17,9 @@ import pytest
 
 STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"}
 """Python's audit events when a process is started; `asyncio` and `multiprocessing` start theirs by one of them."""
-FAILED_TESTS = os.environ.get("OPENRTC_FAILED_TESTS")
-"""A file to which the names of failed tests are added, for whoever runs these again (`noxfile.py`)."""
+FAILED_TESTS = os.environ.pop("OPENRTC_FAILED_TESTS", None)
+"""A file to which the names of failed tests are added, for whoever runs these again (`noxfile.py`); tests that run
+pytest themselves shall not."""
 OWN_PROCESS = "OPENRTC_TESTS_OWN_PROCESS"
 """Set in the process of a test that has one of its own."""
 HARMLESS = {"uname"}
@@ -60,7 +61,7 @@ def run_in_own_process(item: pytest.Item) -> None:
     """Run a test with a pytest of its own, and fail with what that prints if it fails there."""
     command = [sys.executable, "-m", "pytest", f"--rootdir={item.config.rootpath}", "-p", "no:cacheprovider"]
     environment = {**os.environ, OWN_PROCESS: "1"}
-    for name in ("OPENRTC_FAILED_TESTS", "PYTEST_XDIST_WORKER", "PYTEST_ADDOPTS"):
+    for name in ("PYTEST_XDIST_WORKER", "PYTEST_ADDOPTS"):
         environment.pop(name, None)
     where = f"{item.path}::{item.nodeid.partition('::')[2]}"
     done = subprocess.run(

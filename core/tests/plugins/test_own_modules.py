@@ -47,9 +47,9 @@ class Assistant(Agent):
         super().__init__(instructions=WHO)
 
 def say_later(import_module):
-    import tools
+    import prices
     from protocol import NAME
-    return tools.__name__, NAME, import_module("config").NAME
+    return prices.__name__, NAME, import_module("config").NAME
 """
 
 
@@ -59,7 +59,7 @@ def flat(who: str) -> dict[str, str]:
         "agent.py": AGENT,
         "prompts.py": f"import agent\nWHO = 'I am {who}'\n",
         "protocol.py": f"NAME = '{who}'\n",
-        "tools.py": "",
+        "prices.py": "",
         "config.py": f"NAME = '{who}'\n",
     }
 
@@ -147,8 +147,8 @@ def test_imports_made_later_in_functions_and_threads_find_its_own(sites: Sites) 
         thread.start()
         thread.join()
     assert said == {
-        "clinic": ("tools", "clinic", "clinic"),
-        "hotel": ("distribution-hotel.tools", "hotel", "hotel"),
+        "clinic": ("prices", "clinic", "clinic"),
+        "hotel": ("distribution-hotel.prices", "hotel", "hotel"),
     }
 
 
@@ -217,13 +217,13 @@ def test_folders_without_init_are_one_name_space_unless_two_have_the_same_in_it(
     code = "import WHERE.part\nfrom WHERE import part as same\nfrom livekit.agents import Agent\n"
     code += "def assistant(): return Agent(instructions=f'{WHERE.part.WHO} {same.WHO} {WHERE.__name__}')\n"
     for name in ("clinic", "hotel"):
-        files = {"tools/part.py": f"WHO = '{name}'\n", f"company/{name}.py": f"WHO = '{name}'\n"}
-        files[f"{name}_tools.py"] = code.replace("WHERE", "tools")
+        files = {"prices/part.py": f"WHO = '{name}'\n", f"company/{name}.py": f"WHO = '{name}'\n"}
+        files[f"{name}_tools.py"] = code.replace("WHERE", "prices")
         files[f"{name}_company.py"] = code.replace("WHERE", "company").replace("part", name)
         sites.add(name, files, f"{name}_tools:assistant")
     agents = sites.load()
-    assert agents["clinic"]().instructions == "clinic clinic tools"
-    assert agents["hotel"]().instructions == "hotel hotel distribution-hotel.tools"
+    assert agents["clinic"]().instructions == "clinic clinic prices"
+    assert agents["hotel"]().instructions == "hotel hotel distribution-hotel.prices"
     for name in ("clinic", "hotel"):
         module = importlib.import_module(f"{name}_company")
         assert module.assistant().instructions == f"{name} {name} company"
