@@ -120,7 +120,7 @@ def test_without_posix_the_demo_talks_in_text(desk: Site) -> None:
     ("command", "told"),
     [
         (["start", "--processes", "2", "--url", "ws://127.0.0.1:9"], "several workers under one supervisor: "),
-        (["top"], "workers cannot be looked at here: this system has no UNIX sockets"),
+        (["top"], "workers cannot be asked here: this system has no UNIX sockets"),
     ],
 )
 def test_what_needs_posix_says_so_in_one_line(desk: Site, command: list[str], told: str) -> None:

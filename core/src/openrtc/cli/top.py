@@ -25,9 +25,7 @@ def run(args: argparse.Namespace) -> int:
     """Show the workers; exit 1 when there is none."""
     from openrtc.observe.snapshots import read_snapshots
 
-    if not has_unix_sockets():
-        fix = "start the workers with --port, and read their /metrics"
-        raise OpenRTCError(f"workers cannot be looked at here: {NO_UNIX_SOCKETS}", fix=fix)
+    require_sockets()
     workers = read_snapshots()
     if args.json:
         from openrtc.cli.output import print_json
@@ -45,6 +43,17 @@ def run(args: argparse.Namespace) -> int:
         out.print(build_screen(workers, out.width))
         return 0
     return _show_live(args.interval)
+
+
+def require_sockets() -> None:
+    """Raise where workers have no sockets.
+
+    Raises:
+        OpenRTCError: They have none here.
+    """
+    if not has_unix_sockets():
+        fix = "start the workers with --port, and read their /metrics"
+        raise OpenRTCError(f"workers cannot be asked here: {NO_UNIX_SOCKETS}", fix=fix)
 
 
 def _show_live(interval: float) -> int:

@@ -54,6 +54,7 @@ WORKER_COLUMNS = (
 )
 CALL_COLUMNS = (
     Column("Room", words=True),
+    Column("Call", words=True, wide=True),
     Column("Agent", words=True),
     Column("Rule", words=True, wide=True),
     Column("Package", words=True, wide=True),
@@ -87,6 +88,8 @@ def build_screen(workers: Sequence[dict[str, Any]], width: int, *, live: bool = 
                 f"{worker['pid']}: {', '.join(names)} blocked the loop again and again: a process for each further call"
             )
             parts.append(Text(text, style="yellow"))
+        if names := worker.get("paused"):
+            parts.append(Text(f"{worker['pid']}: {', '.join(names)} paused: no new calls", style="yellow"))
         for name, reason in worker.get("left_out", {}).items():
             parts.append(Text(f"{worker['pid']}: {name} is left out: {reason}", style="yellow"))
     if calls:
@@ -179,6 +182,7 @@ def _call_cells(worker: dict[str, Any], call: dict[str, Any]) -> list[Text]:
     latency, share, blocked = call["last_latency_seconds"], call["cpu_share"], call["blocked_ms"]
     return [
         Text(call["room"]),
+        Text(call["job_id"], style="dim"),
         Text(call["agent"], style="cyan"),
         Text(call["rule"] or "-", style="dim"),
         Text(call["distribution"] or "-", style="dim"),

@@ -1,4 +1,8 @@
-"""What each worker does now: a worker answers on a socket, and `openrtc top` asks them all."""
+"""What each worker does now, and shall do: a worker answers on a socket, and `openrtc top` asks them all.
+
+Who connects says what is ordered, in JSON, and closes their half of the connection; who orders nothing is answered with
+the snapshot.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from openrtc.errors import one_line
-from openrtc.observe.sockets import bind_private, is_stale, socket_folder
+from openrtc.observe.sockets import bind_private, is_stale, snapshot_path, socket_folder
 from openrtc.posix import open_unix_socket
 
 logger = logging.getLogger("openrtc.observe")
@@ -25,22 +29,36 @@ ANSWER_SECONDS = 2.0
 """How long a worker may take to answer, before it counts as one that does not."""
 
 
+ORDER_SECONDS = 0.2
+"""How long a client may take to say what it orders; an `openrtc top` of an earlier release says nothing."""
+
+MOST_BYTES = 65536
+"""Of an order, and of what is received at once."""
+
+
 class SnapshotServer:
-    """Writes a JSON snapshot to whoever connects, then closes the connection.
+    """Writes a JSON snapshot to whoever connects, or the answer to an order, then closes the connection.
 
     In a thread of its own, so that a worker whose loop is blocked can still be looked at.
 
     Args:
         path: The socket, in a folder of the user; it gets mode 0600.
         snapshot: Returns what to answer; called in the server's thread.
+        carry_out: Carries out an order and returns what to answer; likewise.
 
     Raises:
         OSError: The socket cannot be created.
     """
 
-    def __init__(self, path: Path, snapshot: Callable[[], dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        snapshot: Callable[[], dict[str, Any]],
+        carry_out: Callable[[dict[str, Any]], dict[str, Any]] = lambda _: {"refused": "it takes no orders"},
+    ) -> None:
         self._path = path
         self._snapshot = snapshot
+        self._carry_out = carry_out
         self._closing = False
         self._socket = bind_private(path, socket.SOCK_STREAM)
         self._socket.listen()
@@ -70,14 +88,33 @@ class SnapshotServer:
                 self._answer(client)
 
     def _answer(self, client: socket.socket) -> None:
-        client.settimeout(CLIENT_SECONDS)
         try:
-            client.sendall(json.dumps(self._snapshot()).encode())
+            order = _read_order(client)
+            client.settimeout(CLIENT_SECONDS)
+            client.sendall(json.dumps(self._snapshot() if order is None else self._carry_out(order)).encode())
         except OSError as error:
             logger.debug("a client of %s has gone: %s", self._path, error)
         except Exception as error:  # whatever a snapshot raises must not end the thread that answers the next one
             logger.error("openrtc top gets no answer: %s", one_line(f"{type(error).__name__}: {error}"))
             logger.debug("snapshot", exc_info=error)
+
+
+def send_order(pid: int, order: dict[str, Any]) -> dict[str, Any]:
+    """Order something of a worker and return its answer.
+
+    Args:
+        pid: Its process id.
+        order: As `openrtc.worker.orders.Orders.carry_out` takes it.
+
+    Returns:
+        ``done`` or ``refused`` with a line, ``refused`` also where it does not answer.
+    """
+    try:
+        answer: dict[str, Any] = json.loads(_receive(snapshot_path(pid), json.dumps(order).encode()))
+    except (OSError, ValueError) as error:
+        return {"refused": f"it does not answer: {one_line(str(error)) or type(error).__name__}"}
+    # One of an earlier release answers everything with its snapshot.
+    return answer if {"done", "refused"} & answer.keys() else {"refused": "it takes no orders"}
 
 
 def has_others(pid: int) -> bool:
@@ -118,12 +155,26 @@ def _ask(path: Path) -> dict[str, Any] | None:
         return {"pid": pid, "state": "does not answer", "calls": []} if _is_running(pid) else None
 
 
-def _receive(path: Path) -> bytes:
+def _read_order(client: socket.socket) -> dict[str, Any] | None:
+    client.settimeout(ORDER_SECONDS)
+    received = b""
+    try:
+        while len(received) < MOST_BYTES and (part := client.recv(MOST_BYTES)):
+            received += part
+    except TimeoutError:
+        return None
+    order = json.loads(received) if received else None
+    return order if order is None or isinstance(order, dict) else {"order": order}
+
+
+def _receive(path: Path, order: bytes = b"") -> bytes:
     with open_unix_socket() as client:
         client.settimeout(ANSWER_SECONDS)
         client.connect(str(path))
+        client.sendall(order)
+        client.shutdown(socket.SHUT_WR)
         parts = []
-        while part := client.recv(65536):
+        while part := client.recv(MOST_BYTES):
             parts.append(part)
         return b"".join(parts)
 

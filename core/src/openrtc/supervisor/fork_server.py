@@ -17,10 +17,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from openrtc.worker.control_channel import DRAIN, MOST_AT_ONCE, REGISTERED, REPLACE, STOP
+from openrtc.worker.control_channel import DRAIN, DRAIN_ALL, MOST_AT_ONCE, REGISTERED, REPLACE, STOP
 
 ORDERS = {"drain": DRAIN, "stop": STOP}
-NEWS = {REGISTERED[0]: "registered", REPLACE[0]: "replace"}
+NEWS = {REGISTERED[0]: "registered", REPLACE[0]: "replace", DRAIN_ALL[0]: "drain-all"}
 
 StartWorker = Callable[[int, socket.socket, Callable[[], None]], int]
 """Starts a worker: takes its number, its end of the control channel, and what a forked worker calls first; returns its

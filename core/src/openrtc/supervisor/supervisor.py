@@ -222,6 +222,9 @@ class Supervisor:
                 self._note_registered(worker)
             case "replace":
                 self._replace(worker)
+            case "drain-all":
+                if not self._stopping:  # each worker that is asked says so
+                    self._stop()
             case "exited":
                 self._handle_exit(worker, message["code"])
 

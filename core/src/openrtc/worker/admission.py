@@ -39,6 +39,7 @@ class Admission:
         active: Returns the jobs that run now.
         waiting: Which of them hold no slot.
         why_second: Returns why a job would bring a second agent into a call; by default, none does.
+        why_paused: Returns why agents take no new call; by default, all do.
     """
 
     def __init__(
@@ -48,12 +49,14 @@ class Admission:
         active: Callable[[], Sequence[proto.Job]],
         waiting: WaitingCalls,
         why_second: Callable[[proto.Job], Awaitable[str | None]] = _find_no_second,
+        why_paused: Callable[[Collection[str]], str | None] = lambda _: None,
     ) -> None:
         self._runtime = runtime
         self._max_sessions = max_sessions
         self._active = active
         self._waiting = waiting
         self._why_second = why_second
+        self._why_paused = why_paused
         self._accepting = 0
         self._accepting_by_agent: Counter[str] = Counter()
 
@@ -88,6 +91,9 @@ class Admission:
             await self._reject(request, "routing", decision.rejected)
             return
         attach_decision(request.job, decision)
+        if reason := self._why_paused(decision.agents):
+            await self._reject(request, "paused", reason)
+            return
         agent, counted = decision.agents[0], self._runtime.catalog.limited_agents(decision.agents)
         if reason := next(filter(None, map(self._why_agent_full, sorted(counted))), None):
             await self._reject(request, "agent_full", reason)

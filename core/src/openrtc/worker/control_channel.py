@@ -20,8 +20,9 @@ logger = logging.getLogger("openrtc.worker")
 DRAIN, STOP = b"d", b"s"
 """Orders to a worker: finish the live calls, or end them now."""
 
-REGISTERED, REPLACE = b"r", b"x"
-"""News from a worker: the LiveKit server has registered it, or it takes no more calls and another one is needed."""
+REGISTERED, REPLACE, DRAIN_ALL = b"r", b"x", b"a"
+"""News from a worker: the LiveKit server has registered it, it takes no more calls and another one is needed, or its
+operator lets all workers drain."""
 
 MOST_AT_ONCE = 64
 """Bytes to read at once: a message is one byte, and a worker gets or sends a handful in its life."""

@@ -29,6 +29,7 @@ from openrtc.observe.worker_state import CallRow, WorkerState
 from openrtc.posix import NO_UNIX_SOCKETS, has_unix_sockets
 from openrtc.runtime.runtime import Runtime
 from openrtc.worker.load import SERVER_LIMIT, LoadGauge
+from openrtc.worker.orders import Orders
 from openrtc.worker.registrations import Registrations
 
 logger = logging.getLogger("openrtc.worker")
@@ -62,6 +63,10 @@ class MonitoredServer(Protocol):
 
     def list_answered(self) -> list[AnsweredDispatch]:
         """Return the dispatches of the live calls."""
+
+    @property
+    def orders(self) -> Orders:
+        """What its operator orders."""
 
     @property
     def registrations(self) -> Registrations:
@@ -131,6 +136,7 @@ class Monitor:
             "state": self.why_unready() or "ready",
             "isolation": self._server.isolation,
             "isolated": list(self._server.isolated),
+            "paused": sorted(self._server.orders.paused),
             "left_out": {one.distribution: one.reason for one in self._runtime.config.hung},
             "agent_name": worker.agent_name,
             "agent_names": list(self._server.registrations.names),
@@ -164,7 +170,9 @@ class Monitor:
         worker = self._runtime.config.worker
         try:
             remove_stale(make_private_folder())
-            stack.callback(SnapshotServer(snapshot_path(os.getpid()), self.snapshot).close)
+            stack.callback(
+                SnapshotServer(snapshot_path(os.getpid()), self.snapshot, self._server.orders.carry_out).close
+            )
             # The events of calls that have no process are emitted here.
             if worker.on_block == "isolate" or "process" in self._server.kinds.values():
                 receiver = EventReceiver(self.events_socket, self._runtime.events)

@@ -43,7 +43,7 @@ from openrtc.upstream.opentelemetry_traces import separate_opentelemetry_traces
 from openrtc.worker.blocked_loop.broken_calls import build_breaker
 from openrtc.worker.blocked_loop.isolate_blocking import isolate_blocking_agents
 from openrtc.worker.blocked_loop.watchdog import NATIVE_LIMIT, Watchdog
-from openrtc.worker.control_channel import REGISTERED, REPLACE, ControlChannel
+from openrtc.worker.control_channel import DRAIN_ALL, REGISTERED, REPLACE, ControlChannel
 from openrtc.worker.descriptors import fit_sessions
 from openrtc.worker.entrypoint import find_current_call, find_current_packages, use_runtime
 from openrtc.worker.health_routes import open_health_server
@@ -132,6 +132,8 @@ async def serve(server: WorkerServer, channel: ControlChannel | None = None) -> 
         The exit code: 0 when it was asked to stop and every call could finish, else as in `process_exit`.
     """
     with contextlib.closing(StopSignals(channel)) as stop:
+        drain_all = stop.drain if channel is None else lambda: channel.report(DRAIN_ALL)
+        server.orders.follow(stop.drain, drain_all)
         if channel:
             # The supervisor drains an old worker only when its successor can take calls.
             server.registrations.on_complete(lambda: channel.report(REGISTERED))
@@ -349,17 +351,18 @@ class StopSignals:
         loop = asyncio.get_running_loop()
         self.first: asyncio.Future[None] = loop.create_future()
         self.second: asyncio.Future[None] = loop.create_future()
-        note = self._drain if channel else self._note_signal
+        note = self.drain if channel else self._note_signal
         self._guard = SignalGuard(lambda _: note(), "SIGTERM", "SIGINT")
         if channel:
-            channel.follow_orders(self._drain, self._stop_at_once)
+            channel.follow_orders(self.drain, self._stop_at_once)
             self.first.add_done_callback(lambda _: channel.report(REPLACE))
 
     def close(self) -> None:
         """Note signals no more."""
         self._guard.close()
 
-    def _drain(self) -> None:
+    def drain(self) -> None:
+        """Let the worker drain, as at the first signal; a later call does nothing."""
         if not self.first.done():
             self.first.set_result(None)
 
@@ -372,4 +375,4 @@ class StopSignals:
         if self.first.done():
             self._stop_at_once()
         else:
-            self._drain()
+            self.drain()

@@ -41,6 +41,7 @@ from openrtc.worker.isolated_calls import IsolatedCalls
 from openrtc.worker.job_pool import JobPool, close_with_jobs
 from openrtc.worker.load import LoadGauge
 from openrtc.worker.monitor import Monitor
+from openrtc.worker.orders import Orders
 from openrtc.worker.pool_share import PoolShare
 from openrtc.worker.prompt_status import PromptStatus
 from openrtc.worker.recycle import MemoryWatermark
@@ -94,8 +95,14 @@ class WorkerServer:
         runtime.events.subscribe(self.waiting)
         self._loop: asyncio.AbstractEventLoop | None = None
         second_agents = SecondAgents(settings, self.list_answered)
+        self.orders = Orders(settings, lambda: runtime.catalog.names, lambda: self.jobs, self.end)
         self.admission = Admission(
-            runtime, settings.max_sessions, lambda: self.jobs, self.waiting, second_agents.why_second
+            runtime,
+            settings.max_sessions,
+            lambda: self.jobs,
+            self.waiting,
+            second_agents.why_second,
+            self.orders.why_paused,
         )
         self.memory = MemoryWatermark(settings.memory_limit)
         self.load = LoadGauge(settings.max_sessions, lambda: self.admission.taken, lambda: self.memory.share)
