@@ -39,7 +39,7 @@ def openrtc_session_options(call):
     return [{**one, "user_away_timeout": 30} for one in options]
 ```
 
-All arguments are frozen values without LiveKit objects: test your plugin with literals.
+All arguments are frozen values without LiveKit objects, but for the session of `openrtc_session`: test your plugin with literals.
 
 This page is generated from `openrtc.model.hookspecs`.
 """

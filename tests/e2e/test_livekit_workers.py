@@ -107,6 +107,11 @@ logger = logging.getLogger("hooks")
 
 
 @hookimpl
+def openrtc_session(call, session):
+    session.on("close", lambda event: logger.info("CASE session of %s closed", call.agent_name))
+
+
+@hookimpl
 def openrtc_session_started(call):
     logger.info("CASE session of %s started", call.agent_name)
 
@@ -179,6 +184,7 @@ def test_what_they_bring_counts_in_one_worker_for_all(
     worker.wait_for_log(r"CASE report of front-1: \['Good morning\.'\], userdata \['call', 'greeted'\]")
     worker.wait_for_log(r"CASE bye")
     worker.wait_for_log("CASE session of front ended")
+    worker.wait_for_log("CASE session of front closed")
     assert "CASE session of front started" in said(worker)
 
     dispatch = Dispatch(room="hotel-1", agent_name="reception")

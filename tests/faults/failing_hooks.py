@@ -52,6 +52,27 @@ FAULTY_HOOKS = Package(
                         raise LookupError("the ledger is down")
 
 
+            class Ledger:
+                @hookimpl
+                def openrtc_session(self, call, session):
+                    if "session-raises" in call.room_name:
+                        raise LookupError("the ledger is down")
+                    if "session-blocks" in call.room_name:
+                        time.sleep(0.7)
+
+
+            class AsyncLedger:
+                @hookimpl
+                async def openrtc_session(self, call, session):
+                    if "session-hangs" in call.room_name:
+                        await asyncio.Event().wait()
+                    while "session-stays" in call.room_name:
+                        try:
+                            await asyncio.Event().wait()
+                        except asyncio.CancelledError:
+                            pass
+
+
             class AsyncObserver:
                 @hookimpl
                 async def openrtc_session_started(self, call):
@@ -60,6 +81,7 @@ FAULTY_HOOKS = Package(
 
 
             router, async_router, observer, async_observer = Router(), AsyncRouter(), Observer(), AsyncObserver()
+            ledger, async_ledger = Ledger(), AsyncLedger()
         """
     },
     plugins={
@@ -67,5 +89,7 @@ FAULTY_HOOKS = Package(
         "async-router": "faulty_hooks:async_router",
         "observer": "faulty_hooks:observer",
         "async-observer": "faulty_hooks:async_observer",
+        "ledger": "faulty_hooks:ledger",
+        "async-ledger": "faulty_hooks:async_ledger",
     },
 )

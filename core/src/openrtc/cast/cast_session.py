@@ -30,7 +30,7 @@ from openrtc.session.failure import find_failing_line
 from openrtc.session.guards import guard_agents
 from openrtc.session.hang_up import close_promptly, limit_close
 from openrtc.session.room_connect import leave_promptly
-from openrtc.session.session import report_model_error, run_ended_hooks_at_shutdown
+from openrtc.session.session import report_model_error, run_ended_hooks_at_shutdown, run_session_hooks
 from openrtc.session.unheard import go_on_when_unheard
 
 logger = logging.getLogger("openrtc.cast")
@@ -160,8 +160,13 @@ class CastSession:
             await member.leave()
 
     async def _start(self, member: MemberSession) -> None:
-        starting = self.start_member(member)
-        await asyncio.create_task(starting, name=f"start-{member.role}", context=member.context.copy())
+        await asyncio.create_task(
+            self._prepare_and_start(member), name=f"start-{member.role}", context=member.context.copy()
+        )
+
+    async def _prepare_and_start(self, member: MemberSession) -> None:
+        await run_session_hooks(member.session, self.call, self.runtime)
+        await self.start_member(member)
 
     # What the members' code asks for: the interface `RunningCast`.
 

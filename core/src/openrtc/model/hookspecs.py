@@ -1,4 +1,4 @@
-"""Every hook that a plugin can implement. All arguments are frozen values without LiveKit objects."""
+"""Every hook that a plugin can implement. All arguments are frozen values, but for the session of `openrtc_session`."""
 
 from __future__ import annotations
 
@@ -88,6 +88,27 @@ def openrtc_session_options(
         def openrtc_session_options(call):
             if call.room_name.startswith("kiosk-"):
                 return {"user_away_timeout": 60.0}
+    """
+
+
+@hookspec
+def openrtc_session(call: Call, session: Any) -> None | Awaitable[None]:
+    """Get the ``livekit.agents.AgentSession`` of a call before it starts: the only hook that is given a LiveKit object.
+
+    It is called on the loop of all calls and in the call's context, for each session of a call: that of an agent, those
+    that an entrypoint starts in its room, and one for each member of a cast. After a hand-off it is the same session.
+
+    Listen with ``session.on(...)``; wrap nodes by livekit-agents' public API. What it does costs every call: a sync one
+    that blocks the loop for 0.5 s is reported, and after the second time left out; an async one has two seconds, then
+    the session starts without it. Tasks that it starts end with the call.
+
+    Example::
+
+        @hookimpl
+        def openrtc_session(call, session):
+            @session.on("conversation_item_added")
+            def count(event):
+                items_by_agent[call.agent_name] += 1
     """
 
 

@@ -15,6 +15,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import pluggy
@@ -27,7 +28,8 @@ from openrtc.plugins.fault import source_location
 from openrtc.plugins.guard.clock import PackageCode, find_module
 from openrtc.plugins.guard.scope import package_scope
 from openrtc.plugins.hook_wrappers import plan_wrapped_calls
-from openrtc.plugins.implementation import HookResult, Implementation
+from openrtc.plugins.implementation import HookResult, Implementation, contain_exit
+from openrtc.plugins.loop_hook import BLOCKS, call_on_loop
 from openrtc.threads import current_threads
 
 logger = logging.getLogger("openrtc.hooks")
@@ -62,6 +64,7 @@ class Hooks:
         self._manager.add_hookspecs(specs)
         self._distributions: dict[str, str] = {}
         self._hung: Counter[tuple[str, str]] = Counter()
+        self._blocks: Counter[tuple[str, str]] = Counter()
         # pluggy asks the plugin that was registered last first.
         for plugin in reversed(list(plugins)):
             with warnings.catch_warnings(action="ignore"):  # of deprecated hooks: loading has logged them
@@ -120,6 +123,20 @@ class Hooks:
         """
         return drop_failures(await self.call_all(hook, limit=limit, **arguments))
 
+    async def collect_on_loop(self, hook: str, *, limit: float, **arguments: Any) -> None:
+        """Like `collect`, but on the running loop and in its context, also sync ones.
+
+        One that has blocked the loop `BLOCKS` times is left out from then on.
+
+        Args:
+            hook: The hook's name.
+            limit: Seconds that each async implementation has; it is not waited for any longer, whatever it does.
+            **arguments: The hook's arguments.
+        """
+        present = [one for one in self.implementations(hook) if self._blocks[one.plugin, hook] < BLOCKS]
+        if present:
+            drop_failures(await self._call_each(present, hook, limit, arguments, on_loop=True))
+
     def collect_now(self, hook: str) -> list[HookResult]:
         """Like `collect`, but at once and in this thread: for hooks without arguments, at start."""
         plan = plan_wrapped_calls(self.implementations(hook), self._list(hook, wrappers=True), {})
@@ -131,13 +148,19 @@ class Hooks:
             return drop_failures(end.value)
 
     async def _call_each(
-        self, implementations: Sequence[Implementation], hook: str, limit: float, arguments: dict[str, Any]
+        self,
+        implementations: Sequence[Implementation],
+        hook: str,
+        limit: float,
+        arguments: dict[str, Any],
+        *,
+        on_loop: bool = False,
     ) -> list[HookResult]:
         plan = plan_wrapped_calls(implementations, self._list(hook, wrappers=True), arguments)
         try:
             step = next(plan)
             while True:
-                step = plan.send(await self.call(step, limit=limit, **arguments))
+                step = plan.send(self._emit_failure(await self._call(step, limit, arguments, on_loop=on_loop)))
         except StopIteration as end:
             results: list[HookResult] = end.value
             return results
@@ -146,7 +169,9 @@ class Hooks:
         """Call one implementation: a sync one in a thread, since a blocked loop could not enforce the limit."""
         return self._emit_failure(await self._call(implementation, limit, arguments))
 
-    async def _call(self, implementation: Implementation, limit: float, arguments: dict[str, Any]) -> HookResult:
+    async def _call(
+        self, implementation: Implementation, limit: float, arguments: dict[str, Any], *, on_loop: bool = False
+    ) -> HookResult:
         given = {name: arguments[name] for name in implementation.argument_names}
         started = time.perf_counter()
         deadline = asyncio.timeout(limit)
@@ -154,8 +179,11 @@ class Hooks:
         owner = current_threads.get()
         token = current_threads.set(owner.part(implementation.plugin) if owner else None)
         try:
-            async with deadline:
-                value = await self._run(implementation, given)
+            if on_loop:
+                value = await call_on_loop(implementation, given, limit, partial(self._note_block, implementation))
+            else:
+                async with deadline:
+                    value = await self._run(implementation, given)
             return HookResult(implementation, value, None, _ms_since(started))
         except asyncio.CancelledError as cancelled:
             # A plugin may raise it itself; only when the call's own task is cancelled may it pass.
@@ -167,6 +195,14 @@ class Hooks:
             return HookResult(implementation, None, fault, _ms_since(started))
         finally:
             current_threads.reset(token)
+
+    def _note_block(self, implementation: Implementation, seconds: float) -> None:
+        key = (implementation.plugin, implementation.hook)
+        self._blocks[key] += 1
+        text = "%s: %s has blocked the loop of all calls for %.1f s"
+        if self._blocks[key] == BLOCKS:
+            text += "; it is left out from now on"
+        logger.error(text, implementation.plugin, implementation.hook, seconds)
 
     def _emit_failure(self, result: HookResult) -> HookResult:
         if self._events is not None and result.error is not None:
@@ -215,7 +251,7 @@ class Hooks:
         if answer.cancelled():
             self._hung[key] -= 1
         elif error is not None:
-            answer.set_exception(_wrap_for_future(error))
+            answer.set_exception(contain_exit(error))
         else:
             answer.set_result(result)
 
@@ -235,19 +271,6 @@ def drop_failures(results: Iterable[HookResult]) -> list[HookResult]:
 
 class StillHanging(RuntimeError):
     """Too many earlier calls of an implementation have not come back."""
-
-
-class HookExit(RuntimeError):
-    """A plugin called ``sys.exit`` or raised ``KeyboardInterrupt`` or ``StopIteration`` in a hook."""
-
-
-def _wrap_for_future(error: BaseException) -> BaseException:
-    # asyncio refuses StopIteration in a future, and lets the other two end the loop.
-    if isinstance(error, StopIteration | SystemExit | KeyboardInterrupt):
-        wrapped = HookExit(f"raised {error!r}")
-        wrapped.__cause__ = error
-        return wrapped
-    return error
 
 
 def _call_now(implementation: Implementation) -> HookResult:

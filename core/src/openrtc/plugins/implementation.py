@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -50,3 +51,16 @@ class HookResult:
     def error_line(self) -> str:
         """Type and message of the error."""
         return one_line(f"{type(self.error).__name__}: {self.error}")
+
+
+class HookExit(RuntimeError):
+    """A plugin raised ``SystemExit``, ``KeyboardInterrupt`` or ``StopIteration`` in a hook, or was broken off."""
+
+
+def contain_exit(error: BaseException) -> BaseException:
+    """Return an error as it may pass through a future: asyncio refuses one kind there, and lets others end the loop."""
+    if isinstance(error, StopIteration) or not isinstance(error, Exception | asyncio.CancelledError):
+        wrapped = HookExit(f"raised {error!r}")
+        wrapped.__cause__ = error
+        return wrapped
+    return error

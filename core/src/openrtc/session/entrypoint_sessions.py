@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from livekit.agents import Agent, AgentSession, JobContext, get_job_context
@@ -12,21 +12,28 @@ from livekit.agents import Agent, AgentSession, JobContext, get_job_context
 from openrtc.session.guards import hold_handoffs
 
 Guard = Callable[[AgentSession[Any], Agent], None]
+Prepare = Callable[[AgentSession[Any]], Awaitable[None]]
 Started = Callable[[], None]
 
 _guards: weakref.WeakKeyDictionary[JobContext, Guard] = weakref.WeakKeyDictionary()
+_prepare: weakref.WeakKeyDictionary[JobContext, Prepare] = weakref.WeakKeyDictionary()
 _started: weakref.WeakKeyDictionary[JobContext, Started] = weakref.WeakKeyDictionary()
 
 
-def guard_sessions_of(context: JobContext, guard: Guard, started: Started | None = None) -> None:
+def guard_sessions_of(
+    context: JobContext, guard: Guard, prepare: Prepare | None = None, *, started: Started | None = None
+) -> None:
     """Call ``guard`` with each session that this job starts in its room, and with its agent, before it starts.
 
     Args:
         context: LiveKit's context of a job that runs an entrypoint.
         guard: What guards it.
+        prepare: Awaited for each of them before it starts, when it is guarded.
         started: Called when the first of them has started.
     """
     _guards[context] = guard
+    if prepare is not None:
+        _prepare[context] = prepare
     if started is not None:
         _started[context] = started
     if not hasattr(AgentSession.start, "__wrapped__"):
@@ -41,6 +48,8 @@ def _guard_start(start: Any) -> Any:
         if guard is None or context is None or options.get("room") is not context.room:
             return await start(self, agent, **options)
         guard(self, agent)
+        if prepare := _prepare.get(context):
+            await prepare(self)
         with hold_handoffs(self):
             result = await start(self, agent, **options)
         if tell := _started.pop(context, None):

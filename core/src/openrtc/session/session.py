@@ -33,6 +33,9 @@ from openrtc.upstream.handoffs import is_closing
 
 logger = logging.getLogger("openrtc.worker")
 
+SESSION_HOOK_SECONDS = 2.0
+"""What an async ``openrtc_session`` has, since the caller waits for the session."""
+
 _running_hooks: set[asyncio.Task[Any]] = set()
 """The loop itself would not keep them from being collected."""
 
@@ -68,6 +71,7 @@ async def run_session(context: JobContext, spec: AgentSpec, call: Call, runtime:
         runtime.watch(call, session)
 
     async def start(**options: Any) -> None:
+        await run_session_hooks(session, call, runtime)
         with hold_handoffs(session):
             await session.start(agent, **options)
         live.emit_started()
@@ -136,8 +140,15 @@ def watch_own_sessions(context: JobContext, call: Call, runtime: Runtime) -> Non
         _running_hooks.add(running)
         running.add_done_callback(_running_hooks.discard)
 
-    guard_sessions_of(context, watch, run_started_hooks)
+    guard_sessions_of(
+        context, watch, lambda session: run_session_hooks(session, call, runtime), started=run_started_hooks
+    )
     run_ended_hooks_at_shutdown(context, call, runtime)
+
+
+async def run_session_hooks(session: AgentSession[Any], call: Call, runtime: Runtime) -> None:
+    """Give a session to the plugins before it starts."""
+    await runtime.hooks.collect_on_loop("openrtc_session", limit=SESSION_HOOK_SECONDS, call=call, session=session)
 
 
 def report_model_error(event: ErrorEvent, live: LiveCall) -> None:

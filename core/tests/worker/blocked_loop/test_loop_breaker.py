@@ -11,9 +11,10 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from livekit.agents import JobContext
 
 from openrtc.observe.event_stream import EventStream
+from openrtc.plugins.implementation import HookExit, Implementation
+from openrtc.plugins.loop_hook import call_on_loop
 from openrtc.posix import why_no_interrupt
 from openrtc.session.containment import contain_exits
 from openrtc.session.failure import LoopBroken
@@ -154,6 +155,7 @@ class Watched:
     """A loop whose watchdog breaks code of that module off."""
 
     def __init__(self) -> None:
+        self.find_packages = lambda job: frozenset({"agent_that_spins"})
         self.broken: list[BrokenCode] = []
         self.raised: list[BaseException] = []
 
@@ -161,7 +163,7 @@ class Watched:
         """Do ``work`` in the loop; returns for how many seconds the loop stood still."""
         loop = asyncio.get_running_loop()
         contain_exits(loop)
-        breaker = LoopBreaker(loop, AFTER, self._find_packages, lambda job: None, self.broken.append)
+        breaker = LoopBreaker(loop, AFTER, self.find_packages, lambda job: None, self.broken.append)
         watchdog = Watchdog(loop, EventStream(), lambda job_id: None, breaker)
         watchdog.start()
         await asyncio.sleep(0.2)
@@ -172,9 +174,6 @@ class Watched:
         await asyncio.sleep(0.2)
         watchdog.stop()
         return stood_still
-
-    def _find_packages(self, job: JobContext | None) -> frozenset[str]:
-        return frozenset({"agent_that_spins"})
 
 
 def in_task(function: Callable[[], Any]) -> Callable[[asyncio.AbstractEventLoop], Any]:
@@ -205,6 +204,24 @@ def test_code_that_does_not_come_back_is_broken_off(agent: Any, name: str) -> No
     (broken,) = watched.broken
     assert broken.place.startswith("agent_that_spins.py:")
     assert sys.gettrace() is None
+
+
+@pytest.mark.parametrize("name", ["spins", "awaits"])
+def test_a_hook_is_broken_off_as_its_plugins_and_not_as_the_agents(agent: Any, name: str) -> None:
+    async def call_hook() -> None:
+        function = getattr(agent, name)
+        hook = Implementation("openrtc_session", "acme:ledger", "acme", function, (), False)
+        try:
+            await call_on_loop(hook, {}, 5.0, lambda _: None)
+        except BaseException as error:  # whatever was raised in it
+            watched.raised.append(error)
+
+    watched = Watched()
+    watched.find_packages = lambda job: frozenset()
+    asyncio.run(watched.run(lambda loop: loop.create_task(call_hook())))
+    (broken,) = watched.broken
+    assert (broken.plugin, broken.place.partition(":")[0]) == ("acme:ledger", "agent_that_spins.py")
+    assert [type(error) for error in watched.raised] == [LoopBroken if name == "spins" else HookExit]
 
 
 @pytest.mark.parametrize("name", ["searches", "searches_compiled"])

@@ -25,6 +25,8 @@ from typing import Any
 
 from livekit.agents import JobContext, get_job_context
 
+from openrtc.plugins.guard.clock import find_module
+from openrtc.plugins.loop_hook import find_running_hook
 from openrtc.posix import (
     call_on_cpu_timer,
     call_on_interrupt,
@@ -56,6 +58,7 @@ class BrokenCode:
 
     Args:
         job: The job whose code it was, if any.
+        plugin: The plugin whose hook it was, empty where it was none: then the call goes on.
         place: ``file:line`` at which the exception was raised.
         function: The function there.
         seconds: How long it had kept the loop from running.
@@ -63,6 +66,7 @@ class BrokenCode:
     """
 
     job: JobContext | None
+    plugin: str
     place: str
     function: str
     seconds: float
@@ -82,6 +86,7 @@ class _Block:
         stands_at: Where the code stood at the last try.
         reporting: Tells of it when the loop runs again.
         job: The job whose code it is, once that is known.
+        plugin: The plugin whose hook runs, empty where it is an agent's code.
         packages: Top-level modules that are its own code.
     """
 
@@ -93,6 +98,7 @@ class _Block:
     stands_at: tuple[FrameType, int] | None = None
     reporting: asyncio.Handle | None = None
     job: JobContext | None = None
+    plugin: str = ""
     packages: Collection[str] = ()
 
     def is_around(self, frame: FrameType) -> bool:
@@ -214,7 +220,10 @@ class LoopBreaker:
         if block is None or frame is None or not block.is_around(frame):
             return  # the block has ended by itself
         block.job = get_job_context(required=False)
-        block.packages = self._find_packages(block.job)
+        if hook := find_running_hook():
+            block.plugin, block.packages = hook.plugin, (find_module(hook.function).partition(".")[0],)
+        else:
+            block.plugin, block.packages = "", self._find_packages(block.job)
         stood_at, block.stands_at = block.stands_at, (frame, frame.f_lasti)
         if stood_at == block.stands_at and (own := block.find_own(frame)):
             # It has not moved since the last attempt: it waits in a function written in C.
@@ -258,15 +267,16 @@ class LoopBreaker:
             # It catches every exception: it is traced further from the next function on that it calls or leaves, since
             # whoever called it may catch this one as well. The first time, what it does in `finally` is let be.
             sys.setprofile(self._trace_again)
-        if block.job:
-            self._broken.append(block.job.job.id)
-        self._on_break(block.job)
+        if not block.plugin:  # else its call has done nothing
+            if block.job:
+                self._broken.append(block.job.job.id)
+            self._on_break(block.job)
         lasted = time.monotonic() - block.began
         place, function = f"{frame.f_code.co_filename}:{frame.f_lineno}", f"{frame.f_code.co_name}()"
         # Told when the loop runs again: a handler of the log may be what was interrupted.
         if block.reporting:
             block.reporting.cancel()
-        broken = BrokenCode(block.job, place, function, lasted, block.raised)
+        broken = BrokenCode(block.job, block.plugin, place, function, lasted, block.raised)
         block.reporting = self._loop.call_soon(self._on_broken, broken)
         error = LoopBroken(f"broken off, since it kept the loop of all calls from running for {lasted:.1f} s")
         mark_reported(error)

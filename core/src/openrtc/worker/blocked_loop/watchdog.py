@@ -18,6 +18,7 @@ from types import CodeType, FrameType
 
 from openrtc.observe.event_stream import EventStream
 from openrtc.observe.events import LoopBlocked
+from openrtc.observe.package_code import is_plugin, match_package
 from openrtc.runtime.live_call import LiveCall
 from openrtc.session.containment import find_job
 from openrtc.session.failure import is_framework
@@ -52,11 +53,13 @@ class Block:
         place: ``file:line`` of the blocking code, the agent's own where there is one.
         function: The function there.
         call: The call whose code it is, if it is a call's.
+        plugin: The package whose code it is, where that is one of plugins; empty elsewhere.
     """
 
     place: str
     function: str
     call: LiveCall | None
+    plugin: str = ""
 
 
 class Watchdog:
@@ -187,6 +190,7 @@ class Watchdog:
         if seconds < ERROR_SECONDS and not self._is_first_in_a_while(block.place):
             return
         whose = f" of agent {block.call.agent!r}" if block.call else ""
+        whose = f" of plugin package {block.plugin!r}" if block.plugin else whose
         has_been, is_ = ("has been", "is") if ongoing else ("was", "was")
         text = f"the loop {has_been} blocked for {seconds:.1f} s by {block.function}{whose} at {block.place}"
         if ongoing and seconds > LONG_SECONDS:
@@ -206,14 +210,21 @@ class Watchdog:
 
 
 def find_block(frames: list[FrameType], call: LiveCall | None) -> Block:
-    """Return what runs in ``frames``: the innermost code of the call's agent, else of anybody but the frameworks."""
+    """Return what runs in ``frames``: the innermost code of the call's agent or of a plugin, else no framework's."""
     if not frames:
         return Block("an unknown place", "unknown code", call)
     packages = call.packages if call else ()
-    own = (f for f in frames if find_top_level(f) in packages)
+    own = (f for f in frames if find_top_level(f) in packages or _find_plugin(f))
     foreign = (f for f in frames if not _is_plumbing(f))
     chosen = next(own, None) or next(foreign, None) or frames[0]
-    return Block(f"{chosen.f_code.co_filename}:{chosen.f_lineno}", f"{chosen.f_code.co_name}()", call)
+    return Block(
+        f"{chosen.f_code.co_filename}:{chosen.f_lineno}", f"{chosen.f_code.co_name}()", call, _find_plugin(chosen)
+    )
+
+
+def _find_plugin(frame: FrameType) -> str:
+    package = match_package(str(frame.f_globals.get("__name__", "")))
+    return package if package and is_plugin(package) else ""
 
 
 def _pick_most_common(blocks: list[Block]) -> Block:
