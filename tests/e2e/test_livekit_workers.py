@@ -139,6 +139,30 @@ async def entrypoint(ctx: JobContext) -> None:
     await ctx.connect()
 """
 
+MAIL = """
+from livekit.agents import Agent, AgentSession, JobContext, function_tool
+from openrtc_offline.rules.llm import RuleLLM
+
+_IDENTITY = {"owner": False}  # livekit-agents gives each job a process
+
+
+def recognise(identity: str) -> None:
+    _IDENTITY["owner"] = identity == "owner"
+
+
+@function_tool
+async def read_mail() -> str:
+    \"\"\"Read the owner's mail.\"\"\"
+    return "There are three mails." if _IDENTITY["owner"] else "Access denied."
+
+
+async def entrypoint(ctx: JobContext) -> None:
+    await ctx.connect()
+    recognise((await ctx.wait_for_participant()).identity)
+    await AgentSession(llm=RuleLLM()).start(Agent(instructions="Help.", tools=[read_mail]), room=ctx.room)
+    await ctx.room.local_participant.set_attributes({"started": "yes"})
+"""
+
 WORKERS = Package(
     name="desks",
     modules={"front_desk.py": SERVER, "night_desk.py": OPTIONS, "lost_desk.py": BROKEN, "hooks.py": HOOKS},
@@ -200,3 +224,32 @@ def wait_for_userdata(caller: Caller, expected: str) -> None:
         return event["caller"] == caller.name and "userdata" in (event.get("attributes") or {})
 
     assert caller.process.wait_for(tells, 60.0)["attributes"]["userdata"] == expected
+
+
+MAILBOX = Package(name="mailbox", modules={"mail_desk.py": MAIL}, agents={"mail": "mail_desk:entrypoint"})
+
+
+@pytest.mark.realtime
+def test_a_stranger_is_not_taken_for_the_owner_whose_call_a_module_remembers(
+    start_worker: Callable[..., WorkerProcess], api: ServerApi, callers: CallersProcess, tmp_path: Path
+) -> None:
+    worker = start_worker("--allow", MAILBOX.name, folders=[MAILBOX.install_into(tmp_path / "packages")])
+    worker.wait_for_log(r"agent 'mail': a process for each call, since it writes _IDENTITY at .*mail_desk\.py:9")
+
+    def ask(caller: Caller, expected: str) -> None:
+        before = len(caller.events("transcription"))
+        caller.send_text("Read the owner's mail.")
+
+        def answers(event: dict[str, Any]) -> bool:
+            told = [one["text"] for one in caller.events("transcription")[before:] if one["identity"] != caller.name]
+            return event["caller"] == caller.name and expected in " ".join(told)
+
+        caller.process.wait_for(answers)
+
+    stranger = callers.join("stranger", api.token("mail-1", "stranger"))
+    stranger.wait_for("attributes", 60.0, attributes={"started": "yes"})
+    ask(stranger, "Access denied.")
+    owner = callers.join("owner", api.token("mail-2", "owner"))
+    owner.wait_for("attributes", 60.0, attributes={"started": "yes"})
+    ask(owner, "There are three mails.")
+    ask(stranger, "Access denied.")

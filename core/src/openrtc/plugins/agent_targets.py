@@ -13,6 +13,7 @@ from openrtc.discovery.entries import PLUGINS_GROUP, Entry
 from openrtc.errors import OpenRTCError, one_line
 from openrtc.model.agents import AgentSpec, Cast
 from openrtc.model.builders import check_builder, is_agent, is_agent_class, name_of
+from openrtc.model.isolation import ISOLATION_ATTRIBUTE
 from openrtc.model.livekit_worker import LiveKitWorker
 from openrtc.model.own_options import find_shared_option
 from openrtc.plugins.fault import Fault
@@ -28,9 +29,11 @@ def build_spec(target: object, entry: Entry) -> tuple[AgentSpec, LiveKitWorker |
     if isinstance(target, Cast):
         return check_spec(AgentSpec(cast=target), entry.name, entry), None
     if worker := find_livekit_worker(target, entry):
-        return build_worker_spec(worker, summarise(worker.entrypoint) or entry.summary, entry.name), worker
+        spec = build_worker_spec(worker, summarise(worker.entrypoint) or entry.summary, entry.name)
+        return _ask_of_module(spec, entry), worker
     builder = _check_builder(target, entry)
-    return AgentSpec(agent=builder, name=entry.name, summary=summarise(builder) or entry.summary), None
+    spec = AgentSpec(agent=builder, name=entry.name, summary=summarise(builder) or entry.summary)
+    return _ask_of_module(spec, entry), None
 
 
 def check_spec(spec: AgentSpec, name: str, entry: Entry) -> AgentSpec:
@@ -42,7 +45,7 @@ def check_spec(spec: AgentSpec, name: str, entry: Entry) -> AgentSpec:
     if shared := find_shared_option(spec):
         raise Fault(shared.message, shared.fix or "", location=_module_file(entry))
     summary = spec.summary or summarise(spec.agent or spec.entrypoint) or _roles(spec) or entry.summary
-    return replace(spec, name=name, summary=one_line(str(summary), 200))
+    return _ask_of_module(replace(spec, name=name, summary=one_line(str(summary), 200)), entry)
 
 
 def summarise(target: object) -> str:
@@ -53,6 +56,14 @@ def summarise(target: object) -> str:
         text = target.__doc__ if inspect.isroutine(target) else None
     lines = [line.strip() for line in text.splitlines() if line.strip()] if isinstance(text, str) else []
     return one_line(lines[0], 200) if lines else ""
+
+
+def _ask_of_module(spec: AgentSpec, entry: Entry) -> AgentSpec:
+    """Return ``spec`` with the isolation that its module asks for, where nothing nearer does."""
+    names = (imported_name(entry), getattr(spec.entrypoint or spec.agent, "__module__", None))
+    modules = [module for name in names if (module := sys.modules.get(str(name)))]
+    asked = next((vars(module)[ISOLATION_ATTRIBUTE] for module in modules if ISOLATION_ATTRIBUTE in vars(module)), "")
+    return replace(spec, isolation=asked) if asked and not spec.isolation else spec
 
 
 def _roles(spec: AgentSpec) -> str:

@@ -11,6 +11,7 @@ from openrtc.model.livekit_worker import LiveKitWorker
 from openrtc.model.status import State
 from openrtc.plugins.agent_hook import collect_agents
 from openrtc.plugins.agent_targets import build_spec
+from openrtc.plugins.foreign import settle_isolation
 from openrtc.plugins.guard.clock import set_limit
 from openrtc.plugins.hook_check import build_plugin, check_hooks
 from openrtc.plugins.importing import import_target, run_guarded
@@ -39,7 +40,8 @@ def load(entries: Iterable[Entry], config: Config, *, only: Callable[[Entry], bo
             agents.append(_load_agent(entry) if wanted else LoadedAgent.of_entry(entry))
         elif plugin := plugins.add(entry, wanted):
             agents += collect_agents(plugin) if "openrtc_agents" in plugin.hooks else ()
-    return Loaded(agents=tuple(agents), plugins=tuple(plugins.rows), policy=config.policy)
+    settled = tuple(settle_isolation(agent, config) for agent in agents)
+    return Loaded(agents=settled, plugins=tuple(plugins.rows), policy=config.policy)
 
 
 def load_plugins(entries: Iterable[Entry], config: Config) -> Loaded:

@@ -119,6 +119,13 @@ class WorkerSettings:
         "all calls in one loop (coroutine), or a thread or process for each call",
         section=_APART,
     )
+    foreign: str = setting(
+        "auto",
+        Choice("auto", "shared", "process"),
+        "where the calls of LiveKit entrypoints and servers run: as those of other agents (shared), in a process each, "
+        "or so where their code is seen to write into its modules (auto); see docs/livekit.md",
+        section=_APART,
+    )
     processes: int = setting(
         0,
         Processes(),
