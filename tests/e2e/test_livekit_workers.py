@@ -198,7 +198,8 @@ def test_what_they_bring_counts_in_one_worker_for_all(
     others = [callers.join(name, api.token(f"{name}-1", name)) for name in ("day", "night")]
     agent = caller.wait_for_agent()
     assert (agent["name"], agent["attributes"]["floor"]) == ("Front desk", "2")
-    assert agent["identity"].startswith("front-AJ_")
+    assert agent["identity"].startswith("agent-AJ_")
+    assert (agent["attributes"]["lk.agent.name"], agent["attributes"]["openrtc.agent"]) == ("reception", "front")
     assert caller.wait_for_answer(0.0) is not None
     for other in others:  # in a thread and in a process of their own
         wait_for_userdata(other, "{'rooms': 7}")

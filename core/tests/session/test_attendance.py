@@ -358,6 +358,34 @@ async def test_an_entrypoint_keeps_its_slot_until_it_has_returned_and_is_left_al
     assert scene.live.left_at is None, "its length is that of its job"
 
 
+async def test_the_slot_of_an_entrypoint_is_free_when_its_sessions_have_closed_and_it_has_returned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = Scene()
+    context: Any = SimpleNamespace(room=scene.room)
+    monkeypatch.setattr(module, "find_hang_up", lambda context: scene.hang_up)
+    scene.room.join()
+    with keep_slot_meanwhile(context, scene.live) as slot:
+        assert slot
+        slot.note_session("first")
+        slot.note_session("second")
+        slot.note_close("first")
+        slot.note_close("second")
+        assert scene.told == [], "its function may have something to do"
+        slot.note_session("third")
+    assert scene.told == []
+    slot.note_close("third")
+    assert scene.told == ["closed"], "at once, though somebody is there"
+    scene.room.join("bob")
+    assert scene.told == ["closed"], "nobody would serve bob"
+    slot.note_session("fourth")
+    assert scene.told == ["closed", "attended"]
+    slot.note_close("fourth")
+    scene.room.leave()
+    scene.room.leave("bob")
+    assert scene.told == ["closed", "attended", "closed"]
+
+
 async def test_an_entrypoint_that_waits_for_its_first_caller_keeps_its_slot(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene()
     context: Any = SimpleNamespace(room=scene.room)

@@ -10,6 +10,9 @@ from livekit import api, rtc
 
 from openrtc import AgentSpec, Cast, Decision, Member
 from openrtc.catalog.catalog import Catalog
+from openrtc.catalog.loaded import LoadedAgent
+from openrtc.model.dispatch_names import read_answering_agent
+from openrtc.model.livekit_worker import LiveKitWorker
 from openrtc.session.participant import build_participant, is_person
 
 PEOPLE = {"STANDARD", "SIP", "CONNECTOR"}
@@ -72,3 +75,19 @@ def test_the_ear_is_the_jobs_own_participant_and_others_see_role_and_name() -> N
     }
     assert build_participant(desk(ear="help"), decision, "AJ_1")["identity"] == "help-AJ_1"
     assert build_participant(desk(), Decision.to("support"), "AJ_1")["identity"] == "support-AJ_1"
+
+
+@pytest.mark.parametrize(("in_code", "named"), [("reception", {"lk.agent.name": "reception"}), ("", {})])
+def test_a_worker_of_livekits_own_kind_looks_as_it_does_there(in_code: str, named: dict[str, str]) -> None:
+    async def entrypoint(_: Any) -> None: ...
+
+    worker = LiveKitWorker(entrypoint=entrypoint, agent_name=in_code)
+    agent = LoadedAgent(name="front", spec=AgentSpec(name="front", entrypoint=entrypoint), worker=worker)
+    participant = build_participant(Catalog((agent,)), Decision.to("front"), "AJ_1")
+    assert participant == {
+        "name": "",
+        "identity": "agent-AJ_1",
+        "attributes": {"openrtc.agent": "front", **named},
+    }
+    assert read_answering_agent({**participant["attributes"], "lk.agent.name": in_code}) == "front"
+    assert read_answering_agent({"lk.agent.name": "support"}) == "support"

@@ -11,7 +11,7 @@ from openrtc.dispatch.connection import LiveKitConnection, open_api
 from openrtc.dispatch.diagnosis import explain_lost_dispatch
 from openrtc.dispatch.dispatches import Dispatch, list_dispatches
 from openrtc.errors import OpenRTCError
-from openrtc.model.dispatch_names import ANSWERING_AGENT_ATTRIBUTE
+from openrtc.model.dispatch_names import read_answering_agent
 
 if TYPE_CHECKING:
     from livekit import api
@@ -80,7 +80,7 @@ async def wait_for_agent(
                     dispatch=seen,
                     identity=participant.identity,
                     name=participant.name,
-                    agent=participant.attributes.get(ANSWERING_AGENT_ATTRIBUTE, ""),
+                    agent=read_answering_agent(participant.attributes),
                     seconds=time.monotonic() - began,
                 )
         await asyncio.sleep(POLL_SECONDS)
@@ -108,5 +108,5 @@ def _is_answer(participant: api.ParticipantInfo, dispatch: Dispatch) -> bool:
     # The server lists a dispatch's jobs up to 5 s late; until then the agent's own attributes have to do.
     attributes = participant.attributes
     same_name = attributes.get(_WORKER_NAME_ATTRIBUTE, "") == dispatch.agent_name
-    same_agent = dispatch.agent in ("", attributes.get(ANSWERING_AGENT_ATTRIBUTE, dispatch.agent))
+    same_agent = dispatch.agent in ("", read_answering_agent(attributes) or dispatch.agent)
     return same_name and same_agent and participant.joined_at_ms >= (dispatch.created_at - CLOCK_STEP) * 1000

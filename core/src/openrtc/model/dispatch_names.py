@@ -17,11 +17,20 @@ REQUESTED_AGENT_ATTRIBUTE = "openrtc.agent"
 """The attribute of a dispatch that asks for an agent."""
 
 ANSWERING_AGENT_ATTRIBUTE = "lk.agent.name"
-"""The attribute of an agent's participant that says which agent answers."""
+"""The attribute of an agent's participant that says which agent answers; of a worker of livekit-agents' own kind it is
+the name under which that is dispatched, as in livekit-agents, and `HOSTED_AGENT_ATTRIBUTE` says which agent it is."""
+
+HOSTED_AGENT_ATTRIBUTE = "openrtc.agent"
+"""The attribute of such an agent's participant that says which agent answers."""
 
 HANGS_UP_ATTRIBUTE = "openrtc.hangs_up"
 """The attribute of a caller's participant that is ``true`` where to leave is to hang up: a program knows that it is
 gone, where a page may have been loaded anew."""
+
+
+def read_answering_agent(attributes: Mapping[str, str]) -> str:
+    """Return which agent answers, by the attributes of its participant; empty where they do not say."""
+    return attributes.get(HOSTED_AGENT_ATTRIBUTE) or attributes.get(ANSWERING_AGENT_ATTRIBUTE, "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -289,10 +289,10 @@ class EarMoved(CallEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallWaiting(CallEvent):
-    """Nobody is in a call, not yet or no more: it holds no slot, and waits for a while.
+    """Nobody is in a call, not yet or no more, or nobody serves it: it holds no slot, and waits for a while.
 
     Args:
-        cause: ``nobody_yet`` or ``left``.
+        cause: ``nobody_yet`` or ``left``; ``closed`` where a LiveKit entrypoint has returned and its sessions closed.
         may_be_ended: Whether it ends when the worker is full or drains; a LiveKit entrypoint is left alone.
     """
 

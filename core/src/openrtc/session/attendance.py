@@ -118,20 +118,20 @@ class Attendance:
         self._seen = hang_up.seen_people
         self._since: float | None = None
         self._end_at: float | None = None
-        self._released = self._paused = self._reconnecting = self._over = False
+        self._released = self._paused = self._reconnecting = self._over = self._let_go = False
         self._ended_because = ""
         self.busy = False
         """Whether something else than a tool keeps the slot."""
         self._timers: dict[str, asyncio.TimerHandle] = {}
         if limits is not None:
             hang_up.wait_seconds = limits.rejoin
-        room.on("connection_state_changed", lambda _: self._look())
+        room.on("connection_state_changed", lambda _: self.look())
         room.on("participant_connected", self._on_connected)
         room.on("participant_disconnected", self._on_disconnected)
         room.on("reconnecting", self._on_reconnecting)
         room.on("reconnected", self._on_reconnected)
         room.on("disconnected", self._on_room_left)
-        self._look()
+        self.look()
 
     @property
     def people(self) -> list[rtc.RemoteParticipant]:
@@ -160,7 +160,14 @@ class Attendance:
         self.stop()
         self._be_alone()
 
-    def _look(self) -> None:
+    def let_go(self) -> None:
+        """Give the slot back at once, whoever is there: nobody is served any more."""
+        self._seen = self._let_go = True
+        self._be_alone()
+        self._release()
+
+    def look(self) -> None:
+        """Look who is there."""
         if not self._room.isconnected() or self._reconnecting:
             return
         if self.people:
@@ -205,6 +212,7 @@ class Attendance:
 
     def _be_attended(self) -> None:
         self._seen, self._since, self._end_at, self._live.left_at = True, None, None, None
+        self._let_go = False
         for name in list(self._timers):
             self._stop_timer(name)
         if self._released and not self._over:
@@ -261,7 +269,7 @@ class Attendance:
             self._start_timer("release", BUSY_LOOK_SECONDS, self._release)
         else:
             self._released = True
-            cause = "left" if self._seen else "nobody_yet"
+            cause = "closed" if self._let_go else "left" if self._seen else "nobody_yet"
             self._live.emit_waiting(cause, may_be_ended=self._limits is not None)
 
     def _start_timer(self, name: str, seconds: float, call: Callable[[], None]) -> None:
@@ -273,25 +281,65 @@ class Attendance:
             timer.cancel()
 
 
-@contextlib.contextmanager
-def keep_slot_meanwhile(context: JobContext, live: LiveCall) -> Iterator[None]:
-    """Let a call keep its slot while its LiveKit entrypoint runs, and give it back when everybody has left after that.
+class EntrypointSlot:
+    """Gives back the slot of a LiveKit entrypoint: when it has returned and everybody has left, or its sessions closed.
 
     The call ends as livekit-agents ends it: its package may still have something to do, or wait for somebody.
 
     Args:
         context: LiveKit's context of the job.
         live: The call.
+        hang_up: Knows which of its tools run.
+    """
+
+    def __init__(self, context: JobContext, live: LiveCall, hang_up: HangUp) -> None:
+        self._sessions: set[object] = set()
+        self._had_session = False
+        self._attendance = Attendance(context.room, live, hang_up, None, self._is_served)
+        self._attendance.busy = True
+
+    def note_session(self, session: object) -> None:
+        """Keep the slot, or take it again: a session starts."""
+        self._sessions.add(session)
+        self._had_session = True
+        self._attendance.look()
+
+    def note_close(self, session: object) -> None:
+        """Note that a session has closed."""
+        self._sessions.discard(session)
+        self._give_back()
+
+    def note_return(self) -> None:
+        """Note that the entrypoint has returned."""
+        self._attendance.busy = False
+        self._give_back()
+
+    def _give_back(self) -> None:
+        if self._is_over():
+            self._attendance.let_go()
+
+    def _is_over(self) -> bool:
+        return self._had_session and not self._sessions and not self._attendance.busy
+
+    def _is_served(self, participant: rtc.RemoteParticipant) -> bool:
+        return not self._is_over() and is_person(participant)
+
+
+@contextlib.contextmanager
+def keep_slot_meanwhile(context: JobContext, live: LiveCall) -> Iterator[EntrypointSlot | None]:
+    """Let a call keep its slot while its LiveKit entrypoint runs, and yield what gives it back after that.
+
+    Args:
+        context: LiveKit's context of the job.
+        live: The call.
     """
     hang_up = find_hang_up(context)
-    attendance = Attendance(context.room, live, hang_up, None) if hang_up else None
-    if attendance:
-        attendance.busy = True
+    slot = EntrypointSlot(context, live, hang_up) if hang_up else None
     try:
-        yield
+        yield slot
     finally:
-        if attendance:
-            attendance.busy = False
+        if slot:
+            slot.note_return()
 
 
 def may_come_back(participant: rtc.RemoteParticipant) -> bool:

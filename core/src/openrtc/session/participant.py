@@ -10,7 +10,7 @@ from livekit.protocol import agent as proto
 
 from openrtc.catalog.catalog import Catalog
 from openrtc.model.decision import Decision
-from openrtc.model.dispatch_names import ANSWERING_AGENT_ATTRIBUTE
+from openrtc.model.dispatch_names import ANSWERING_AGENT_ATTRIBUTE, HOSTED_AGENT_ATTRIBUTE
 from openrtc.settings.config import WorkerSettings
 
 ROLE_ATTRIBUTE = "openrtc.role"
@@ -35,6 +35,10 @@ class Participant(TypedDict):
 def build_participant(catalog: Catalog, decision: Decision, job_id: str) -> Participant:
     """Return the job's own participant: the agent, or the member of a cast that listens to people.
 
+    A worker of livekit-agents' own kind looks as it does there, which its front end may count on: it has no name, its
+    identity begins with ``agent-``, and its attribute `ANSWERING_AGENT_ATTRIBUTE` is the name in its code. Without one
+    in its code, livekit-agents sets the name of the registration.
+
     Args:
         catalog: The agents.
         decision: Which of them were chosen.
@@ -44,6 +48,10 @@ def build_participant(catalog: Catalog, decision: Decision, job_id: str) -> Part
         ear = resolved_cast.ear
         return build_member_participant(ear.role, ear.spec.name, ear.display_name, job_id)
     agent = decision.agents[0]
+    if worker := catalog.get(agent).worker:
+        named = {ANSWERING_AGENT_ATTRIBUTE: worker.agent_name} if worker.agent_name else {}
+        attributes = {HOSTED_AGENT_ATTRIBUTE: agent, **named}
+        return {"name": "", "identity": build_identity("agent", job_id), "attributes": attributes}
     attributes = {ANSWERING_AGENT_ATTRIBUTE: agent}
     return {"name": catalog.display_name(agent), "identity": build_identity(agent, job_id), "attributes": attributes}
 

@@ -13,7 +13,7 @@ from openrtc.model.agents import AgentSpec
 from openrtc.model.call import Call
 from openrtc.runtime.live_call import LiveCall
 from openrtc.runtime.runtime import HOOK_LIMIT, Runtime
-from openrtc.session.attendance import Attendance, Limits
+from openrtc.session.attendance import Attendance, EntrypointSlot, Limits
 from openrtc.session.attended_session import AttendedSession, build_caller_filter, stay_when_callers_leave
 from openrtc.session.build import build_agent
 from openrtc.session.cleanup import limit_build_time
@@ -116,17 +116,21 @@ def guard_session(
     session.on("error", lambda event: report_model_error(event, live))
 
 
-def watch_own_sessions(context: JobContext, call: Call, runtime: Runtime) -> None:
+def watch_own_sessions(context: JobContext, call: Call, runtime: Runtime, slot: EntrypointSlot | None = None) -> None:
     """Let the sessions that an entrypoint makes in the job's room be guarded, and be seen as those of other agents.
 
     Args:
         context: LiveKit's context of the job.
         call: The call.
         runtime: What the calls of this process share.
+        slot: The slot that the job holds, if it holds one.
     """
     live = runtime.live[call.job_id]
 
     def watch(session: AgentSession[Any], agent: Agent) -> None:
+        if slot:
+            slot.note_session(session)
+            session.on("close", lambda _: slot.note_close(session))
         guard_session(session, agent, context, live, runtime)
         watch_turns(session, agent, live)
         watch_slow_answers(session, live)

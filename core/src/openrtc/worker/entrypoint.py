@@ -182,8 +182,8 @@ async def _hold(context: JobContext, loaded: LoadedAgent, call: Call, runtime: R
         runtime.served += 1
         live = runtime.live[call.job_id]
         live.emit_started()
-        watch_own_sessions(context, call, runtime)
-        with keep_slot_meanwhile(context, live):
+        with keep_slot_meanwhile(context, live) as slot:
+            watch_own_sessions(context, call, runtime, slot)
             await loaded.spec.entrypoint(context)
     else:
         await run_session(context, loaded.spec, call, runtime)

@@ -22,7 +22,7 @@ from openrtc.dispatch.dispatches import create_dispatch, list_dispatches, room_e
 from openrtc.dispatch.tokens import create_token
 from openrtc.dispatch.waiting import DispatchLost
 from openrtc.errors import OpenRTCError, one_line
-from openrtc.model.dispatch_names import ANSWERING_AGENT_ATTRIBUTE, HANGS_UP_ATTRIBUTE
+from openrtc.model.dispatch_names import HANGS_UP_ATTRIBUTE, read_answering_agent
 
 QUIET = 1.0
 """For how many seconds nobody must speak before it is the caller's turn."""
@@ -89,7 +89,7 @@ class PlacedCall:
         if not self.agents:
             return ""
         first = self.agents[0]
-        return first.attributes.get(ANSWERING_AGENT_ATTRIBUTE) or first.name or first.identity
+        return read_answering_agent(first.attributes) or first.name or first.identity
 
     async def connect(self, seconds: float) -> float:
         """Join the room and wait until an agent is to be heard there; return how long that took.
