@@ -82,7 +82,8 @@ async def test_its_turns_are_the_calls(done: Done, monkeypatch: pytest.MonkeyPat
     events, turns = EventStream(), []
     events.subscribe(lambda event: turns.append(event) if isinstance(event, TurnCompleted) else None)
     live = LiveCall(events=events, job_id="AJ_1", room="r", agent="front", distribution="desks")
-    runtime: Any = SimpleNamespace(live={"AJ_1": live}, watch=None, hooks=Hooks())
+    catalog = SimpleNamespace(get=lambda name: SimpleNamespace(spec=None))
+    runtime: Any = SimpleNamespace(live={"AJ_1": live}, watch=None, hooks=Hooks(), catalog=catalog)
     context: Any = Context(room="the room", is_fake_job=lambda: True, add_shutdown_callback=lambda callback: None)
     monkeypatch.setattr(entrypoint_sessions, "get_job_context", lambda required: context)
     call = Call(job_id="AJ_1", agent_name="front", request=RouteRequest(room_name="r"), decision=Decision.to("front"))

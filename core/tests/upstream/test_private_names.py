@@ -80,6 +80,7 @@ PARTS = {
     "upstream/lifecycle.py": ("jobs",),
     "upstream/names.py": ("names", "jobs"),
     "upstream/registered.py": ("registered",),
+    "upstream/session_models.py": ("models",),
     "upstream/speech.py": ("speech",),
     "upstream/warm_up.py": ("warm_up",),
 }

@@ -17,6 +17,7 @@ from openrtc.session.attendance import Attendance, EntrypointSlot, Limits
 from openrtc.session.attended_session import AttendedSession, build_caller_filter, stay_when_callers_leave
 from openrtc.session.build import build_agent
 from openrtc.session.cleanup import limit_build_time
+from openrtc.session.default_models import give_default_models
 from openrtc.session.entrypoint_sessions import guard_sessions_of
 from openrtc.session.failure import find_failing_line, mark_reported, report_failure
 from openrtc.session.greeting import choose_greeting, greet
@@ -128,6 +129,8 @@ def watch_own_sessions(context: JobContext, call: Call, runtime: Runtime, slot: 
     live = runtime.live[call.job_id]
 
     def watch(session: AgentSession[Any], agent: Agent) -> None:
+        if spec := runtime.catalog.get(call.agent_name).spec:
+            give_default_models(session, agent, spec, runtime)
         if slot:
             slot.note_session(session)
             session.on("close", lambda _: slot.note_close(session))

@@ -194,6 +194,7 @@ USED_BY: Mapping[str, tuple[str, ...]] = {
         "livekit.agents.worker:AgentServer.__init__",
         "livekit.agents.worker:AgentServer.rtc_session",
     ),
+    "models": ("livekit.agents.voice.agent_session:AgentSession.__init__",),
     "tools": (
         "livekit.agents.llm.tool_context:FunctionTool",
         "livekit.agents.llm.tool_context:RawFunctionTool",
