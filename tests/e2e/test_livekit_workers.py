@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from e2e.callers import Caller, CallersProcess
+from e2e.cli import CommandLine
 from e2e.packages import Package
 from e2e.server_api import Dispatch, ServerApi
 from e2e.worker import WorkerProcess
+from openrtc.server.local import LocalServer
 
 SERVER = """
 import logging
@@ -141,7 +143,6 @@ async def entrypoint(ctx: JobContext) -> None:
 
 MAIL = """
 from livekit.agents import Agent, AgentSession, JobContext, function_tool
-from openrtc_offline.rules.llm import RuleLLM
 
 _IDENTITY = {"owner": False}  # livekit-agents gives each job a process
 
@@ -159,8 +160,13 @@ async def read_mail() -> str:
 async def entrypoint(ctx: JobContext) -> None:
     await ctx.connect()
     recognise((await ctx.wait_for_participant()).identity)
-    await AgentSession(llm=RuleLLM()).start(Agent(instructions="Help.", tools=[read_mail]), room=ctx.room)
+    await AgentSession().start(Agent(instructions="Help.", tools=[read_mail]), room=ctx.room)
     await ctx.room.local_participant.set_attributes({"started": "yes"})
+
+
+async def paid(ctx: JobContext) -> None:
+    await ctx.connect()
+    raise ValueError("the api_key of the model must be set")
 """
 
 WORKERS = Package(
@@ -202,7 +208,7 @@ def test_what_they_bring_counts_in_one_worker_for_all(
     assert (agent["attributes"]["lk.agent.name"], agent["attributes"]["openrtc.agent"]) == ("reception", "front")
     assert caller.wait_for_answer(0.0) is not None
     for other in others:  # in a thread and in a process of their own
-        wait_for_userdata(other, "{'rooms': 7}")
+        wait_for_attribute(other, "userdata", "{'rooms': 7}")
     for one in (caller, *others):
         one.leave()
     api.delete_all_rooms()  # a job of livekit-agents' own kind waits for that, or for the room's departure timeout
@@ -218,24 +224,30 @@ def test_what_they_bring_counts_in_one_worker_for_all(
     closed.leave()
 
 
-def wait_for_userdata(caller: Caller, expected: str) -> None:
-    """Wait until the agent of a caller's room has told what userdata it was given."""
+def wait_for_attribute(caller: Caller, name: str, expected: str) -> None:
+    """Wait until the agent of a caller's room has set an attribute."""
 
     def tells(event: dict[str, Any]) -> bool:
-        return event["caller"] == caller.name and "userdata" in (event.get("attributes") or {})
+        return event["caller"] == caller.name and name in (event.get("attributes") or {})
 
-    assert caller.process.wait_for(tells, 60.0)["attributes"]["userdata"] == expected
+    assert caller.process.wait_for(tells, 60.0)["attributes"][name] == expected
 
 
-MAILBOX = Package(name="mailbox", modules={"mail_desk.py": MAIL}, agents={"mail": "mail_desk:entrypoint"})
+MAILBOX = Package(
+    name="mailbox",
+    modules={"mail_desk.py": MAIL},
+    agents={"mail": "mail_desk:entrypoint", "paid": "mail_desk:paid"},
+)
+ALLOWED = ("--allow", f"{MAILBOX.name},openrtc-offline")
 
 
 @pytest.mark.realtime
 def test_a_stranger_is_not_taken_for_the_owner_whose_call_a_module_remembers(
     start_worker: Callable[..., WorkerProcess], api: ServerApi, callers: CallersProcess, tmp_path: Path
 ) -> None:
-    worker = start_worker("--allow", MAILBOX.name, folders=[MAILBOX.install_into(tmp_path / "packages")])
-    worker.wait_for_log(r"agent 'mail': a process for each call, since it writes _IDENTITY at .*mail_desk\.py:9")
+    folders = [MAILBOX.install_into(tmp_path / "packages")]
+    worker = start_worker(*ALLOWED, folders=folders, variables={"OPENRTC_LLM": "offline:", "OPENRTC_TTS": "offline:"})
+    worker.wait_for_log(r"agent 'mail': a process for each call, since it writes _IDENTITY at .*mail_desk\.py:8")
 
     def ask(caller: Caller, expected: str) -> None:
         before = len(caller.events("transcription"))
@@ -248,9 +260,21 @@ def test_a_stranger_is_not_taken_for_the_owner_whose_call_a_module_remembers(
         caller.process.wait_for(answers)
 
     stranger = callers.join("stranger", api.token("mail-1", "stranger"))
-    stranger.wait_for("attributes", 60.0, attributes={"started": "yes"})
+    wait_for_attribute(stranger, "started", "yes")
     ask(stranger, "Access denied.")
     owner = callers.join("owner", api.token("mail-2", "owner"))
-    owner.wait_for("attributes", 60.0, attributes={"started": "yes"})
+    wait_for_attribute(owner, "started", "yes")
     ask(owner, "There are three mails.")
     ask(stranger, "Access denied.")
+    api.delete_all_rooms()
+
+
+@pytest.mark.realtime
+def test_the_demo_talks_to_them_in_rooms(server: LocalServer, tmp_path: Path) -> None:
+    folders = [MAILBOX.install_into(tmp_path / "packages")]
+    done = CommandLine(server.url, server.api_key, server.api_secret, folders=folders).run("demo", *ALLOWED)
+    assert done.code == 0, done.out + done.err
+    assert "  called    read_mail()" in done.out.splitlines()
+    assert "  said      Access denied." in done.out
+    assert "  left out  paid: ValueError: the api_key of the model must be set" in done.out
+    assert "1 good call of 1" in done.out

@@ -142,6 +142,15 @@ def test_an_agent_without_its_key_is_left_out_and_the_rest_is_well(site: Site) -
     assert "  left out  needs-key: the api_key of the model must be set: SOME_API_KEY" in result.stdout.splitlines()
 
 
+def test_an_entrypoint_is_left_out_where_there_are_no_rooms(site: Site) -> None:
+    add_agents(site, "counter")
+    source = "from livekit.agents import JobContext\n\nasync def entrypoint(ctx: JobContext): ...\n"
+    site.add("desks", agents={"desk": "desks:entrypoint"}, files={"desks.py": source})
+    result = show(site)
+    assert result.returncode == 0, result.stderr
+    assert "  left out  desk: it waits in a room for somebody to join, and this demo has no rooms" in result.stdout
+
+
 def test_only_agents_without_their_keys_is_no_success(site: Site) -> None:
     add_agents(site, "needs-key")
     result = show(site)

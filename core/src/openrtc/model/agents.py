@@ -75,7 +75,8 @@ class AgentSpec:
             its calls itself.
         examples: Sentences that a caller may say to this agent; the demo and the offline models use them.
         isolation: ``thread`` or ``process`` for an agent that blocks: its calls get one each, also where the others
-            share one loop; by default the attribute ``openrtc_isolation`` of the class or factory, if it has one.
+            share one loop; by default the attribute ``openrtc_isolation`` of the class or function, or of its module.
+            ``coroutine`` says of an entrypoint that its calls may share what they write into modules.
     """
 
     agent: Callable[..., Any] | None = None

@@ -59,6 +59,7 @@ class CallRecord:
         decision: How the call was routed, once it was.
         turns: The agent's own first words, then a turn for each question.
         problem: Why the call was no conversation, in one line.
+        lacking: What its agent needs and this machine has not, where that was found out in the call.
         began: When the caller called, on the monotonic clock.
         ended: When the caller hung up.
         over: Whether the session was closed.
@@ -71,6 +72,7 @@ class CallRecord:
     decision: Decision | None = None
     turns: list[RecordedTurn] = field(default_factory=lambda: [RecordedTurn("")])
     problem: str | None = None
+    lacking: str | None = None
     began: float = 0.0
     ended: float = 0.0
     over: bool = False

@@ -143,8 +143,8 @@ class _Demo:
         return DemoResult(interrupts.exit_code or READER_GONE)
 
     async def _call_all(self, server: WorkerServer, names: Sequence[str]) -> DemoResult:
-        text_only = self._chosen.voice is None
-        candidates = [await run_preflight(self._runtime, name, text_only=text_only) for name in names]
+        how = {"text_only": self._chosen.voice is None, "in_rooms": self._chosen.transport.in_rooms}
+        candidates = [await run_preflight(self._runtime, name, **how) for name in names]
         for candidate in candidates:
             if candidate.lacking:
                 self._report.show_left_out(candidate.name, candidate.lacking)
@@ -157,7 +157,10 @@ class _Demo:
             await DemoCalls(server, self._chosen, self._errors).hold(calls, self._report.show_call)
         finally:
             self._report.stop_live()
-        return self._finish(candidates, calls)
+        for call in calls:
+            if call.lacking:
+                self._report.show_left_out(call.agent, call.lacking)
+        return self._finish(candidates, [call for call in calls if not call.lacking])
 
     def _finish(self, candidates: Sequence[Preflight], calls: Sequence[CallRecord]) -> DemoResult:
         seconds = time.monotonic() - self._began

@@ -16,7 +16,7 @@ from openrtc.conversation.console_logging import ReportedErrors
 from openrtc.conversation.demo.call_record import CallRecord
 from openrtc.conversation.demo.caller import CallLine, hold_conversation
 from openrtc.conversation.demo.local_line import SpokenLine
-from openrtc.conversation.demo.preflight import Preflight
+from openrtc.conversation.demo.preflight import Preflight, choose_questions, find_lack
 from openrtc.conversation.demo.room_line import CallersProcess, RoomLine, start_callers_process
 from openrtc.conversation.demo.text_line import TextLine
 from openrtc.conversation.demo.transport import ChosenTransport
@@ -28,6 +28,7 @@ from openrtc.errors import OpenRTCError
 from openrtc.model.call import Call
 from openrtc.model.dispatch_names import HANGS_UP_ATTRIBUTE
 from openrtc.model.request import RouteRequest
+from openrtc.observe.events import CallError, Event
 from openrtc.runtime.runtime import Runtime
 from openrtc.worker.direct_job import build_job, choose_agent, launch_job
 from openrtc.worker.server import WorkerServer
@@ -57,10 +58,12 @@ class DemoCalls:
         self._errors = errors
         self._records: dict[str, CallRecord] = {}
         self._sessions: dict[str, asyncio.Future[AgentSession[Any]]] = {}
+        self._failed: dict[str, asyncio.Event] = {}
         self._lines: dict[str, CallLine] = {}
         self._callers: CallersProcess | None = None
         self._in_rooms = chosen.transport.in_rooms
         server.runtime.watch = self._watch
+        server.runtime.events.subscribe(self._note_failure)
         server.runtime.frontend = self
 
     async def hold(self, records: Sequence[CallRecord], on_end: Callable[[CallRecord], None]) -> None:
@@ -75,7 +78,8 @@ class DemoCalls:
         async def one(record: CallRecord) -> None:
             async with slots:
                 await self._hold(record)
-            on_end(record)
+            if not record.lacking:
+                on_end(record)
 
         # The callers have a process of their own: their audio would take the worker's time.
         async with start_callers_process(self._voice) if self._in_rooms else contextlib.nullcontext() as self._callers:
@@ -100,6 +104,7 @@ class DemoCalls:
         record.began = time.monotonic()
         self._records[record.room] = record
         self._sessions[record.room] = asyncio.get_running_loop().create_future()
+        self._failed[record.room] = asyncio.Event()
         try:
             if self._callers is None:
                 await self._hold_without_room(record)
@@ -136,18 +141,35 @@ class DemoCalls:
             await line.join(settings.url, token)
             session = await self._wait_for_session(record, line)
             if session is not None:
+                # Of an entrypoint it is known only now what its agent can do.
+                record.questions = record.questions or choose_questions((), session.current_agent.tools)
                 await hold_conversation(record, session, line)
         finally:
             await line.aclose()
 
     async def _wait_for_session(self, record: CallRecord, line: RoomLine) -> AgentSession[Any] | None:
-        try:
-            async with asyncio.timeout(CONNECT_LIMIT):
-                await line.wait_for_audio()
-                return await self._sessions[record.room]
-        except TimeoutError:
-            record.fail(f"nobody answered within {CONNECT_LIMIT:.0f} s")
-            return None
+        async def reach() -> AgentSession[Any]:
+            await line.wait_for_audio()
+            return await self._sessions[record.room]
+
+        reaching = asyncio.create_task(reach())
+        failing = asyncio.create_task(self._failed[record.room].wait())
+        await asyncio.wait({reaching, failing}, timeout=CONNECT_LIMIT, return_when=asyncio.FIRST_COMPLETED)
+        failing.cancel()
+        if reaching.done():
+            return reaching.result()
+        reaching.cancel()
+        record.fail(f"nobody answered within {CONNECT_LIMIT:.0f} s")
+        return None
+
+    def _note_failure(self, event: Event) -> None:
+        if not isinstance(event, CallError) or not event.fatal or event.room not in self._records:
+            return
+        record = self._records[event.room]
+        if len(record.turns) == 1:  # nothing has been asked yet
+            record.lacking = find_lack(event.error)
+        record.fail(f"{event.error} at {event.place}" if event.place else event.error)
+        self._failed[event.room].set()
 
     def _watch(self, call: Call, session: AgentSession[Any]) -> None:
         record = self._records.get(call.room_name)

@@ -39,7 +39,7 @@ class Preflight:
 
     Args:
         name: The agent's name.
-        questions: What a scripted caller asks.
+        questions: What a scripted caller asks; none where that is chosen when its session has started.
         lacking: What it needs and this machine has not, such as an API key: it is left out.
         problem: Why it cannot be built: it has failed.
     """
@@ -55,20 +55,23 @@ class Preflight:
         return self.lacking is None and self.problem is None
 
 
-async def run_preflight(runtime: Runtime, name: str, *, text_only: bool) -> Preflight:
+async def run_preflight(runtime: Runtime, name: str, *, text_only: bool, in_rooms: bool) -> Preflight:
     """Build an agent and its models once, and choose what to ask it.
 
     Args:
         runtime: What the calls share.
         name: Name of an agent that is ready.
         text_only: Whether the demo speaks no word.
+        in_rooms: Whether it holds its calls in rooms.
     """
     spec = runtime.catalog.get(name).spec
     assert spec is not None, "a ready agent has a spec"
     if cast := runtime.catalog.resolve_cast([name]):
         return Preflight(name, lacking=str(cast.why_no_room))
     if spec.entrypoint is not None:
-        return Preflight(name, lacking="it starts its own session, which the demo cannot follow")
+        if in_rooms:
+            return Preflight(name, choose_questions(spec.examples, ()) if spec.examples else ())
+        return Preflight(name, lacking="it waits in a room for somebody to join, and this demo has no rooms")
     try:
         agent = await build_agent(spec, _build_call(name, runtime))
         missing = await _find_missing_models(runtime, spec, agent, name, text_only=text_only)
@@ -162,10 +165,15 @@ async def _find_missing_models(
     return [kind for kind in kinds if not labels[kind]]
 
 
+def find_lack(message: str) -> str | None:
+    """Return what this machine lacks, such as an API key, where an error's message tells of that."""
+    return message if _CREDENTIAL.search(message) else None
+
+
 def _explain_failure(name: str, error: BaseException) -> Preflight:
     message = one_line(str(error) or type(error).__name__, 300)
-    if _CREDENTIAL.search(message):
-        return Preflight(name, lacking=message)
+    if lacking := find_lack(message):
+        return Preflight(name, lacking=lacking)
     if not isinstance(error, OpenRTCError):  # whose message says where
         message = f"{type(error).__name__}: {message} at {find_failing_line(error)}"
     return Preflight(name, problem=message)
