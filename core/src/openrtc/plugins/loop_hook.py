@@ -64,7 +64,7 @@ async def _contain(implementation: Implementation, value: Awaitable[Any], note_b
     coroutine = value if inspect.iscoroutine(value) else _await(value)
     try:
         return await _run_in_steps(coroutine, partial(_take_step, implementation, note_block))
-    except (Exception, asyncio.CancelledError):
+    except (Exception, asyncio.CancelledError):  # as a task may end
         raise
     except BaseException as error:  # what may end a loop must not leave a task
         raise contain_exit(error) from error
