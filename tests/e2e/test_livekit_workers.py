@@ -169,15 +169,41 @@ async def paid(ctx: JobContext) -> None:
     raise ValueError("the api_key of the model must be set")
 """
 
+BRIEF = """
+import logging
+
+from livekit.agents import Agent, AgentSession, JobContext
+
+logger = logging.getLogger("brief-desk")
+
+
+async def entrypoint(ctx: JobContext) -> None:
+    async def bye(reason: str) -> None:
+        logger.info("CASE end of %s: %s", ctx.room.name, reason)
+
+    ctx.add_shutdown_callback(bye)
+    session = AgentSession()
+    await session.start(Agent(instructions="Say nothing."), room=ctx.room)
+    await session.aclose()
+    logger.info("CASE %s is served", ctx.room.name)
+"""
+
 WORKERS = Package(
     name="desks",
-    modules={"front_desk.py": SERVER, "night_desk.py": OPTIONS, "lost_desk.py": BROKEN, "hooks.py": HOOKS},
+    modules={
+        "brief_desk.py": BRIEF,
+        "front_desk.py": SERVER,
+        "night_desk.py": OPTIONS,
+        "lost_desk.py": BROKEN,
+        "hooks.py": HOOKS,
+    },
     plugins={"hooks": "hooks"},
     agents={
         "front": "front_desk:server",
         "night": "night_desk:entrypoint",
         "day": "night_desk:entrypoint",
         "lost": "lost_desk:server",
+        "brief": "brief_desk:entrypoint",
     },
 )
 
@@ -192,13 +218,18 @@ def test_what_they_bring_counts_in_one_worker_for_all(
 ) -> None:
     folders = [WORKERS.install_into(tmp_path / "packages")]
     isolation = ("--isolate", "night=process", "--isolate", "day=thread")
-    worker = start_worker("--allow", WORKERS.name, *isolation, folders=folders)
+    worker = start_worker("--allow", WORKERS.name, *isolation, "--limit", "brief=1", folders=folders)
     assert said(worker)[:2] == ["CASE prewarm of the night", "CASE prewarm"], "each once, before it is registered"
     worker.wait_for_log("agent 'lost' cannot serve: its prewarm failed: FileNotFoundError: weights.bin at ")
     worker.wait_for_log(
         "agent 'front': prewarmed by front_desk:prewarm; agent name 'reception' .* drain_timeout not used"
     )
     worker.wait_for_log('registered worker.*"agent_name": "reception"')
+
+    for room in ("brief-1", "brief-2"):  # the one slot is free while the first caller is still there
+        callers.join(room, api.token(room, "ann")).wait_for_agent()
+        worker.wait_for_log(f"CASE {room} is served")
+    worker.wait_for_log("CASE end of brief-1: its sessions have closed, and the worker is full")
 
     caller = callers.join("ann", api.token("front-1", "ann"))
     others = [callers.join(name, api.token(f"{name}-1", name)) for name in ("day", "night")]

@@ -376,6 +376,8 @@ async def test_the_slot_of_an_entrypoint_is_free_when_its_sessions_have_closed_a
     assert scene.told == []
     slot.note_close("third")
     assert scene.told == ["closed"], "at once, though somebody is there"
+    assert isinstance(waiting := scene.events[0], CallWaiting)
+    assert waiting.may_be_ended
     scene.room.join("bob")
     assert scene.told == ["closed"], "nobody would serve bob"
     slot.note_session("fourth")

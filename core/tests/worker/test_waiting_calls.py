@@ -19,7 +19,7 @@ class Scene:
     def __init__(self, jobs: int) -> None:
         self.ended: list[tuple[str, str]] = []
         self.spares: dict[str, Callable[[], None]] = {}
-        self.waiting = WaitingCalls(self._end)
+        self.waiting = WaitingCalls(self._end, lambda job_id, reason: self.ended.append((job_id, reason)))
         self.jobs = [proto.Job(id=f"AJ_{number}") for number in range(jobs)]
 
     def _end(self, job_id: str, room: str, reason: str, spare: Callable[[], None]) -> None:
@@ -61,6 +61,15 @@ def test_what_was_known_of_jobs_that_are_gone_is_forgotten() -> None:
     del scene.jobs[0]
     assert scene.taken == 1
     assert len(scene.waiting) == 0
+
+
+def test_an_entrypoint_whose_sessions_have_closed_goes_first_whoever_is_there() -> None:
+    scene = Scene(3)
+    scene.wait(0, at=1.0)
+    scene.wait(1, "closed", at=2.0)
+    scene.waiting.make_room(scene.jobs, 2)
+    assert scene.ended == [("AJ_1", "its sessions have closed, and the worker is full")]
+    assert not scene.spares, "nobody is asked who is there"
 
 
 def test_those_that_everybody_has_left_go_first_and_of_these_the_one_that_has_waited_longest() -> None:

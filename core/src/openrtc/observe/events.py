@@ -293,7 +293,8 @@ class CallWaiting(CallEvent):
 
     Args:
         cause: ``nobody_yet`` or ``left``; ``closed`` where a LiveKit entrypoint has returned and its sessions closed.
-        may_be_ended: Whether it ends when the worker is full or drains; a LiveKit entrypoint is left alone.
+        may_be_ended: Whether it ends when the worker is full or drains; a LiveKit entrypoint is left alone until
+            its sessions have closed.
     """
 
     cause: str

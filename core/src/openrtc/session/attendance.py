@@ -270,7 +270,7 @@ class Attendance:
         else:
             self._released = True
             cause = "closed" if self._let_go else "left" if self._seen else "nobody_yet"
-            self._live.emit_waiting(cause, may_be_ended=self._limits is not None)
+            self._live.emit_waiting(cause, may_be_ended=self._limits is not None or self._let_go)
 
     def _start_timer(self, name: str, seconds: float, call: Callable[[], None]) -> None:
         self._stop_timer(name)

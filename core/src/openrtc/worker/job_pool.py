@@ -113,6 +113,15 @@ class JobPool(utils.EventEmitter[str]):
             self._ending.add(ending)
             ending.add_done_callback(self._ending.discard)
 
+    def end_served(self, job_id: str, reason: str) -> None:
+        """Let a job of the shared loop shut down whose sessions have closed.
+
+        One in a process is left alone: it may be shutting down already, and would be killed after livekit-agents'
+        ``close_timeout``.
+        """
+        if job := self._shared.get_by_job_id(job_id):
+            job.lifecycle.request_shutdown(reason)
+
     def is_ending(self, job_id: str) -> bool:
         """Whether a job of the shared loop has begun to shut down."""
         job = self._shared.get_by_job_id(job_id)

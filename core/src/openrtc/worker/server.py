@@ -89,7 +89,7 @@ class WorkerServer:
         self._build_processes: Callable[[], ProcPool] | None = None
         self._unsupported = describe_changes("jobs")
         self.isolation = self._choose_isolation(settings.isolation)
-        self.waiting = WaitingCalls(self._end_if_empty)
+        self.waiting = WaitingCalls(self._end_if_empty, self._end_served)
         self._empty_rooms = EmptyRooms(settings, self.end, lambda: {job.id for job in self.jobs})
         self._asking: set[asyncio.Task[None]] = set()
         runtime.events.subscribe(self.waiting)
@@ -190,6 +190,10 @@ class WorkerServer:
         if self._loop:
             # Not in the context of the call whose event this is: what runs there is ended with that call.
             self._loop.call_soon_threadsafe(ask, context=contextvars.Context())
+
+    def _end_served(self, job_id: str, reason: str) -> None:
+        if self._loop and self._pool:
+            self._loop.call_soon_threadsafe(self._pool.end_served, job_id, reason, context=contextvars.Context())
 
     async def _ask_and_end(self, job_id: str, room: str, reason: str, spare: Callable[[], None]) -> None:
         if not await self._empty_rooms.end(job_id, room, reason, spare):

@@ -14,6 +14,9 @@ from openrtc.worker.empty_rooms import UNKNOWN_SECONDS
 
 Spare = Callable[[], None]
 
+_FIRST = ("closed", "left", "nobody_yet")
+"""Which calls go first, by why they wait."""
+
 
 class WaitingCalls:
     """A sink that knows which calls wait for somebody, or are over while their jobs still shut down.
@@ -23,10 +26,14 @@ class WaitingCalls:
     Args:
         end: Ends a job, given its id, its room and why; it calls the last argument instead where somebody has just
             come. Called from any thread.
+        end_served: Ends a job that serves nobody any more, given its id and why. Called from any thread.
     """
 
-    def __init__(self, end: Callable[[str, str, str, Spare], None]) -> None:
+    def __init__(
+        self, end: Callable[[str, str, str, Spare], None], end_served: Callable[[str, str], None] | None = None
+    ) -> None:
         self._end = end
+        self._end_served = end_served
         self._lock = threading.Lock()
         self._waiting: dict[str, CallWaiting] = {}
         self._going: set[str] = set()
@@ -93,12 +100,12 @@ class WaitingCalls:
     def _take(self, among: Collection[str], count: int | None = None) -> list[CallWaiting]:
         """Return those that may be ended, and count them as going.
 
-        First those that everybody has left, each kind by how long it has waited.
+        First those whose sessions have closed, then those that everybody has left, each kind by how long it has waited.
         """
         gone, late = self._going, time.monotonic() - UNKNOWN_SECONDS
         found = [one for job_id, one in self._waiting.items() if job_id in among and job_id not in gone]
         found = [one for one in found if one.may_be_ended and self._spared.get(one.job_id, late) <= late]
-        going = sorted(found, key=lambda one: (one.cause != "left", one.time))[
+        going = sorted(found, key=lambda one: (_FIRST.index(one.cause), one.time))[
             : None if count is None else max(0, count)
         ]
         self._going.update(one.job_id for one in going)
@@ -106,6 +113,9 @@ class WaitingCalls:
 
     def _let_go(self, going: Sequence[CallWaiting], why: str, among: Collection[str]) -> None:
         for one in going:
+            if one.cause == "closed" and self._end_served:
+                self._end_served(one.job_id, f"its sessions have closed, and {why}")
+                continue
             spare = functools.partial(self._spare, one.job_id, why, among)
             self._end(one.job_id, one.room, f"nobody is there, and {why}", spare)
 
