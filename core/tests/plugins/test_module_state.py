@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from openrtc.catalog.catalog import Catalog
+from openrtc.plugins import foreign
 from openrtc.plugins.load import load
 from openrtc.settings.config import Config, WorkerSettings
 
@@ -214,7 +215,7 @@ async def run(ctx: JobContext):
 
 
 @pytest.mark.parametrize(
-    ("foreign", "isolation", "source", "expected", "note"),
+    ("setting", "isolation", "source", "expected", "note"),
     [
         ("auto", {}, "_STATE['x'] = 1", "process", "a process for each call"),
         ("shared", {}, "_STATE['x'] = 1", "coroutine", 'share what they write: .*; \\[isolation\\] desk = "process"'),
@@ -226,10 +227,10 @@ async def run(ctx: JobContext):
     ],
 )
 def test_the_operator_says_how_entrypoints_run(
-    site: Site, foreign: str, isolation: dict[str, str], source: str, expected: str, note: str | None
+    site: Site, setting: str, isolation: dict[str, str], source: str, expected: str, note: str | None
 ) -> None:
     site.add("pkg-a", agents={"desk": "pkg_a:entrypoint"}, files={"pkg_a.py": entry(source)})
-    config = Config(worker=WorkerSettings(foreign=foreign), isolation=isolation)
+    config = Config(worker=WorkerSettings(foreign=setting), isolation=isolation)
     loaded = load(site.entries(), config)
     assert Catalog.of(loaded).isolation("desk", config) == expected
     notes = loaded.agents[0].notes
@@ -249,6 +250,19 @@ def test_its_author_says_that_calls_may_share_it(site: Site, says: str) -> None:
     assert (found.asked_isolation, found.notes) == ("coroutine", ())
     (found,) = load(site.entries(), Config(worker=WorkerSettings(foreign="process"))).agents
     assert found.asked_isolation == "process", "the operator gives more than it asks for"
+
+
+def test_a_source_that_cannot_be_looked_at_is_a_line(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise RecursionError("too many terms")
+
+    monkeypatch.setattr(foreign, "find_module_state", fail)
+    found = site.agent(entry("_STATE['owner'] = True"), "pkg_a:entrypoint")
+    assert found.spec, found.reason
+    (line,) = caplog.messages
+    assert line.startswith("agent 'helpdesk': it cannot be told what it writes into its modules (RecursionError: too")
 
 
 def test_a_wrong_isolation_of_a_module_is_one_line(site: Site) -> None:

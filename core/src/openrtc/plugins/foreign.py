@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 from openrtc.catalog.loaded import LoadedAgent
 from openrtc.discovery.entries import Entry
+from openrtc.errors import summarize_error
 from openrtc.model.agents import AgentSpec
 from openrtc.model.isolation import ISOLATIONS, choose_isolation
 from openrtc.plugins.module_state import ModuleWrite, find_module_state
 from openrtc.settings.config import Config
+
+logger = logging.getLogger("openrtc.plugins")
 
 
 def settle_isolation(agent: LoadedAgent, config: Config) -> LoadedAgent:
@@ -46,7 +50,12 @@ def settle_isolation(agent: LoadedAgent, config: Config) -> LoadedAgent:
 def _find_writes(spec: AgentSpec, entry: Entry) -> tuple[ModuleWrite, ...]:
     members = [member.spec.agent for member in spec.cast.members if member.spec] if spec.cast else []
     runs = (spec.entrypoint, spec.agent, *members, spec.on_session_end, spec.on_simulation_end)
-    return find_module_state([one for one in runs if one is not None], entry)
+    try:
+        return find_module_state([one for one in runs if one is not None], entry)
+    except Exception as error:  # somebody's source, whatever it holds, such as thousands of terms: others must load
+        text = "agent %r: it cannot be told what it writes into its modules (%s); openrtc_isolation says what it needs"
+        logger.warning(text, spec.name, summarize_error(error))
+        return ()
 
 
 def _describe(writes: tuple[ModuleWrite, ...]) -> str:

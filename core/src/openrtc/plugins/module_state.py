@@ -135,6 +135,11 @@ class _Scope:
         stored = {node.id for node in self.nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
         defined = {node.name for node in self.nodes if isinstance(node, Named | ast.ClassDef)}
         self.local = (self.outer | arguments | stored | defined) - self._global
+        self._assigned: dict[str, list[ast.expr]] = {}
+        for node in self.nodes:
+            if isinstance(node, ast.Assign):
+                for target in node.targets:
+                    self._assigned.setdefault(getattr(target, "id", ""), []).append(node.value)
 
     def list_writes(self) -> Iterator[tuple[str, int]]:
         """Yield what is written into modules here, and in functions within, with its line."""
@@ -224,12 +229,7 @@ class _Scope:
 
     def _find_alias(self, path: Sequence[str]) -> list[str] | None:
         """Return what of a module a local name stands for, as after ``state = _STATE``."""
-        assigned = [
-            node.value
-            for node in self.nodes
-            if isinstance(node, ast.Assign)
-            and any(isinstance(to, ast.Name) and to.id == path[0] for to in node.targets)
-        ]
+        assigned = self._assigned.get(path[0], ())
         names = list_names(assigned[0]) if len(assigned) == 1 else None
         if names is None or names[0] in self.local or path[0] in self.outer:
             return None
