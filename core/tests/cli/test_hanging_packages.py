@@ -70,6 +70,45 @@ def test_a_supervisor_begins_again_without_a_package_that_hangs(site: Site) -> N
     assert "no agent is ready to take calls" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "hang",
+    [
+        "time.sleep(600)",
+        "await asyncio.sleep(600)",
+        "re.match('(a+)+$', 'a' * 60 + 'b')",  # it keeps the interpreter's lock
+    ],
+)
+def test_a_worker_that_is_told_to_stop_while_a_resource_hangs_ends(site: Site, agent_source: str, hang: str) -> None:
+    begun = site.work / "begun"
+    site.add("my-agent", agents={"helpdesk": "my_agent:Support"}, files={"my_agent.py": agent_source})
+    resource = f"""
+        import asyncio, re, time
+        from openrtc import ResourceSpec, hookimpl
+
+        {"async " * hang.startswith("await")}def load():
+            open({str(begun)!r}, "w").close()
+            {hang}
+
+        @hookimpl
+        def openrtc_resources():
+            return [ResourceSpec(key="voice", load=load)]
+    """
+    site.add("my-hung", plugins={"pp": "my_hung"}, files={"my_hung.py": resource})
+    options = ("--port", "0", "--allow", "my-agent,my-hung", "--import-seconds", "3", "--max-retry", "0")
+    command = [sys.executable, "-m", "openrtc", "start", *options]
+    environment = site.environment(SERVER)
+    with subprocess.Popen(command, cwd=site.work, env=environment, stderr=subprocess.PIPE, text=True) as worker:
+        try:
+            poll_until(begun.exists)
+            worker.send_signal(signal.SIGTERM)
+            _, log = worker.communicate(timeout=30)
+        finally:
+            worker.kill()
+    told = "my-hung: the loading of the resource 'voice' has not ended, and the worker is told to stop: it ends"
+    assert told in log and "begins again" not in log
+    assert worker.returncode == 0
+
+
 @pytest.mark.parametrize("options", [(), ("--processes", "1")])
 def test_while_an_import_hangs_the_health_port_answers_and_sigterm_ends_all_at_once(
     site: Site, options: tuple[str, ...]

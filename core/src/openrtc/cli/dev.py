@@ -44,7 +44,8 @@ def run(args: argparse.Namespace) -> int:
     log_files(config)
     with contextlib.ExitStack() as server:
         # A server goes on when another program takes this process's place, and keeps its port.
-        use_clock(ThreadClock(BeginAgain(environ, hung, clean_up=server.close)))
+        again = BeginAgain(environ, hung, clean_up=server.close)
+        use_clock(ThreadClock(again, stop=again.stop))
         if args.with_server:
             config = server.enter_context(_start_server(config))
         return run_worker(config, runtime_arguments(args))

@@ -57,5 +57,6 @@ def run(args: argparse.Namespace) -> int:
     from openrtc.supervisor.begin_again import BeginAgain
     from openrtc.worker.run import run_worker
 
-    use_clock(ThreadClock(BeginAgain(environ, hung)))
+    again = BeginAgain(environ, hung)
+    use_clock(ThreadClock(again, stop=again.stop))
     return run_worker(config, runtime_arguments(args))

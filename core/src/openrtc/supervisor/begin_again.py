@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -58,6 +59,14 @@ class BeginAgain:
         except Exception as error:  # whatever it is, nobody would hear of it here, and the worker would hang on
             logger.critical("the worker cannot begin again, and ends: %s", one_line(f"{error!r}"))
             self._end()
+
+    def stop(self, code: PackageCode) -> None:
+        """End the worker, which is told to stop while code hangs: there are no calls yet."""
+        logger.warning("%s: %s has not ended, and the worker is told to stop: it ends", code.owner, code.what)
+        with contextlib.suppress(Exception):
+            self._clean_up()
+        flush_output()
+        self._exit(0)
 
     def _replace_process(self, hung: Sequence[HungPackage]) -> None:
         environ = put_hung(self._environ, hung)

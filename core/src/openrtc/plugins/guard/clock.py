@@ -28,6 +28,7 @@ from openrtc.errors import OpenRTCError, one_line
 from openrtc.model.hung_package import IMPORT, HungPackage, name_hung
 from openrtc.observe.log_guard import current_log
 from openrtc.plugins.fault import locate_frame
+from openrtc.plugins.guard.stop_watch import StopWatch
 from openrtc.posix import (
     call_on_cpu_timer,
     call_on_interrupt,
@@ -50,6 +51,8 @@ TIMER_SECONDS = 0.5
 """Of this process's work between two looks of the timer: on a machine shared by many, that takes seconds."""
 LOCKED_SECONDS = 5.0
 """How much later than its time code is ended that holds the interpreter's lock: a busy machine is not taken for it."""
+STOP_GRACE_SECONDS = 1.0
+"""How long code may still take that was already told when the process is told to stop; else until it is told."""
 GIVEN_UP = 2
 """The exit code of a command that gives up, as after any mistake of a package that it cannot do without."""
 
@@ -130,12 +133,23 @@ class ThreadClock:
         answer: What is done about code whose time is over.
         ends: Whether the answer ends this process, so that it may also be ended where no thread can run.
         first: Seconds after which code is told first.
+        stop: What is done about code that takes long while the process is told to stop, which else nobody may hear of;
+            it does not return.
     """
 
-    def __init__(self, answer: Answer, *, ends: bool = True, first: float = FIRST_TOLD_SECONDS) -> None:
+    def __init__(
+        self,
+        answer: Answer,
+        *,
+        ends: bool = True,
+        first: float = FIRST_TOLD_SECONDS,
+        stop: Callable[[PackageCode], object] | None = None,
+    ) -> None:
         self._answer = answer
         self._ends = ends
         self._first = first
+        self._stop = stop
+        self._stop_watch: StopWatch | None = None
         self._pid = os.getpid()
         self._lock = threading.Lock()  # of the three below
         self._running: _Running | None = None
@@ -150,6 +164,9 @@ class ThreadClock:
         if os.getpid() != self._pid:  # a process that a package has forked: no thread of this one is there
             return
         _keep_stderr()
+        if self._stop and why_no_interrupt() is None:
+            self._stop_watch = self._stop_watch or StopWatch()
+            self._stop_watch.begin()
         now = time.monotonic()
         with self._lock:
             self._running = _Running(code, limit, threading.get_ident(), now, time.time(), now + self._first)
@@ -171,6 +188,8 @@ class ThreadClock:
         if self._has_timer:
             self._has_timer = False
             stop_calling_back()
+        if self._stop_watch and os.getpid() == self._pid:
+            self._stop_watch.end()
 
     def describe(self) -> str | None:
         """Return what was told last of the code that runs."""
@@ -182,7 +201,11 @@ class ThreadClock:
             with self._looking:
                 if not self._look():
                     return
-            _sleep(max(0.0, self._next_look - time.monotonic()))
+            seconds = max(0.0, self._next_look - time.monotonic())
+            if self._stop_watch:
+                self._stop_watch.wait(seconds)
+            else:
+                _sleep(seconds)
 
     def _put_stop_back(self) -> None:
         # A server that runs within an import would end itself only, and the worker begin when it should end.
@@ -208,17 +231,28 @@ class ThreadClock:
                 faulthandler.cancel_dump_traceback_later()
                 return False
         ends_at = running.began + running.limit if running.limit else math.inf
+        stops_at = self._find_stop(running)
+        if self._stop and now >= min(stops_at, ends_at) and stops_at < math.inf:
+            self._stop(running.code)
         if now >= ends_at:
             self._answer(running.code, running.code.give_up(running.limit, _locate(running)))
             running.limit = 0  # it is only told from now on
         elif now >= running.tell_at:
             self._tell(running, now - running.began)
             running.tell_at = running.began + 2 * (running.tell_at - running.began)
-        self._next_look = min(now + IDLE_SECONDS, running.tell_at, ends_at if running.limit else math.inf)
+        self._next_look = min(now + IDLE_SECONDS, running.tell_at, stops_at, ends_at if running.limit else math.inf)
         if self._ends and running.limit and _stderr is not None:
             longest = self._next_look - now + running.limit + LOCKED_SECONDS
             faulthandler.dump_traceback_later(longest, exit=True, file=_stderr)
         return True
+
+    def _find_stop(self, running: _Running) -> float:
+        """Return when the process ends though code runs, since it is told to stop."""
+        if self._stop_watch is None:
+            return math.inf
+        self._stop_watch.look()
+        told_at = self._stop_watch.told_at
+        return math.inf if told_at is None else max(told_at + STOP_GRACE_SECONDS, running.began + self._first)
 
     def _tell(self, running: _Running, taken: float) -> None:
         line = running.told = running.code.describe(taken, running.since, _locate(running))
