@@ -9,7 +9,9 @@ import sys
 import threading
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,7 @@ from openrtc.model.status import State
 from openrtc.observe import package_code
 from openrtc.plugins.load import load
 from openrtc.plugins.own_modules import find_own_modules, imported_name
+from openrtc.plugins.own_pickles import name_own_modules
 from openrtc.settings.config import Config
 
 if TYPE_CHECKING:
@@ -179,6 +182,38 @@ def test_python_s_own_tools_find_the_module_of_a_class(sites: Sites) -> None:
     (folder / "prompts.py").write_text("WHO = 'I am new here'\n")
     importlib.reload(sys.modules[module.__name__.replace("agent", "prompts")])
     assert importlib.reload(module).Assistant().instructions == "I am new here"
+
+
+@pytest.mark.process
+def test_a_process_that_an_agent_spawns_finds_its_classes_and_their_siblings(
+    sites: Sites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = """
+from dataclasses import dataclass
+
+class Order:
+    @dataclass
+    class Line:
+        who: str
+
+def fill(order, line):
+    import config
+    line.who = config.NAME
+    return order, line
+"""
+    for name in ("clinic", "hotel"):
+        sites.add(name, flat(name) | {"tools.py": code})
+    sites.load()
+    monkeypatch.setattr(ForkingPickler, "reducer_override", None, raising=False)  # put back after the test
+    name_own_modules()
+    found = [importlib.import_module(name) for name in ("tools", "distribution-hotel.tools")]
+    with ProcessPoolExecutor(1, get_context("spawn")) as processes:
+        for module, who in zip(found, ("clinic", "hotel"), strict=True):
+            filled = processes.submit(module.fill, module.Order, module.Order.Line("nobody")).result()
+            assert filled == (module.Order, module.Order.Line(who))
+    assert pickle.loads(ForkingPickler.dumps(Path(), 5)) == Path()
+    with pytest.raises((AttributeError, pickle.PicklingError), match="local"):
+        ForkingPickler.dumps(lambda: None)
 
 
 def test_packages_find_their_own_parts_and_their_files(sites: Sites) -> None:

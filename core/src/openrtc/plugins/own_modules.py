@@ -113,6 +113,7 @@ class OwnModules:
     """
 
     def __init__(self, entry: Entry) -> None:
+        self.entry = entry
         self.folder = entry.folder
         self.package = package_of(entry.distribution)
         self._files = _find_files(entry)
@@ -392,7 +393,17 @@ def _find_importer(frame: FrameType | None) -> OwnModules | None:
     if frame is None or _module_of(frame).startswith(RUNNERS):
         found = [own for package in list_current_packages() if (own := _known.get(package))]
         return found[0] if len(found) == 1 else None
-    own = getattr(frame.f_builtins.get("__import__"), "__self__", None)
+    return _owner_of(frame.f_builtins)
+
+
+def find_owner(namespace: Mapping[str, Any]) -> OwnModules | None:
+    """Return whose module has a namespace, if it imports as one of a known distribution does."""
+    used = namespace.get("__builtins__")
+    return _owner_of(used) if isinstance(used, dict) else None
+
+
+def _owner_of(used_builtins: Mapping[str, Any]) -> OwnModules | None:
+    own = getattr(used_builtins.get("__import__"), "__self__", None)
     return own if isinstance(own, OwnModules) else None
 
 

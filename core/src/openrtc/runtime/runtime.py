@@ -23,6 +23,7 @@ from openrtc.observe.package_code import note_packages
 from openrtc.plugins.hooks import Hooks
 from openrtc.plugins.load import load
 from openrtc.plugins.own_modules import know_distributions, list_packages
+from openrtc.plugins.own_pickles import name_own_modules
 from openrtc.routing.function_router import FunctionRouter, RouterFunction
 from openrtc.routing.router import Router
 from openrtc.runtime.frontend import LocalFrontend
@@ -175,6 +176,7 @@ def build_runtime(
     note_packages(name for entry in entries if entry.is_agent for name in list_packages(entry))
     note_packages((name for entry in entries if not entry.is_agent for name in list_packages(entry)), plugins=True)
     know_distributions(entries)  # all: one may import modules of another
+    name_own_modules()
     loaded = load(entries, config)
     reattach()  # a package may have taken the log out of the root logger's handlers while it was imported
     plugins = [plugin for plugin in loaded.plugins if plugin.state is State.READY]
