@@ -139,6 +139,17 @@ async def test_a_call_that_does_not_end_is_overdue_unless_somebody_comes_back(ro
     assert overdue == ["now"]
 
 
+async def test_a_call_that_is_over_is_kept_by_no_timer(room: Room) -> None:
+    overdue: list[int] = []
+    watch = module.find_hang_up(None)
+    assert watch is not None
+    watch.call_when_overdue(lambda: overdue.append(1))
+    room.leave("caller")
+    watch.close()
+    await asyncio.sleep(TOOL_SECONDS + 0.4)
+    assert not overdue
+
+
 class Session:
     """A session that takes its time to close."""
 

@@ -12,6 +12,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from livekit import rtc
 from livekit.agents import Agent
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -307,6 +308,14 @@ async def test_what_belongs_to_a_call_alone_ends_with_it(
 ) -> None:
     assert await calls.hold(*call(package, way)) == []
     assert "agent 'desk' left 1 tasks behind when its call had ended, such as " in caplog.text
+
+
+async def test_a_mixer_of_livekits_that_nobody_ends_ends_with_its_call(calls: Calls, package: Any) -> None:
+    shared: list[rtc.AudioMixer] = []
+    assert await calls.hold(rtc.AudioMixer, 24_000, 1) == []
+    package.MIXERS = shared
+    (task,) = await calls.hold(lambda: shared.append(rtc.AudioMixer(24_000, 1)))
+    task.cancel()
 
 
 async def test_a_task_that_catches_its_cancellation_is_told(

@@ -184,6 +184,12 @@ class HangUp:
             self._limits.discard(limit)
             limit.disarm()
 
+    def close(self) -> None:
+        """Limit nothing any more: a timer would keep the call in memory for as long as a tool might have taken."""
+        for limit in self._limits:
+            limit.disarm()
+        self._limits.clear()
+
     @property
     def has_people(self) -> bool:
         """Whether somebody is there to talk to, as far as the agent can see."""

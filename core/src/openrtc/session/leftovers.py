@@ -19,12 +19,14 @@ from typing import Any
 
 from livekit import agents, rtc
 from livekit.agents import Agent, AgentSession, JobContext
+from livekit.rtc import audio_mixer
 from opentelemetry.trace import TracerProvider
 
 from openrtc.errors import summarize_error
 from openrtc.model.call import Call
 from openrtc.session.containment import build_log_fields, find_coroutine, find_job
 from openrtc.session.failure import is_framework
+from openrtc.session.hang_up import find_hang_up
 from openrtc.session.held import Held
 from openrtc.session.joined_rooms import begin_noting_rooms, end_noting_rooms
 from openrtc.threads import ThreadOwner
@@ -42,6 +44,7 @@ FLUSH_SECONDS = 10.0
 """How long the worker's end waits for spans to be exported: as long as livekit-agents does for its own."""
 
 _UPSTREAM = Path(agents.__file__).parent
+_MIXER = audio_mixer.__file__
 _ASYNCIO = Path(asyncio.__file__).parent
 _OF_CALL = (Agent, AgentSession, JobContext, Call)
 
@@ -97,6 +100,8 @@ class Leftovers:
 
     def _start(self, job_id: str) -> None:
         context, _ = self._waiting.pop(job_id)
+        if hang_up := find_hang_up(context):
+            hang_up.close()
         self._keep(asyncio.create_task(self._end(job_id, context), name="end-leftovers"))
 
     def _keep(self, task: asyncio.Future[None]) -> None:
@@ -105,8 +110,11 @@ class Leftovers:
 
     async def _end(self, job_id: str, context: JobContext | None) -> None:
         left = [_LeftTask(task, context) for task in asyncio.all_tasks() if _get_job_id(task) == job_id]
-        # OpenRTC's own tasks of a job are left alone: they end by themselves, such as those that leave its room.
-        tasks = [one for one in left if one.is_agents or _UPSTREAM in Path(one.filename).parents]
+        # OpenRTC's own tasks of a job are left alone: they end by themselves, such as those that leave its room. So are
+        # those of livekit's rooms and tracks, but no mixer ends by itself, such as that of a background player.
+        tasks = [
+            one for one in left if one.is_agents or one.filename == _MIXER or _UPSTREAM in Path(one.filename).parents
+        ]
         rooms, providers = end_noting_rooms(job_id), list_call_providers(job_id)
         job = context.job if context else None
         held = Held(self._list_holders(), (job_id, *((job.room.name, job.room.sid) if job else ())))
