@@ -106,6 +106,34 @@ BOOKING = Package(
 )
 
 
+DELETING = Package(
+    name="deleting-agents",
+    modules={
+        "deleting_agents.py": """
+            from livekit import api
+            from livekit.agents import Agent, BackgroundAudioPlayer, get_job_context
+            from tone_agents import tone
+
+            class Deleting(Agent):
+                def __init__(self):
+                    super().__init__(instructions="x")
+
+                async def on_enter(self):
+                    context = get_job_context()
+                    player = BackgroundAudioPlayer()
+                    context.add_shutdown_callback(player.aclose)
+                    await player.start(room=context.room, agent_session=self.session)
+                    await self.session.say("bye", audio=tone(440.0, 2.0))
+                    if context.room.name.startswith("deleting-api"):
+                        await context.api.room.delete_room(api.DeleteRoomRequest(room=context.room.name))
+                    else:
+                        await context.delete_room()
+        """
+    },
+    agents={"deleting": "deleting_agents:Deleting"},
+)
+
+
 @pytest.fixture
 def packages(tmp_path: Path) -> Path:
     TONE_AGENTS.install_into(tmp_path / "packages")
@@ -183,3 +211,19 @@ def test_rooms_that_are_deleted_leave_one_native_source_for_all(
         poll_until(lambda: worker.snapshot()["sessions"] == 0)
         time.sleep(LEFT_ALONE_SECONDS)
     poll_until(lambda: count_sources(worker.pid) <= 1)
+
+
+@pytest.mark.realtime
+def test_an_agent_that_deletes_its_room_leaves_no_native_source_and_is_heard_to_the_end(
+    start_worker: StartWorker, api: ServerApi, callers: CallersProcess, packages: Path, tmp_path: Path
+) -> None:
+    folders = [packages, DELETING.install_into(tmp_path / "deleting")]
+    options = ("--allow", "tone-agents,deleting-agents", "--speedups", "native")
+    worker = start_worker(*options, folders=folders)  # without `playout`, which uses stranded sources again
+    rooms = ("deleting-api", "deleting-context")
+    joined = [callers.join(room, api.token(room, "ann"), speaks=False) for room in rooms]
+    for caller in joined:
+        answer = caller.wait_for_answer(0.0)
+        assert answer is not None and answer.ended - answer.began > 1.5
+    poll_until(lambda: worker.snapshot()["sessions"] == 0)
+    poll_until(lambda: count_sources(worker.pid) == 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -232,11 +233,24 @@ def stranded(monkeypatch: pytest.MonkeyPatch) -> Iterator[StrandedSources]:
         native[1].dispose()
 
 
-async def end_room(reason: rtc.DisconnectReason.ValueType, *, session_first: bool) -> tuple[PlayoutSource, Any]:
+class PublishedRoom(rtc.EventEmitter[str]):
+    """A room in which something is published."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.local_participant = SimpleNamespace(track_publications={"TR_1": "its agent's voice"})
+
+
+async def end_room(
+    reason: rtc.DisconnectReason.ValueType, *, session_first: bool, unpublished: bool = False
+) -> tuple[PlayoutSource, Any]:
     """Let a session and its room end; return its source, and the native one."""
-    source, room = PlayoutSource(RATE, 1), rtc.Room()
+    source, room = PlayoutSource(RATE, 1), PublishedRoom()
     native = source._ffi_handle
-    source.follow(room)
+    followed: Any = room
+    source.follow(followed)
+    if unpublished:
+        room.local_participant.track_publications.clear()
     if session_first:
         await source.aclose()
         assert not native.disposed, "it is still published"
@@ -272,6 +286,16 @@ async def test_a_room_that_its_agent_leaves_frees_the_native_source(
     stranded: StrandedSources, session_first: bool
 ) -> None:
     _, native = await end_room(rtc.DisconnectReason.CLIENT_INITIATED, session_first=session_first)
+    assert native.disposed
+    assert stranded.take(RATE, 1) is None
+
+
+@pytest.mark.parametrize("session_first", [False, True])
+async def test_what_was_unpublished_before_the_server_ended_the_room_is_freed(
+    stranded: StrandedSources, session_first: bool
+) -> None:
+    deleted = rtc.DisconnectReason.ROOM_DELETED
+    _, native = await end_room(deleted, session_first=session_first, unpublished=True)
     assert native.disposed
     assert stranded.take(RATE, 1) is None
 

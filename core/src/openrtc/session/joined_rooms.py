@@ -49,9 +49,16 @@ def begin_noting_rooms(job_id: str) -> None:
     _rooms[job_id] = []
 
 
+def list_joined_rooms(job_id: str) -> list[rtc.Room]:
+    """Return the rooms that a call has joined and not left."""
+    return [room for room in _rooms.get(job_id, []) if room.isconnected()]
+
+
 def end_noting_rooms(job_id: str) -> list[rtc.Room]:
     """Return the rooms that a call has joined and not left, and forget them."""
-    return [room for room in _rooms.pop(job_id, []) if room.isconnected()]
+    joined = list_joined_rooms(job_id)
+    _rooms.pop(job_id, None)
+    return joined
 
 
 def leave_rooms_at_end(context: JobContext) -> None:

@@ -138,8 +138,9 @@ class PlayoutSource(rtc.AudioSource):
         room.on("disconnected", self._on_disconnected)
 
     def _on_disconnected(self, reason: rtc.DisconnectReason.ValueType) -> None:
-        self._room = None
-        self._is_stranded |= reason != rtc.DisconnectReason.CLIENT_INITIATED
+        room, self._room = self._room, None
+        if room is not None and room.local_participant.track_publications:
+            self._is_stranded |= reason != rtc.DisconnectReason.CLIENT_INITIATED
         if self._closed:
             self._give_back()
 

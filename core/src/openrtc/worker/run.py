@@ -32,6 +32,7 @@ from openrtc.runtime.runtime import Runtime, build_runtime
 from openrtc.session.containment import run_contained
 from openrtc.session.failure import report_unraisable_errors, report_upstream_errors
 from openrtc.session.joined_rooms import watch_joined_rooms
+from openrtc.session.room_deletion import unpublish_before_deletion
 from openrtc.settings.config import Config
 from openrtc.speedups.connections import close_connections, open_connections
 from openrtc.speedups.imports import finish_imports
@@ -153,6 +154,7 @@ async def prepare(server: WorkerServer) -> None:
     use_current_packages(find_current_packages)
     install_speedups(runtime.config.worker.speedups)
     watch_joined_rooms()
+    unpublish_before_deletion()
     _report_unknown_livekit(runtime)
     # Where every call has a process of its own, this one runs none: each of those loads for itself.
     if set(server.kinds.values()) != {"process"}:
