@@ -78,6 +78,7 @@ PARTS = {
     "upstream/health.py": ("health",),
     "upstream/jobs.py": ("jobs", "health", "panics", "status", "tools"),
     "upstream/lifecycle.py": ("jobs",),
+    "upstream/lk_cli.py": ("lk",),
     "upstream/names.py": ("names", "jobs"),
     "upstream/registered.py": ("registered",),
     "upstream/session_models.py": ("models",),

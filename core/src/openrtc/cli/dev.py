@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 
+from openrtc.cli.lk_options import add_address_option
 from openrtc.cli.setting_options import (
     add_worker_options,
     read_config,
@@ -24,6 +25,7 @@ DEV_KEY, DEV_SECRET = "devkey", "secret"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("--with-server", action="store_true", help="start a LiveKit server on this machine, too")
+    add_address_option(parser, "--cli-addr")
     add_worker_options(parser, without=("worker.processes",))
 
 
@@ -48,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         use_clock(ThreadClock(again, stop=again.stop))
         if args.with_server:
             config = server.enter_context(_start_server(config))
-        return run_worker(config, runtime_arguments(args))
+        return run_worker(config, runtime_arguments(args), lk_address=args.lk_address)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,24 @@ ABSENT = "absent"
 """Stands for the digest of what a release does not have."""
 
 DIGESTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "livekit.agents.__main__": {
+        "_dispatch": ("eb03372285df8ef6",),
+    },
+    "livekit.agents.cli.cli": {
+        "AgentsConsole": ("e6e209a561097282",),
+        "_run_tcp_console": ("6562e1769538ffc9",),
+        "_run_worker": ("fb229ee9d78c5119", "5900929413eb388e"),  # 1.8.0, 1.8.1
+    },
+    "livekit.agents.cli.proto": {
+        "CliArgs": ("fafa56d11e33b875",),
+    },
+    "livekit.agents.cli.tcp_console": {
+        "TcpAudioInput": ("8459a39cdcc06e8d",),
+        "TcpAudioOutput": ("9813fa684d1adfc6",),
+    },
+    "livekit.agents.cli.watcher": {
+        "WatchClient": ("ae2d01fdd59c8ede",),
+    },
     "livekit.agents.inference.vad": {
         "VAD": ("a79e452c3dd0a464",),
         "_VADStream": ("cfda4a79cf186a07", "64e051de16be5a94", "f7a39a175098cb59"),  # 1.8.0, 1.8.1, 1.8.7
@@ -89,6 +107,9 @@ DIGESTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "DataStreamAudioReceiver._register_clear_buffer_rpc": ("3facfcce54451076",),
         "DataStreamAudioReceiver._clear_buffer_rpc_handler": ("3e790aa6e75c8d6f",),
     },
+    "livekit.agents.voice.remote_session": {
+        "TcpSessionTransport": ("f4e5b3a7aae7e71d",),
+    },
     "livekit.agents.voice.room_io._output": {
         "_ParticipantAudioOutput": ("7e3c4cca2e14abf7", "ffe022ead6768cee", "a9c1eb1058e10230"),  # 1.8.0, 1.8.1, 1.8.2
     },
@@ -112,6 +133,7 @@ DIGESTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "AgentServer._connection_task": ("8fa937ca85c5ab5b",),
         "AgentServer._refresh_worker_load": ("3ae0b5c45322e489",),
         "AgentServer._update_worker_status": ("2e7fedf98299f652",),
+        "AgentServer._reload_jobs": ("16b77bf0ef91cc56",),
         "AgentServer._queue_msg": ("717d030a4265c921",),
     },
     "livekit.rtc._ffi_client": {
@@ -195,6 +217,18 @@ USED_BY: Mapping[str, tuple[str, ...]] = {
         "livekit.agents.worker:AgentServer.rtc_session",
     ),
     "models": ("livekit.agents.voice.agent_session:AgentSession.__init__",),
+    "lk": (
+        "livekit.agents.__main__:_dispatch",
+        "livekit.agents.cli.cli:AgentsConsole",
+        "livekit.agents.cli.cli:_run_tcp_console",
+        "livekit.agents.cli.cli:_run_worker",
+        "livekit.agents.cli.proto:CliArgs",
+        "livekit.agents.cli.tcp_console:TcpAudioInput",
+        "livekit.agents.cli.tcp_console:TcpAudioOutput",
+        "livekit.agents.cli.watcher:WatchClient",
+        "livekit.agents.voice.remote_session:TcpSessionTransport",
+        "livekit.agents.worker:AgentServer._reload_jobs",
+    ),
     "tools": (
         "livekit.agents.llm.tool_context:FunctionTool",
         "livekit.agents.llm.tool_context:RawFunctionTool",

@@ -42,6 +42,11 @@ class Registrations:
         return tuple(self._servers)
 
     @property
+    def servers(self) -> Mapping[str, AgentServer]:
+        """An `AgentServer` for each agent name."""
+        return self._servers
+
+    @property
     def first(self) -> AgentServer:
         """The first one."""
         return next(iter(self._servers.values()))

@@ -46,6 +46,7 @@ from openrtc.worker.blocked_loop.isolate_blocking import isolate_blocking_agents
 from openrtc.worker.blocked_loop.watchdog import NATIVE_LIMIT, Watchdog
 from openrtc.worker.control_channel import DRAIN_ALL, REGISTERED, REPLACE, ControlChannel
 from openrtc.worker.descriptors import fit_sessions
+from openrtc.worker.dev_channel import open_dev_channel
 from openrtc.worker.entrypoint import find_current_call, find_current_packages, use_runtime
 from openrtc.worker.health_routes import open_health_server
 from openrtc.worker.preload_plan import preload
@@ -63,13 +64,20 @@ BROKEN_BY_THEN = 5.0
 """Seconds after which code that blocks the loop is no more expected to be broken off, where the worker is to stop."""
 
 
-def run_worker(config: Config, arguments: Mapping[str, Any], channel: ControlChannel | None = None) -> int:
+def run_worker(
+    config: Config,
+    arguments: Mapping[str, Any],
+    channel: ControlChannel | None = None,
+    *,
+    lk_address: tuple[str, int] | None = None,
+) -> int:
     """Import all agents and plugins on this, the main, thread and run a worker until it is told to stop.
 
     Args:
         config: The settings.
         arguments: Further arguments of `build_runtime`.
         channel: To the supervisor, if there is one.
+        lk_address: Where the program ``lk`` listens that starts the worker anew when a file has changed, if it does.
 
     Returns:
         The exit code.
@@ -81,7 +89,7 @@ def run_worker(config: Config, arguments: Mapping[str, Any], channel: ControlCha
     with open_health_server(config.worker) as health:
         runtime = build_runtime(config, **arguments)
         _check_agents(runtime)
-        return _run_calls(runtime, arguments, channel, health)
+        return _run_calls(runtime, arguments, channel, health, lk_address)
 
 
 def load_all(config: Config, arguments: Mapping[str, Any]) -> Runtime:
@@ -115,24 +123,32 @@ def run_calls(runtime: Runtime, arguments: Mapping[str, Any], channel: ControlCh
 
 
 def _run_calls(
-    runtime: Runtime, arguments: Mapping[str, Any], channel: ControlChannel | None, health: HealthServer | None
+    runtime: Runtime,
+    arguments: Mapping[str, Any],
+    channel: ControlChannel | None,
+    health: HealthServer | None,
+    lk_address: tuple[str, int] | None = None,
 ) -> int:
     fitted = fit_sessions(runtime)
     prewarm_agents(fitted)
 
     async def main() -> int:
-        return await serve(WorkerServer(fitted, child_arguments=arguments, health=health), channel)
+        return await serve(WorkerServer(fitted, child_arguments=arguments, health=health), channel, lk_address)
 
     return run_contained(main(), new_event_loop(runtime.config.worker.speedups))
 
 
-async def serve(server: WorkerServer, channel: ControlChannel | None = None) -> int:
+async def serve(
+    server: WorkerServer, channel: ControlChannel | None = None, lk_address: tuple[str, int] | None = None
+) -> int:
     """Register the worker and run calls until it is told to stop or should be replaced; then drain.
+
+    With ``lk_address`` it does not drain: ``lk`` kills it soon, and hands the calls to the next one.
 
     Returns:
         The exit code: 0 when it was asked to stop and every call could finish, else as in `process_exit`.
     """
-    with contextlib.closing(StopSignals(channel)) as stop:
+    with contextlib.closing(StopSignals(channel, patient=lk_address is None)) as stop:
         drain_all = stop.drain if channel is None else lambda: channel.report(DRAIN_ALL)
         server.orders.follow(stop.drain, drain_all)
         if channel:
@@ -142,8 +158,9 @@ async def serve(server: WorkerServer, channel: ControlChannel | None = None) -> 
             await prepare(server)
             require_no_warnings()
             _report_start(server)
-            with isolate_blocking_agents(server):
-                return await _run_until_stopped(server, stop, channel)
+            async with open_dev_channel(server, lk_address):
+                with isolate_blocking_agents(server):
+                    return await _run_until_stopped(server, stop, channel)
 
 
 async def prepare(server: WorkerServer) -> None:
@@ -281,6 +298,9 @@ async def _run_until_stopped(server: WorkerServer, stop: StopSignals, channel: C
             if channel:
                 channel.report(REPLACE)  # before the drain: another worker takes its calls meanwhile
         runtime.events.emit(WorkerDraining(reason=recycle.cause if recycle else "signal", live=server.attended))
+        if not stop.patient:
+            server.shorten_close()
+            return 0
         await _drain(server, stop)
         if stop.second.done():
             return STOPPED_AT_ONCE
@@ -347,9 +367,11 @@ class StopSignals:
 
     Args:
         channel: To the supervisor, if there is one.
+        patient: Whether live calls may finish after the first signal.
     """
 
-    def __init__(self, channel: ControlChannel | None = None) -> None:
+    def __init__(self, channel: ControlChannel | None = None, *, patient: bool = True) -> None:
+        self.patient = patient
         loop = asyncio.get_running_loop()
         self.first: asyncio.Future[None] = loop.create_future()
         self.second: asyncio.Future[None] = loop.create_future()
