@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from livekit.agents import Agent
 
@@ -69,3 +71,47 @@ def test_settings_of_the_operator_weigh_more_than_the_pools() -> None:
     configured = pool.configure(Config(worker=WorkerSettings(max_sessions=7)))
     assert (configured.worker.max_sessions, configured.worker.isolation) == (7, "thread")
     assert (configured.defaults.llm, configured.defaults.greeting) == ("a/b", "Hi.")
+
+
+def test_arguments_of_another_project_of_that_name_are_taken_by_its_names() -> None:
+    pool = AgentPool(
+        agents={"support": Support},
+        default_llm="a/b",
+        default_greeting="Hi.",
+        max_concurrent_sessions=9,
+        drain_timeout=30,
+        memory_limit_mb=900.0,
+        max_sessions_per_agent={"support": 3},
+        backend="livekit",
+        enable_uvloop=True,
+        observers=None,
+    )
+    configured = pool.configure(Config(limits={"sales": 2}))
+    assert pool.list_agents() == ["support"]
+    assert (configured.defaults.llm, configured.defaults.greeting) == ("a/b", "Hi.")
+    assert (configured.worker.max_sessions, configured.worker.drain_timeout) == (9, 30)
+    assert (configured.worker.memory_limit, dict(configured.limits)) == (900, {"support": 3, "sales": 2})
+
+
+def test_arguments_that_there_are_not_are_all_named_with_what_to_use() -> None:
+    with pytest.raises(OpenRTCError) as raised:
+        AgentPool(tenant_config={}, request_fnc=print, max_sesions=3, watch_paths=None)
+    assert str(raised.value) == (
+        "AgentPool: there is no argument tenant_config (an agent for each tenant, and a router), "
+        'request_fnc (on_request= in add()), max_sesions (did you mean "max_sessions"?)'
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ({"max_sessions": 0}, "AgentPool: max_sessions must be"),
+        ({"max_sessions_per_agent": {"support": 0}}, "AgentPool: limits"),
+        ({"default_llm": "a/b", "llm": "c/d"}, "AgentPool: default_llm and llm are the same"),
+        ({"agent": Support, "agents": {"default": Support}}, "AgentPool: give agent or agents"),
+    ],
+)
+def test_a_wrong_value_is_one_line(arguments: dict[str, Any], line: str) -> None:
+    with pytest.raises(OpenRTCError) as raised:
+        AgentPool(**arguments)
+    assert str(raised.value).startswith(line)

@@ -20,10 +20,10 @@ AGENT_FILE = "from openrtc.lk import server\n"
 Message = agent_session.AgentSessionMessage
 
 
-def write_project(folder: Path, settings: str = "") -> Path:
+def write_project(folder: Path, settings: str = "", source: str = AGENT_FILE) -> Path:
     """Write what ``lk`` takes for a project of Python, with settings of OpenRTC; return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "agent.py").write_text(AGENT_FILE)
+    (folder / "agent.py").write_text(source)
     (folder / "requirements.txt").write_text("openrtc-core\n")
     (folder / "openrtc.toml").write_text(settings)
     return folder

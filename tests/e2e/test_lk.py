@@ -13,7 +13,7 @@ import pytest
 
 from e2e.callers import CallersProcess
 from e2e.child import environment
-from e2e.lk import ConsoleLk, DevLk, build_command, write_project
+from e2e.lk import AGENT_FILE, ConsoleLk, DevLk, build_command, write_project
 from e2e.packages import Package
 from e2e.reporting import show_log_on_failure
 from e2e.server_api import ServerApi
@@ -69,6 +69,7 @@ AGENTS = Package(
         "stock": "stock:entrypoint",
     },
 )
+POOL = f"{SOURCE}\nfrom openrtc import AgentPool\n\nserver = AgentPool().add('alone', Alpha).server\n"
 SETTINGS = """
 [worker]
 port = 0
@@ -88,13 +89,13 @@ def start(api: ServerApi, tmp_path: Path, request: pytest.FixtureRequest) -> Ite
     started: list[WorkerProcess] = []
     packages = AGENTS.install_into(tmp_path / "packages")
 
-    def begin(*command: str, settings: str = SETTINGS) -> WorkerProcess:
+    def begin(*command: str, settings: str = SETTINGS, source: str = AGENT_FILE) -> WorkerProcess:
         worker = WorkerProcess(
             build_command(*command),
             api=api,
             log=tmp_path / f"lk-{len(started)}.log",
             folders=[packages],
-            cwd=write_project(tmp_path / "project", settings),
+            cwd=write_project(tmp_path / "project", settings, source),
         )
         started.append(worker)
         show_log_on_failure(request.node, worker)
@@ -158,11 +159,11 @@ def test_a_call_outlives_a_reload_of_dev_with_its_agent(start: Start, api: Serve
         assert TRACEBACK not in first.log() + second.log()
 
 
-@pytest.mark.parametrize("agent", ["beta", "stock"])
-def test_the_console_hears_an_agent_and_ends_with_lk(start: Start, agent: str) -> None:
-    settings = SETTINGS.replace('"beta"', f'"{agent}"')
+@pytest.mark.parametrize(("default", "source"), [("beta", AGENT_FILE), ("stock", AGENT_FILE), ("alone", POOL)])
+def test_the_console_hears_an_agent_and_ends_with_lk(start: Start, default: str, source: str) -> None:
+    settings = SETTINGS.replace('"beta"', f'"{default}"')
     with ConsoleLk() as lk:
-        worker = start("console", "--connect-addr", lk.address, settings=settings)
+        worker = start("console", "--connect-addr", lk.address, settings=settings, source=source)
         lk.accept()
         while lk.heard < 48_000:
             lk.play()

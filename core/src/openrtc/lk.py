@@ -11,10 +11,12 @@ loaded before; importing this module imports livekit-agents, and lets its comman
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import Any, NoReturn
 
 from livekit.agents import AgentServer
 
+from openrtc.cli.commands import Pool
 from openrtc.cli.main import program
 from openrtc.errors import OpenRTCError
 from openrtc.upstream.digest import describe_changes
@@ -44,7 +46,21 @@ def _refuse(reason: str, fix: str) -> NoReturn:
     raise SystemExit(2)
 
 
-def _run_worker(args: Any) -> NoReturn:
+def build_server(pool: Pool | None = None) -> AgentServer:
+    """Return what stands for OpenRTC where livekit-agents' command line looks for a server.
+
+    Args:
+        pool: Agents registered in code; without them, it stands for everything installed.
+    """
+    built = _Everything()
+    if not describe_changes("lk"):
+        from openrtc.upstream.lk_cli import run_instead  # it fails with what OpenRTC does not know
+
+        run_instead(built, partial(_run_worker, pool), partial(_run_console, pool))
+    return built
+
+
+def _run_worker(pool: Pool | None, args: Any) -> NoReturn:
     """Run ``openrtc start`` or ``openrtc dev`` with what ``lk`` has given to livekit-agents' ``start``."""
     if args.cli_addr and not args.dev:
         _refuse("--cli-addr goes with --dev", "lk agent dev")
@@ -57,15 +73,11 @@ def _run_worker(args: Any) -> NoReturn:
     if args.simulation:  # there may be several on one machine
         options["--port"] = "0"
     given = [f"{flag}={value}" for flag, value in options.items() if value]
-    program(["dev" if args.dev else "start", *given])
+    program(["dev" if args.dev else "start", *given], pool=pool)
 
 
-def _run_console(address: str, record: bool) -> NoReturn:
-    program(["console", f"--connect-addr={address}", *(["--record"] if record else [])])
+def _run_console(pool: Pool | None, address: str, record: bool) -> NoReturn:
+    program(["console", f"--connect-addr={address}", *(["--record"] if record else [])], pool=pool)
 
 
-server: AgentServer = _Everything()
-if not describe_changes("lk"):
-    from openrtc.upstream.lk_cli import run_instead  # it fails with what OpenRTC does not know
-
-    run_instead(server, _run_worker, _run_console)
+server = build_server()

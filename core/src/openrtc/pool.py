@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from openrtc.errors import OpenRTCError
 from openrtc.model.agents import AgentSpec, Cast
 from openrtc.model.builders import check_builder
 from openrtc.model.isolation import check_isolation
 from openrtc.model.names import find_name_fault
-from openrtc.settings.config import Config
+from openrtc.model.pool_arguments import translate_arguments
+from openrtc.settings.config import SETTINGS, Config
+from openrtc.settings.kinds import Kind
+
+if TYPE_CHECKING:
+    from livekit.agents import AgentServer
 
 
 class AgentPool:
@@ -32,6 +38,11 @@ class AgentPool:
         router: Sync or async function that takes a `RouteRequest` (and optionally the agents' names) and returns an
             agent's name, a `Decision` or None. It is asked before the routers of packages.
         max_sessions: How many sessions run at once; None leaves it to the settings.
+        limits: How many sessions of one agent run at once, by its name; the settings outweigh it.
+        memory_limit: Resident memory in MB at which the worker drains and asks to be replaced; None leaves it to the
+            settings.
+        drain_timeout: Seconds that live calls have to finish after SIGTERM; None leaves it to the settings.
+        port: Port of the health server; None leaves it to the settings.
         agent_name: Name for explicit dispatch; None leaves it to the settings.
         stt: Speech-to-text of agents that set none: a model string or a callable that returns a fresh instance.
         llm: Language model of agents that set none.
@@ -39,9 +50,12 @@ class AgentPool:
         vad: Voice activity detection of agents that set none.
         turn_detection: Turn detection of agents that set none.
         greeting: Said when a session starts, by agents that do not greet themselves.
+        agents: Agents to `add`, by their names.
+        agent: One agent to `add`, as ``default``.
+        **others: Arguments of openrtc 0.20, another project of that name, where they have another name here.
 
     Raises:
-        OpenRTCError: ``isolation`` is none of the three.
+        OpenRTCError: A value is wrong, or there is no such argument; then with what to use in its place.
     """
 
     def __init__(
@@ -50,6 +64,10 @@ class AgentPool:
         isolation: str | None = None,
         router: Callable[..., Any] | None = None,
         max_sessions: int | None = None,
+        limits: Mapping[str, int] | None = None,
+        memory_limit: int | None = None,
+        drain_timeout: int | None = None,
+        port: int | None = None,
         agent_name: str | None = None,
         stt: Any = None,
         llm: Any = None,
@@ -57,6 +75,9 @@ class AgentPool:
         vad: Any = None,
         turn_detection: Any = None,
         greeting: str = "",
+        agents: Mapping[str, Callable[..., Any]] | None = None,
+        agent: Callable[..., Any] | None = None,
+        **others: Any,
     ) -> None:
         check_isolation(isolation or "", "AgentPool")
         self._specs: dict[str, AgentSpec] = {}
@@ -65,6 +86,9 @@ class AgentPool:
         self._worker: dict[str, Any] = {
             "isolation": isolation,
             "max_sessions": max_sessions,
+            "memory_limit": memory_limit,
+            "drain_timeout": drain_timeout,
+            "port": port,
             "agent_name": agent_name,
         }
         self._defaults = {
@@ -75,6 +99,17 @@ class AgentPool:
             "turn_detection": turn_detection,
             "greeting": greeting,
         }
+        for name, value in translate_arguments(others, self._worker | self._defaults | {"limits": limits}).items():
+            if name == "limits":
+                limits = value
+            else:
+                (self._defaults if name in self._defaults else self._worker)[name] = value
+        self._limits = dict(limits or {})
+        self._check_settings()
+        if agent is not None and agents is not None:
+            raise OpenRTCError("give agent or agents, not both", origin="AgentPool")
+        for name, one in ({"default": agent} if agent is not None else agents or {}).items():
+            self.add(name, one)
 
     def add(self, name: str, agent: Callable[..., Any] | AgentSpec | Cast, **options: Any) -> AgentPool:
         """Register an agent.
@@ -90,6 +125,8 @@ class AgentPool:
         Raises:
             OpenRTCError: The name is taken, or the agent is none of these.
         """
+        if "session_kwargs" in options:  # openrtc 0.20's name for them
+            options["session_options"] = options.pop("session_kwargs")
         if name in self._specs:
             raise OpenRTCError(f"an agent named {name!r} is registered already", origin="AgentPool.add")
         if fault := find_name_fault(name):
@@ -97,12 +134,21 @@ class AgentPool:
         self._specs[name] = _build_spec(name, agent, options)
         return self
 
-    def discover(self) -> AgentPool:
+    def discover(self, *folders: object) -> AgentPool:
         """Use the installed agents and plugins too.
+
+        Args:
+            *folders: None: agents are found by what packages say of themselves.
 
         Returns:
             The pool, so that calls can be chained.
+
+        Raises:
+            OpenRTCError: There is a folder.
         """
+        if folders:
+            fix = "install its agents as a package, or add() each; docs/migrating.md"
+            raise OpenRTCError("discover() looks into no folder", origin="AgentPool", fix=fix)
         self._discovered = True
         return self
 
@@ -162,12 +208,42 @@ class AgentPool:
         """Return ``config`` with what was given to this pool: for the worker, where the operator has set nothing."""
         given = {key: value for key, value in self._worker.items() if value is not None}
         models = {key: value for key, value in self._defaults.items() if value}
-        return replace(config, defaults=replace(config.defaults, **models)).with_worker_defaults(**given)
+        defaults, limits = replace(config.defaults, **models), {**self._limits, **config.limits}
+        return replace(config, defaults=defaults, limits=limits).with_worker_defaults(**given)
+
+    def _check_settings(self) -> None:
+        """Bring what stands for settings into their final form.
+
+        Raises:
+            OpenRTCError: A value is wrong.
+        """
+        kinds = {setting.path: setting.kind for setting in SETTINGS}
+        for name, value in self._worker.items():
+            if value is not None:
+                self._worker[name] = _check(name, kinds[f"worker.{name}"], value)
+        self._limits = _check("limits", kinds["limits"], self._limits)
+
+    @cached_property
+    def server(self) -> AgentServer:
+        """Stands for this pool where the program ``lk``, or livekit-agents' own command line, looks for a server."""
+        from openrtc.lk import build_server
+
+        return build_server(self)
 
     @property
     def runtime_arguments(self) -> dict[str, Any]:
         """Arguments of ``build_runtime``."""
         return {"specs": tuple(self._specs.values()), "discovered": self._discovered, "router": self._router}
+
+
+_ADD_FIX = "the options are the fields of AgentSpec; those of AgentSession go into session_options={…}"
+
+
+def _check(name: str, kind: Kind, value: Any) -> Any:
+    try:
+        return kind.check(value)
+    except OpenRTCError as error:
+        raise OpenRTCError(f"{name} {error.message}", origin="AgentPool", fix=error.fix) from None
 
 
 def _build_spec(name: str, agent: Callable[..., Any] | AgentSpec | Cast, options: dict[str, Any]) -> AgentSpec:
@@ -180,4 +256,4 @@ def _build_spec(name: str, agent: Callable[..., Any] | AgentSpec | Cast, options
         return AgentSpec(name=name, agent=agent, **options)
     except TypeError as error:
         message = str(error).replace("AgentSpec.__init__() got", "AgentPool.add got")
-        raise OpenRTCError(message, origin=f"agent {name!r}", fix="the options are the fields of AgentSpec") from error
+        raise OpenRTCError(message, origin=f"agent {name!r}", fix=_ADD_FIX) from error

@@ -90,7 +90,9 @@ async def open_reload_channel(servers: Mapping[str, AgentServer], address: tuple
 
 
 @contextlib.asynccontextmanager
-async def open_tcp_console(address: tuple[str, int], *, record: bool, on_end: Callable[[], None]) -> AsyncIterator[None]:
+async def open_tcp_console(
+    address: tuple[str, int], *, record: bool, on_end: Callable[[], None]
+) -> AsyncIterator[None]:
     """Let the first session of this process that starts talk to ``lk``, in sound or text.
 
     Args:

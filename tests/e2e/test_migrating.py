@@ -1,0 +1,113 @@
+"""The code of docs/migrating.md runs, before and after, with stand-ins for the paid models."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e.callers import CallersProcess
+from e2e.packages import Package
+from e2e.reporting import show_log_on_failure
+from e2e.server_api import Dispatch, ServerApi
+from e2e.worker import WorkerProcess
+
+PAGE = (Path(__file__).parents[2] / "docs" / "migrating.md").read_text(encoding="utf-8")
+PAID = re.compile(r'stt="[a-z0-9/.-]+", llm="[a-z0-9/.-]+", tts="[a-z0-9/.-]+"')
+
+STAND_INS = """
+from livekit.agents import Agent
+
+from openrtc.model.provider import ProviderContext
+from openrtc_offline.provider import OfflineProvider
+
+provider = OfflineProvider()
+
+
+def build_models():
+    context = ProviderContext(agent_name="desk", agent=Agent(instructions=""))
+    return {"llm": provider.llm("", context), "tts": provider.tts("espeak", context)}
+"""
+
+Run = Callable[..., WorkerProcess]
+
+
+def read_file(name: str) -> str:
+    """Return a file of the page; in its sessions, the stand-ins are in place of paid models."""
+    (source,) = re.findall(rf"```\w+\n# {re.escape(name)}\n(.*?)```", PAGE, re.DOTALL)
+    stood_in, count = PAID.subn("**build_models()", source)
+    return f"from stand_ins import build_models\n{stood_in}" if count else str(source)
+
+
+def read_entry_points(part: str) -> dict[str, str]:
+    """Return the entry points that a part of the page gives."""
+    (block,) = re.findall(r"```toml\n(.*?)```", part, re.DOTALL)
+    project: dict[str, dict[str, dict[str, str]]] = tomllib.loads(block)["project"]
+    return project["entry-points"]["openrtc.agents"]
+
+
+@pytest.fixture
+def run(api: ServerApi, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Run]:
+    """Run a command in the folder of all files of the page."""
+    started: list[WorkerProcess] = []
+    one, several = re.findall(r"## From .*?worker.*?\n(.*?)(?=\n## )", PAGE, re.DOTALL)
+    agents = read_entry_points(one) | read_entry_points(several)
+    support = read_file("sales.py").replace("sales", "support").replace("sell rooms", "help guests")
+    modules = {"front_desk.py": read_file("front_desk.py"), "sales.py": read_file("sales.py"), "support.py": support}
+    package = Package(name="hotel", modules=modules | {"stand_ins.py": STAND_INS}, agents=agents)
+    folder = package.install_into(tmp_path / "packages")
+    (tmp_path / "main.py").write_text(
+        re.sub(r"default_(stt|llm|tts)=\S+", r'default_\1="offline:",', read_file("main.py"))
+    )
+
+    def begin(*command: str, **variables: str) -> WorkerProcess:
+        log = tmp_path / f"worker-{len(started)}.log"
+        worker = WorkerProcess(command, api=api, log=log, folders=[folder], cwd=tmp_path, variables=variables)
+        started.append(worker)
+        show_log_on_failure(request.node, worker)
+        return worker.wait_until_ready()
+
+    yield begin
+    for worker in started:
+        worker.kill()
+
+
+def hold_call(callers: CallersProcess, api: ServerApi, room: str, agent_name: str = "", metadata: str = "") -> str:
+    """Let somebody call until the agent has been heard; return the agent's identity."""
+    agents = [Dispatch(room=room, agent_name=agent_name, metadata=metadata)] if agent_name else []
+    caller = callers.join(room, api.token(room, "ann", agents=agents))
+    assert caller.wait_for_answer(0.0, timeout=40.0) is not None
+    caller.leave()
+    return caller.wait_for_agent()["identity"].partition("-AJ_")[0]
+
+
+@pytest.mark.realtime
+def test_what_ran_as_a_worker_runs_as_a_package(
+    run: Run, api: ServerApi, callers: CallersProcess, tmp_path: Path
+) -> None:
+    before = run(str(tmp_path / "packages" / "front_desk.py"), "start", OPENRTC_PORT="0")
+    assert hold_call(callers, api, "before") == "agent"
+    before.kill()
+    options = ("--port", "0", "--allow", "hotel,openrtc-offline")
+    after = run("-m", "openrtc", "start", *options)
+    assert hold_call(callers, api, "after") == "front"
+    assert hold_call(callers, api, "one", "sales") == "sales-desk"
+    assert hold_call(callers, api, "two", "support") == "support-desk"
+    after.stop()
+
+
+@pytest.mark.realtime
+def test_a_pool_of_openrtc_0_20_runs_as_it_is(run: Run, api: ServerApi, callers: CallersProcess) -> None:
+    pool = run("main.py", OPENRTC_PORT="0")
+    assert hold_call(callers, api, "one", "hotel") == "sales"
+    assert hold_call(callers, api, "two", "hotel", '{"agent": "support"}') == "support"
+    pool.stop()
+
+
+def test_every_argument_that_is_refused_or_has_another_name_is_on_the_page() -> None:
+    from openrtc.model.pool_arguments import INSTEAD, RENAMED
+
+    assert [name for name in (*RENAMED, *INSTEAD) if f"`{name}`" not in PAGE] == []
