@@ -48,6 +48,11 @@ def test_a_name_that_is_another_agents_own_is_nobodys() -> None:
     assert catalog.get("plain").notes == ()
 
 
+def test_an_agent_that_is_switched_off_keeps_no_name_from_others() -> None:
+    off = agent("plain", status=Status(State.NOT_ALLOWED, "x"))
+    assert catalog_of(agent("front", "plain"), off).names_in_code == {"plain": "front"}
+
+
 def test_an_agent_that_cannot_be_used_claims_no_name() -> None:
     broken = agent("one", "my-agent", status=Status(State.BROKEN, "x"))
     assert catalog_of(broken, agent("two", "my-agent")).names_in_code == {"my-agent": "two"}

@@ -12,7 +12,7 @@ from openrtc.catalog.resolved_cast import index_by_name
 def claim_names(agents: Mapping[str, LoadedAgent]) -> dict[str, list[str]]:
     """Return each agent name in the code of an agent that can be used, with all agents that have it.
 
-    An agent has its own name, too: who claims another's shares it.
+    An agent has its own name, too, unless it is switched off: who claims another's shares it.
 
     Args:
         agents: The agents by their names.
@@ -22,7 +22,7 @@ def claim_names(agents: Mapping[str, LoadedAgent]) -> dict[str, list[str]]:
         if agent.usable and agent.worker and agent.worker.agent_name:
             claimed.setdefault(agent.worker.agent_name, []).append(name)
     for name, claiming in claimed.items():
-        if name in agents and name not in claiming:
+        if name in agents and name not in claiming and not agents[name].status.switched_off:
             claiming.append(name)
     return claimed
 
