@@ -143,7 +143,7 @@ async def serve(
 ) -> int:
     """Register the worker and run calls until it is told to stop or should be replaced; then drain.
 
-    With ``lk_address`` it does not drain: ``lk`` kills it soon, and hands the calls to the next one.
+    With ``lk_address`` no signal drains it: ``lk`` kills it soon, and hands the calls to the next one.
 
     Returns:
         The exit code: 0 when it was asked to stop and every call could finish, else as in `process_exit`.
@@ -298,7 +298,7 @@ async def _run_until_stopped(server: WorkerServer, stop: StopSignals, channel: C
             if channel:
                 channel.report(REPLACE)  # before the drain: another worker takes its calls meanwhile
         runtime.events.emit(WorkerDraining(reason=recycle.cause if recycle else "signal", live=server.attended))
-        if not stop.patient:
+        if stop.second.done() and not stop.patient:
             server.shorten_close()
             return 0
         await _drain(server, stop)
@@ -396,7 +396,7 @@ class StopSignals:
                 future.set_result(None)
 
     def _note_signal(self) -> None:
-        if self.first.done():
+        if self.first.done() or not self.patient:
             self._stop_at_once()
         else:
             self.drain()
