@@ -39,6 +39,9 @@ ARGUMENTS = {
     "token": ["create", "--room", "x"],
     "sip": ["rule", "list"],
     "connect": ["--room", "x"],
+    "pause": ["x"],
+    "resume": ["x"],
+    "end": ["x"],
 }
 """What a command needs to be understood at all."""
 RUN_ALL = """
