@@ -252,6 +252,18 @@ def test_its_author_says_that_calls_may_share_it(site: Site, says: str) -> None:
     assert found.asked_isolation == "process", "the operator gives more than it asks for"
 
 
+@pytest.mark.parametrize(("changes", "isolation"), [(None, ""), ("it has changed", "process")])
+def test_a_tracer_provider_is_told_of_and_takes_a_process_where_it_would_be_for_all_calls(
+    site: Site, monkeypatch: pytest.MonkeyPatch, changes: str | None, isolation: str
+) -> None:
+    monkeypatch.setattr(foreign, "describe_changes", lambda part: changes)
+    found = site.agent(entry(NO_STATE["a tracer provider"]), "pkg_a:entrypoint")
+    assert found.asked_isolation == isolation
+    (note,) = found.notes
+    assert "set_tracer_provider() at " in note
+    assert note.endswith(" is each call's own here") == (changes is None)
+
+
 def test_a_source_that_cannot_be_looked_at_is_a_line(
     site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

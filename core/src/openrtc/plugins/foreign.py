@@ -12,8 +12,12 @@ from openrtc.model.agents import AgentSpec
 from openrtc.model.isolation import ISOLATIONS, choose_isolation
 from openrtc.plugins.module_state import ModuleWrite, find_module_state
 from openrtc.settings.config import Config
+from openrtc.upstream.digest import describe_changes
 
 logger = logging.getLogger("openrtc.plugins")
+
+_TRACER = "set_tracer_provider()"
+"""It writes for the process, but `openrtc.upstream.call_providers` keeps it apart where livekit-agents is known."""
 
 
 def settle_isolation(agent: LoadedAgent, config: Config) -> LoadedAgent:
@@ -31,7 +35,10 @@ def settle_isolation(agent: LoadedAgent, config: Config) -> LoadedAgent:
         spec = replace(spec, isolation="process")
     if spec.isolation in (ISOLATIONS[0], "process"):  # it says that its calls may share it, or they do not
         return replace(agent, spec=spec)
-    writes = _find_writes(spec, entry)
+    found = _find_writes(spec, entry)
+    writes = tuple(one for one in found if one.name != _TRACER or describe_changes("traces"))
+    if traced := [one for one in found if one not in writes]:
+        agent = replace(agent, notes=(*agent.notes, f"{_TRACER} at {traced[0].location} is each call's own here"))
     if not writes:
         return agent
     what = _describe(writes)

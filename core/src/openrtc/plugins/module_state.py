@@ -30,8 +30,8 @@ _CHANGES = {
     *("set", "put", "put_nowait", "set_result"),
 }
 """Methods of these that change them."""
-_OF_THE_PROCESS = {"set_meter_provider", "set_logger_provider", "set_event_loop_policy"}
-"""Functions that set something for the process; of a tracer provider, each call has its own here."""
+_OF_THE_PROCESS = {"set_tracer_provider", "set_meter_provider", "set_logger_provider", "set_event_loop_policy"}
+"""Functions that set something for the process."""
 _OF_THE_CALL = ("current", "context", "caller", "identity", "participant", "room")
 """Parts of names of functions whose result is a call's, though they are given nothing."""
 
