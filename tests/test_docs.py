@@ -36,6 +36,11 @@ def test_the_settings_reference_is_what_the_declarations_give() -> None:
     assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == generator["page"]()
 
 
+def test_the_table_of_livekits_ways_is_what_is_tested() -> None:
+    generator = runpy.run_path(str(ROOT / "docs" / "generate_livekit.py"))
+    assert (ROOT / "docs" / "livekit.md").read_text(encoding="utf-8") == generator["page"]()
+
+
 def test_the_first_screen_names_the_two_commands() -> None:
     first = README[: README.index("## How a call finds its agent")]
     assert "python -m pip install nox && python -m nox -s demo" in first

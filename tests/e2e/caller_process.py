@@ -294,9 +294,9 @@ def _reason(reason: int | None) -> str | None:
     return None if reason is None else rtc.DisconnectReason.Name(reason)  # type: ignore[arg-type]
 
 
-async def main() -> None:
-    """Obey until stdin closes."""
-    callers, tasks = Callers(), set[asyncio.Task[None]]()
+async def main(callers: Callers) -> None:
+    """Let callers obey until stdin closes."""
+    tasks = set[asyncio.Task[None]]()
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
@@ -308,4 +308,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(Callers()))

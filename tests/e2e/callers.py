@@ -36,9 +36,10 @@ class CallersProcess:
     Args:
         url: Address of the LiveKit server.
         folder: Where recordings and the process's standard error go.
+        module: What the process runs.
     """
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, module: str = "e2e.caller_process") -> None:
         self.url = url
         self.folder = folder
         self.events: list[dict[str, Any]] = []
@@ -48,7 +49,7 @@ class CallersProcess:
         folder.mkdir(parents=True, exist_ok=True)
         self._errors = (folder / "callers.log").open("wb")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "e2e.caller_process"],
+            [sys.executable, "-m", module],
             env=environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -58,10 +59,15 @@ class _ToneStream(tts.ChunkedStream):
 
 
 class ToneSTT(stt.STT[str]):
-    """Tells what a person's tone stands for; knows when speech begins and ends by its loudness."""
+    """Tells what a person's tone stands for; knows when speech begins and ends by its loudness.
 
-    def __init__(self) -> None:
+    Args:
+        known: The frequency, in hertz, of each sentence.
+    """
+
+    def __init__(self, known: Mapping[str, float] = KNOWN) -> None:
         super().__init__(capabilities=stt.STTCapabilities(streaming=True, interim_results=True))
+        self.known = known
 
     async def _recognize_impl(self, *args: Any, **options: Any) -> stt.SpeechEvent:
         raise NotImplementedError
@@ -72,6 +78,10 @@ class ToneSTT(stt.STT[str]):
 
 
 class _ToneListener(stt.RecognizeStream):
+    def __init__(self, *, stt: ToneSTT, **options: Any) -> None:
+        super().__init__(stt=stt, **options)
+        self._known = stt.known
+
     async def _run(self) -> None:
         words, quiet = "", 0.0
         async for frame in self._input_ch:
@@ -83,7 +93,7 @@ class _ToneListener(stt.RecognizeStream):
                 if not words:
                     self._tell(stt.SpeechEventType.START_OF_SPEECH)
                     words = "?"
-                if words == "?" and (said := whose_tone(sound, KNOWN)) in KNOWN:
+                if words == "?" and (said := whose_tone(sound, self._known)) in self._known:
                     words = str(said)
                     self._tell(stt.SpeechEventType.INTERIM_TRANSCRIPT, words)
             elif words:

@@ -146,13 +146,17 @@ class ServerApi:
         agents: Sequence[Dispatch] = (),
         room_metadata: str = "",
         hangs_up: bool = True,
+        phone: str = "",
     ) -> str:
         """Return a token for a room; with ``agents`` or ``room_metadata``, the room is made so when it is new.
 
-        With ``hangs_up``, who leaves has hung up; without, it may as well be a page that is loaded anew.
+        With ``hangs_up``, who leaves has hung up; without, it may as well be a page that is loaded anew. With
+        ``phone``, it is a caller whom LiveKit's SIP service brings from that number.
         """
         token = api.AccessToken(self.key, self.secret).with_identity(identity).with_name(identity)
         token = token.with_grants(api.VideoGrants(room_join=True, room=room))
+        if phone:
+            token = token.with_kind("sip").with_attributes({"sip.phoneNumber": phone})
         if hangs_up:
             token = token.with_attributes({HANGS_UP_ATTRIBUTE: "true"})
         if agents or room_metadata:

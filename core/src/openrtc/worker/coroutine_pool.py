@@ -150,7 +150,7 @@ class CoroutineJob:
 
     async def aclose(self) -> None:
         """Shut the job down gracefully; cancel it only when it does not end in time."""
-        self.lifecycle.request_shutdown("worker shutdown")
+        self.lifecycle.request_shutdown("parent process shutdown")  # what callbacks hear in a process of livekit-agents
         await asyncio.wait({self.task}, timeout=self._pool.close_seconds)
         if not self.task.done():
             await utils.aio.cancel_and_wait(self.task)
