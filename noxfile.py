@@ -420,7 +420,7 @@ def run_pytest(session: nox.Session, folders: list[str], first: Iterable[list[st
     command = [*PYTEST, f"--ignore={FAULTS}"]
     # What takes longest begins first: the end-to-end tests, whose folder is the last.
     others = [*command, *reversed(folders), "-m", "not realtime and not alone and not thorough", *BESIDE]
-    realtime = [*command, END_TO_END, "-m", "realtime and not alone", *SIDE_BY_SIDE]
+    realtime = [*command, END_TO_END, "-m", "realtime and not alone and not thorough", *SIDE_BY_SIDE]
     alone = [*command, END_TO_END, "-m", "alone"]
     with only_tests():
         run_each(session, *([*first, realtime, others, alone] if END_TO_END in folders else [others]))

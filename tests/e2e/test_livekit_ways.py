@@ -15,6 +15,8 @@ from e2e.server_api import ServerApi
 from e2e.speech import Voice
 from openrtc.server import LocalServer
 
+pytestmark = pytest.mark.realtime
+
 
 @pytest.fixture(scope="module")
 def hosts(

@@ -202,11 +202,11 @@ def fill(order, line):
     return order, line
 """
     for name in ("clinic", "hotel"):
-        sites.add(name, flat(name) | {"tools.py": code})
+        sites.add(name, flat(name) | {"prices.py": code})
     sites.load()
     monkeypatch.setattr(ForkingPickler, "reducer_override", None, raising=False)  # put back after the test
     name_own_modules()
-    found = [importlib.import_module(name) for name in ("tools", "distribution-hotel.tools")]
+    found = [importlib.import_module(name) for name in ("prices", "distribution-hotel.prices")]
     with ProcessPoolExecutor(1, get_context("spawn")) as processes:
         for module, who in zip(found, ("clinic", "hotel"), strict=True):
             filled = processes.submit(module.fill, module.Order, module.Order.Line("nobody")).result()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import logging
 import time
@@ -26,6 +27,10 @@ gives the entrypoint 15 s and closing the session 60 s."""
 
 SESSION_SECONDS = 60
 """How much of that is for closing the session, which waits for tools."""
+
+WORD_SECONDS = 0.1
+"""How long a job is not told yet that it shall end, as it takes to a process of livekit-agents: an agent that deletes
+its room and then says why the call ends is heard first."""
 
 
 class CoroutinePool(utils.EventEmitter[str]):
@@ -150,6 +155,8 @@ class CoroutineJob:
 
     async def aclose(self) -> None:
         """Shut the job down gracefully; cancel it only when it does not end in time."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.lifecycle.shutting_down.wait(), WORD_SECONDS)
         self.lifecycle.request_shutdown("parent process shutdown")  # what callbacks hear in a process of livekit-agents
         await asyncio.wait({self.task}, timeout=self._pool.close_seconds)
         if not self.task.done():
