@@ -33,7 +33,7 @@ class Helper(Agent):
     async def on_enter(self) -> None:
         consent = await AskConsent()
         logger.info("consent: %s", consent)
-        await self.session.say("Thank you, how can I help?")
+        await self.session.say("Thank you, the recording of this call begins now.")
 
     async def on_exit(self) -> None:
         logger.info("the helper leaves")
