@@ -167,7 +167,11 @@ WAYS = (
     Way(
         name="consent_task",
         what="an `AgentTask` that `on_enter` awaits; a typed question",
-        sentences=("May we record this call?", "Thank you, the recording of this call begins now.", "Then have a good day."),
+        sentences=(
+            "May we record this call?",
+            "Thank you, the recording of this call begins now.",
+            "Then have a good day.",
+        ),
         logged=("tool consent_given()", "consent: True", "the helper leaves"),
     ),
     Way(
