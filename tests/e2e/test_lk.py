@@ -158,6 +158,8 @@ def test_a_call_outlives_a_reload_of_dev_with_its_agent(start: Start, api: Serve
         assert who_was_heard(recording.sound[-48_000:], TONES) == {"alpha"}
         second.signal(signal.SIGINT)
         assert second.wait(5) == 0
+        for worker in (first, second):
+            assert TRACEBACK not in worker.log() and not worker.records("that nobody handled")
 
 
 @pytest.mark.parametrize(("default", "source"), [("beta", AGENT_FILE), ("stock", AGENT_FILE), ("alone", POOL)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from livekit.agents import utils
@@ -34,6 +33,9 @@ class WholePool(utils.EventEmitter[str]):
 
     def get_by_job_id(self, job_id: str) -> Running | None:
         return next((job for job in self.processes if job.running_job and job.running_job.job.id == job_id), None)
+
+    async def close_jobs(self, jobs: list[Running]) -> None:
+        self.asked.append(f"close {len(jobs)} of {len(self.processes)}")
 
     async def aclose(self) -> None:
         self.asked.append("close")
@@ -69,8 +71,10 @@ async def test_jobs_are_seen_and_told_by_the_registration_that_launched_them() -
 
 async def test_the_pool_starts_and_ends_with_the_registration_that_owns_it() -> None:
     pool, first, second = shares()
-    await asyncio.gather(second.start(), second.aclose())
-    assert pool.asked == []
+    await second.start()
+    await second.launch_job(Info())  # type: ignore[arg-type]  # it stands for one
+    await second.aclose()
+    assert pool.asked == ["close 1 of 2"], "its own, before it can tell of them no more"
     await first.start()
     await first.aclose()
-    assert pool.asked == ["start", "close"]
+    assert pool.asked[1:] == ["start", "close"]

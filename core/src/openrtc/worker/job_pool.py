@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from livekit.agents import utils
 
@@ -180,6 +180,13 @@ class JobPool(utils.EventEmitter[str]):
         """Give live calls only ``seconds`` from now on when the pool closes."""
         self._shared.close_seconds = seconds
         self._close_shortened.set()
+
+    async def close_jobs(self, jobs: Iterable[Job | WaitingJob]) -> None:
+        """Shut some jobs down, when the worker closes."""
+        killing = asyncio.create_task(self._kill_when_shortened())
+        await asyncio.gather(*(job.aclose() for job in jobs), return_exceptions=True)
+        killing.cancel()
+        await asyncio.gather(killing, return_exceptions=True)
 
     async def aclose(self) -> None:
         """Shut all jobs down."""

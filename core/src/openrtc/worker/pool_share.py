@@ -52,9 +52,11 @@ class PoolShare(utils.EventEmitter[str]):
         await self._pool.launch_job(info)
 
     async def aclose(self) -> None:
-        """Shut all jobs down, if the pool is this registration's; else whoever owns it does."""
+        """Shut all jobs down, if the pool is this registration's; else its own, on which it could not report later."""
         if self._owns:
             await self._pool.aclose()
+        else:
+            await self._pool.close_jobs(self.processes)
 
     def _is_own(self, job: Job | WaitingJob) -> bool:
         return job.running_job is not None and job.running_job.job.id in self._own
