@@ -34,7 +34,8 @@ def test_two_calls_at_once_reach_their_agents(
         assert caller.wait_for_answer(0.0, timeout=40.0) is not None
         (recording,) = caller.recordings()
         assert recording.identity.startswith(f"{name}-")
-        assert who_was_heard(recording.sound, TONES) == {name}
+        # Not shorter: on a busy machine a gap is filled with a sound that is no tone.
+        assert who_was_heard(recording.sound, TONES, at_least=0.3) == {name}
     assert bool([child for child in worker.children() if child.is_running()]) == (isolation == "process")
     for caller in rooms.values():
         caller.leave()
