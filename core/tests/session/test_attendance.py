@@ -341,13 +341,18 @@ async def test_a_call_that_is_over_says_no_more() -> None:
     assert [type(event) for event in scene.events] == [CallEnded]
 
 
+def scene_of_entrypoint(monkeypatch: pytest.MonkeyPatch) -> tuple[Scene, Any]:
+    """Return a scene with somebody there, and the context of its job, which an entrypoint serves."""
+    scene = Scene()
+    monkeypatch.setattr(module, "find_hang_up", lambda context: scene.hang_up)
+    scene.room.join()
+    return scene, SimpleNamespace(room=scene.room)
+
+
 async def test_an_entrypoint_keeps_its_slot_until_it_has_returned_and_is_left_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    scene = Scene()
-    context: Any = SimpleNamespace(room=scene.room)
-    monkeypatch.setattr(module, "find_hang_up", lambda context: scene.hang_up)
-    scene.room.join()
+    scene, context = scene_of_entrypoint(monkeypatch)
     with keep_slot_meanwhile(context, scene.live):
         scene.room.leave()
         await asyncio.sleep(0.2)
@@ -361,10 +366,7 @@ async def test_an_entrypoint_keeps_its_slot_until_it_has_returned_and_is_left_al
 async def test_the_slot_of_an_entrypoint_is_free_when_its_sessions_have_closed_and_it_has_returned(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    scene = Scene()
-    context: Any = SimpleNamespace(room=scene.room)
-    monkeypatch.setattr(module, "find_hang_up", lambda context: scene.hang_up)
-    scene.room.join()
+    scene, context = scene_of_entrypoint(monkeypatch)
     with keep_slot_meanwhile(context, scene.live) as slot:
         assert slot
         slot.note_session("first")

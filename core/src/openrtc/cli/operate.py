@@ -59,7 +59,7 @@ def give_order(workers: list[dict[str, Any]], **order: str) -> int:
     """Order something of workers, and say what each answers.
 
     Returns:
-        0 where one of them does it, and all of those that do not lack what is meant; else 1.
+        0 where one of them does it, else 1: those that refuse then lack what is meant.
     """
     from openrtc.observe.snapshots import send_order
 

@@ -51,7 +51,7 @@ class BrokenCalls:
         live = self._runtime.live.get(job.job.id) if job else None
         fields = live.fields if live else _list_fields(job)
         self._log(broken, fields)
-        if live and not broken.plugin:
+        if live and broken.ends_call:
             error = LoopBroken(f"blocked the loop for {broken.seconds:.1f} s")
             live.emit_error("agent", error, broken.place, fatal=True)
         self._runtime.events.emit(
@@ -63,14 +63,13 @@ class BrokenCalls:
                 tries=broken.tries,
             )
         )
-        if job and not broken.plugin:
+        if job and broken.ends_call:
             job.shutdown("its code was broken off")
             self._end_soon(job.job.id, BROKEN_END_SECONDS)
 
     def _log(self, broken: BrokenCode, fields: dict[str, str]) -> None:
         whose = broken.plugin or (f"agent {fields['agent']!r}" if fields["agent"] else "code of an agent")
-        ends = broken.job and not broken.plugin
-        end = "this call is ended, the others go on" if ends else "the calls go on"
+        end = "this call is ended, the others go on" if broken.ends_call else "the calls go on"
         text = "%s kept the loop of all calls from running for %.1f s, and was broken off in %s at %s; %s"
         logger.error(text, whose, broken.seconds, broken.function, broken.place, end, extra=fields)
 

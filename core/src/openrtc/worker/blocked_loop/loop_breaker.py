@@ -72,6 +72,11 @@ class BrokenCode:
     seconds: float
     tries: int
 
+    @property
+    def ends_call(self) -> bool:
+        """Whether the call ends whose code it was."""
+        return self.job is not None and not self.plugin
+
 
 @dataclass(slots=True)
 class _Block:
