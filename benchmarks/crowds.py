@@ -22,9 +22,11 @@ from pathlib import Path
 import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.append(str(Path(__file__).resolve().parent / "calls"))
 
 import callers_who_leave
 from callers_who_leave import METADATA, NAME, Stage, open_stage, run_hang_ups, tell, wait
+from process_tree import cpu_seconds
 
 from e2e.callers import CallersProcess
 from e2e.server_api import Dispatch
@@ -47,28 +49,13 @@ class CpuClock:
         self._since = time.monotonic()
 
     def _read(self) -> dict[str, float]:
-        return {name: sum(map(cpu_seconds, list_tree(pid))) for name, pid in self._trees.items()}
+        return {name: cpu_seconds(pid) for name, pid in self._trees.items()}
 
     def tell(self) -> str:
         """Return what each has taken."""
         taken = {name: seconds - self._began[name] for name, seconds in self._read().items()}
         parts = ", ".join(f"{name} {seconds:.1f}" for name, seconds in taken.items())
         return f"{time.monotonic() - self._since:.1f} s; CPU seconds: {parts}"
-
-
-def list_tree(pid: int) -> list[psutil.Process]:
-    """Return a process and all that it has started."""
-    process = psutil.Process(pid)
-    return [process, *process.children(recursive=True)]
-
-
-def cpu_seconds(process: psutil.Process) -> float:
-    """Return what CPU time a process has taken."""
-    try:
-        times = process.cpu_times()
-    except psutil.NoSuchProcess:
-        return 0.0
-    return times.user + times.system
 
 
 def crowd(stage: Stage, number: int) -> tuple[bool, str]:

@@ -92,13 +92,11 @@ def call_on_interrupt(callback: Callable[[FrameType | None], None] | None) -> No
 
 
 def _call_on_signal(name: str, callback: Callable[[FrameType | None], None] | None) -> None:
-    number = getattr(signal, name, None)
-    if number is None:
-        return
-    if callback is None:
-        signal.signal(number, signal.SIG_DFL)
-    else:
-        signal.signal(number, lambda _number, frame: callback(frame))
+    for number in find_signals(name):
+        if callback is None:
+            signal.signal(number, signal.SIG_DFL)
+        else:
+            signal.signal(number, lambda _number, frame: callback(frame))
 
 
 def interrupt_main_thread() -> None:
