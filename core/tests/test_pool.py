@@ -1,12 +1,18 @@
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from livekit.agents import Agent
 
 from openrtc import AgentPool, AgentSpec, OpenRTCError
+from openrtc.cli.main import main
+from openrtc.model.request import RouteRequest
 from openrtc.settings.config import Config, WorkerSettings
+
+if TYPE_CHECKING:
+    from conftest import Site
 
 
 class Support(Agent):
@@ -71,6 +77,39 @@ def test_settings_of_the_operator_weigh_more_than_the_pools() -> None:
     configured = pool.configure(Config(worker=WorkerSettings(max_sessions=7)))
     assert (configured.worker.max_sessions, configured.worker.isolation) == (7, "thread")
     assert (configured.defaults.llm, configured.defaults.greeting) == ("a/b", "Hi.")
+
+
+def test_what_was_given_is_no_default_though_it_is_the_usual_value() -> None:
+    configured = AgentPool(port=8081).configure(Config())
+    assert configured.with_worker_defaults(port=0).worker.port == 8081
+    assert AgentPool().configure(Config()).with_worker_defaults(port=0).worker.port == 0
+
+
+def test_list_agents_shows_the_agents_of_the_program(
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    site.add("installed-one", agents={"installed": "m:C", "till": "m:C"})
+    pool = AgentPool().add("help", Support).add("till", make_sales, isolation="process")
+    assert main(["list-agents"], pool=pool) == 0
+    alone = capsys.readouterr().out
+    assert re.search(r"^ help +ready +this program", alone, re.MULTILINE)
+    assert "(isolation: process)" in alone and "installed-one" not in alone
+    assert main(["list-agents"], pool=pool.discover()) == 0
+    beside = capsys.readouterr().out
+    assert re.search(r"^ help +ready +this program", beside, re.MULTILINE)
+    assert re.search(r"^ installed +installed +installed-one", beside, re.MULTILINE)
+    assert re.search(r"^ till +conflict +this program", beside, re.MULTILINE)
+
+
+def test_route_knows_the_agents_and_the_router_of_the_program(capsys: pytest.CaptureFixture[str]) -> None:
+    def choose(request: RouteRequest) -> str | None:
+        return "till" if request.room_name == "bill" else None
+
+    pool = AgentPool(router=choose).add("help", Support).add("till", make_sales, isolation="process")
+    for room, said in (("bill", "till by this program:choose"), ("x", "help by default")):
+        assert main(["route", "--room", room], pool=pool) == 0
+        assert said in capsys.readouterr().out
 
 
 def test_arguments_of_another_project_of_that_name_are_taken_by_its_names() -> None:

@@ -209,7 +209,7 @@ class AgentPool:
         given = {key: value for key, value in self._worker.items() if value is not None}
         models = {key: value for key, value in self._defaults.items() if value}
         defaults, limits = replace(config.defaults, **models), {**self._limits, **config.limits}
-        return replace(config, defaults=defaults, limits=limits).with_worker_defaults(**given)
+        return replace(config, defaults=defaults, limits=limits).with_worker_defaults("AgentPool", **given)
 
     def _check_settings(self) -> None:
         """Bring what stands for settings into their final form.

@@ -105,6 +105,40 @@ def test_an_agent_class_that_takes_the_call_is_an_agent(site: Site) -> None:
     assert site.agent(source).state is State.READY
 
 
+@pytest.mark.parametrize("parameter", ["context: Call", "context: 'openrtc.Call'", "_", "*, call"])
+def test_the_call_may_have_another_name_where_its_type_says_so(site: Site, parameter: str) -> None:
+    source = AGENT.replace("def __init__(self)", f"def __init__(self, {parameter})")
+    assert site.agent(f"from openrtc import Call\n{source}").state is State.READY
+
+
+@pytest.mark.parametrize("parameter", ["shop", "shop: str", "shop: 'my.Shop'"])
+def test_an_argument_that_is_meant_for_something_else_gets_no_call(
+    site: Site, check_broken: CheckBroken, parameter: str
+) -> None:
+    source = AGENT.replace("def __init__(self)", f"def __init__(self, {parameter})")
+    check_broken(site.agent(source), "pkg_a:Support needs the arguments shop", "or one Call, named call")
+
+
+def test_a_tool_whose_argument_has_no_type_is_told_at_its_line(site: Site, check_broken: CheckBroken) -> None:
+    tool = '\n    @function_tool\n    async def order_status(self, number): "Look it up."\n'
+    source = f"from livekit.agents import function_tool\n{AGENT}{tool}"
+    line = source.splitlines().index("    @function_tool") + 1
+    reason = "the tool order_status cannot be told to a model: its argument number has no type"
+    check_broken(site.agent(source), reason, "write number: str", f"pkg_a.py:{line}")
+
+
+def test_a_tool_with_a_schema_of_its_own_needs_no_types(site: Site) -> None:
+    schema = "{'name': 'look_up', 'parameters': {'type': 'object', 'properties': {}}}"
+    tool = f"\n    @function_tool(raw_schema={schema})\n    async def look_up(self, raw_arguments): ...\n"
+    assert site.agent(f"from livekit.agents import function_tool\n{AGENT}{tool}").state is State.READY
+
+
+def test_a_name_that_is_not_there_is_compared_with_what_the_module_defines(
+    site: Site, check_broken: CheckBroken
+) -> None:
+    check_broken(site.agent(AGENT, "pkg_a:Agents"), 'no attribute "Agents"', "there are Support")
+
+
 @pytest.mark.parametrize(
     ("source", "value", "reason", "fix", "place"),
     [

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from livekit.agents import Agent
+from livekit.agents import Agent, function_tool
 
 from openrtc.errors import OpenRTCError
 from openrtc.model.agents import AgentSpec
@@ -48,6 +48,15 @@ async def test_the_call_is_handed_to_whatever_takes_one_argument_or_one_named_ca
     assert await built(lambda: Bot("none")) == "none"
     assert await built(lambda x="default": Bot(x)) == "default"
     assert await built(lambda *args, **kwargs: Bot(str(len(args) + len(kwargs)))) == "0"
+
+
+async def test_a_given_tool_without_types_is_told_before_a_model_asks_for_it() -> None:
+    @function_tool
+    async def look_up(number):  # type: ignore[no-untyped-def]  # as somebody may write it
+        """Look it up."""
+
+    with pytest.raises(OpenRTCError, match="tool look_up cannot be told to a model: its argument number has no type"):
+        await built(lambda: Agent(instructions="", tools=[look_up]))
 
 
 @pytest.mark.parametrize("value", [None, "text", Bot, 3])

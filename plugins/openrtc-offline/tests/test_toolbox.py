@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from typing import Any, Literal
 
+import pytest
 from livekit.agents import Agent, RunContext, function_tool
 from livekit.agents.llm import Toolset
 
@@ -57,6 +58,15 @@ def test_a_raw_function_tool_is_read_from_its_schema() -> None:
     found = {view.name: view for view in describe_tools(Shop(instructions="").tools)}
     assert found["lookUpOrder"] == ToolView("lookUpOrder", "Look up an order.", (Parameter("id"),))
     assert found["lookUpOrder"].spoken_name == "look up order"
+
+
+def test_an_argument_without_a_type_is_told_by_its_name() -> None:
+    @function_tool
+    async def open_door(which):  # type: ignore[no-untyped-def]  # as somebody may write it
+        """Open a door."""
+
+    with pytest.raises(TypeError, match="argument which of the tool open_door has no type: write which: str"):
+        describe_tools([open_door])
 
 
 def test_a_toolset_is_looked_into() -> None:

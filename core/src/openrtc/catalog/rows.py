@@ -29,8 +29,9 @@ def entry_row(entry: Entry, config: Config) -> dict[str, Any]:
 
 
 def loaded_row(agent: LoadedAgent, config: Config) -> dict[str, Any]:
-    """Return the row of an agent after loading; one registered in code has no version, entry point or summary."""
-    in_code = {"version": "", "entry_point": "", "kind": "agent", "summary": ""}
+    """Return the row of an agent after loading; one registered in code has no version or entry point."""
+    summary = agent.spec.summary if agent.spec else ""
+    in_code = {"version": "", "entry_point": "", "kind": "agent", "summary": summary}
     return (entry_row(agent.entry, config) if agent.entry else in_code) | {
         "name": agent.name,
         **agent.status.to_json(),

@@ -9,11 +9,12 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from openrtc.cli.setting_options import read_settings
+from openrtc.cli.setting_options import configure_by_pool, read_settings, runtime_arguments
 
 if TYPE_CHECKING:
     from openrtc.catalog.loaded import LoadedAgent
     from openrtc.discovery.entries import Entry
+    from openrtc.model.agents import AgentSpec
     from openrtc.settings.config import Config
 
 HOW_TO_GET_ONE = """No agent is installed.
@@ -69,11 +70,14 @@ def _find_rows(args: argparse.Namespace) -> tuple[list[dict[str, Any]], Sequence
     from openrtc.discovery.discover import discover
     from openrtc.discovery.entries import AGENTS_GROUP
 
-    config = read_settings(args)
-    entries = discover(config, print_warning)
+    config = configure_by_pool(args, read_settings(args))
+    in_code = runtime_arguments(args)
+    entries = discover(config, print_warning) if in_code.get("discovered", True) else ()
     check_distribution_names(config, entries, print_warning)
     for problem in find_unmet(config, entries, entries):
         print_warning(str(problem))
+    if in_code:
+        return _rows_of_program(entries, config, in_code["specs"], args.load), entries
     if args.load:
         return _load_rows(entries, config), entries
     return [entry_row(entry, config) for entry in entries if entry.group == AGENTS_GROUP], entries
@@ -81,10 +85,39 @@ def _find_rows(args: argparse.Namespace) -> tuple[list[dict[str, Any]], Sequence
 
 def _load_rows(entries: Sequence[Entry], config: Config) -> list[dict[str, Any]]:
     from openrtc.catalog.rows import loaded_row
+
+    return [loaded_row(agent, config) | {"alone": _describe_alone(agent)} for agent in _probe(entries, config)]
+
+
+def _probe(entries: Sequence[Entry], config: Config) -> list[LoadedAgent]:
     from openrtc.plugins.probe.probe import probe_all
 
     config.env_files.export(os.environ)  # as for a worker: packages may read their keys at import
-    return [loaded_row(agent, config) | {"alone": _describe_alone(agent)} for agent in probe_all(entries, config)]
+    return probe_all(entries, config)
+
+
+def _rows_of_program(
+    entries: Sequence[Entry], config: Config, specs: Sequence[AgentSpec], load: bool
+) -> list[dict[str, Any]]:
+    """Return the rows of the agents that a program registers, and of the installed ones that it uses too."""
+    from openrtc.catalog.catalog import Catalog
+    from openrtc.catalog.loaded import Loaded, LoadedAgent
+    from openrtc.catalog.rows import loaded_row
+    from openrtc.discovery.entries import AGENTS_GROUP
+
+    listed = [entry for entry in entries if entry.group == AGENTS_GROUP]
+    installed = _probe(entries, config) if load else [LoadedAgent.of_entry(entry) for entry in listed]
+    catalog = Catalog.of(Loaded(agents=tuple(installed), policy=config.policy), specs=specs)
+    rows = [loaded_row(agent, config) | {"alone": _describe_alone(agent)} for agent in catalog.rows]
+    return [
+        row | {"summary": row["summary"] or _summarise(agent)} for row, agent in zip(rows, catalog.rows, strict=True)
+    ]
+
+
+def _summarise(agent: LoadedAgent) -> str:
+    from openrtc.plugins.agent_targets import summarise
+
+    return summarise(agent.spec.agent or agent.spec.entrypoint) if agent.spec else ""
 
 
 def _describe_alone(agent: LoadedAgent) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from openrtc.cli.dispatch_options import add_attribute_option, parse_pairs
-from openrtc.cli.setting_options import add_routing_options, read_settings
+from openrtc.cli.setting_options import add_routing_options, configure_by_pool, read_settings, runtime_arguments
 from openrtc.model.isolation import ISOLATIONS
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def _decide(args: argparse.Namespace) -> tuple[Decision, str | None]:
         job_metadata=args.job_metadata,
         room_metadata=args.room_metadata,
     )
-    return explain_route(request, read_settings(args), print_warning)
+    config = configure_by_pool(args, read_settings(args))
+    return explain_route(request, config, print_warning, **runtime_arguments(args))
 
 
 def _print(decision: Decision, isolation: str | None) -> None:

@@ -115,9 +115,14 @@ def read_config(
     # importlib_metadata takes a third of the time of a command that reads no packages, such as `openrtc top`.
     from openrtc.discovery.tolerance import tolerate_unreadable_metadata
 
-    config = read_settings(args, tell).with_worker_defaults(**defaults)
+    config = read_settings(args, tell)
     tolerate_unreadable_metadata()
     config.env_files.export(os.environ)
+    return configure_by_pool(args, config).with_worker_defaults(**defaults)
+
+
+def configure_by_pool(args: argparse.Namespace, config: Config) -> Config:
+    """Return the settings with what was given to the pool that runs the command, if any."""
     pool: Pool | None = args.pool
     return pool.configure(config) if pool else config
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from openrtc.errors import OpenRTCError
+from openrtc.model.tools import check_tools_of_class
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -37,7 +38,8 @@ def check_builder(builder: object) -> str | None:
         How to hand the call over: ``position``, ``keyword``, or None when it takes none.
 
     Raises:
-        OpenRTCError: It is an instance, another class, no callable, or takes other arguments.
+        OpenRTCError: It is an instance, another class, no callable, or takes other arguments; or a tool of the class
+            cannot be told to a model.
     """
     name = name_of(builder)
     if is_agent(builder):
@@ -49,6 +51,8 @@ def check_builder(builder: object) -> str | None:
     if not callable(builder):
         fix = "give an Agent subclass, a factory or an AgentSpec"
         raise OpenRTCError(f"{name} is no Agent class, factory or AgentSpec", fix=fix)
+    if isinstance(builder, type):
+        check_tools_of_class(builder)
     return _way_of_call(builder, name)
 
 
@@ -101,16 +105,28 @@ def _way_of_call(builder: Callable[..., Any], name: str) -> str | None:
     call = parameters.get("call")
     takes_call = call is not None and call.kind in (*_POSITIONAL, call.KEYWORD_ONLY)
     others = [p for p in by_position if p.name != "call"]
-    if by_name or len(by_position) > 1 or (takes_call and others):
+    meant_otherwise = is_agent_class(builder) and not all(map(_may_be_call, others))
+    if by_name or len(by_position) > 1 or (takes_call and others) or meant_otherwise:
         raise _too_many(name, [p.name for p in needed], isinstance(builder, type))
     if call is not None and takes_call and call.kind is not call.POSITIONAL_ONLY:
         return "keyword"
     return "position" if by_position else None
 
 
+def _may_be_call(parameter: inspect.Parameter) -> bool:
+    """Whether a parameter of an agent's class is there for a call: any other, such as ``shop``, would get it unawares.
+
+    A function that is given as a factory is written for one, and may call its parameter anything.
+    """
+    typed = parameter.annotation
+    if typed is parameter.empty:
+        return parameter.name.startswith("_") or parameter.name == "call"
+    return getattr(typed, "__name__", str(typed)).rpartition(".")[2].strip("'\"") in ("Call", "Any", "object")
+
+
 def _too_many(name: str, needed: list[str], is_class: bool) -> OpenRTCError:
     arguments = ", ".join(needed)
-    fix = "let it take nothing, or one Call; give the others defaults"
+    fix = "let it take nothing, or one Call, named call; give the others defaults"
     if is_class and needed == ["instructions"]:
         fix = "give it an __init__(self) that calls super().__init__(instructions=…)"
     return OpenRTCError(f"{name} needs the arguments {arguments}", fix=fix)

@@ -85,7 +85,7 @@ def _check_builder(target: object, entry: Entry) -> Callable[..., Any]:
     try:
         check_builder(target)
     except OpenRTCError as error:
-        raise Fault(error.message, error.fix or "", at=target) from None
+        raise Fault(error.message, error.fix or "", error.origin, at=None if error.origin else target) from None
     builder: Callable[..., Any] = target  # type: ignore[assignment]  # check_builder has seen that it is callable
     return builder
 

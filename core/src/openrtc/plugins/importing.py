@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Generic, TypeVar
 
 import importlib_metadata
@@ -119,9 +120,21 @@ def _suggest_update(entry: Entry) -> str:
 def _missing_attribute(holder: object, part: str, entry: Entry) -> Fault:
     where = getattr(holder, "__name__", entry.value).removeprefix(f"{package_of(entry.distribution)}.")
     place = getattr(sys.modules.get(imported_name(entry)), "__file__", None)
-    public = [name for name in vars(holder) if not name.startswith("_")] if hasattr(holder, "__dict__") else []
-    fix = did_you_mean(part, public, f'define it, or correct {entry.name} = "{entry.value}"')
+    own = _list_own(holder)
+    there_are = f"; there are {', '.join(own[:5])}" if own else ""
+    fix = did_you_mean(part, own, f'define it, or correct {entry.name} = "{entry.value}"{there_are}')
     return Fault(f'{where} has no attribute "{part}"', fix, place)
+
+
+def _list_own(holder: object) -> list[str]:
+    """Return the public names that a module or class defines, of a module that defines none those of its package."""
+    public = {name: value for name, value in getattr(holder, "__dict__", {}).items() if not name.startswith("_")}
+    if not isinstance(holder, ModuleType):
+        return list(public)
+    homes = {name: str(getattr(value, "__module__", "")) for name, value in public.items()}
+    top = holder.__name__.partition(".")[0]
+    own = [name for name, home in homes.items() if home == holder.__name__]
+    return own or [name for name, home in homes.items() if home.partition(".")[0] == top]
 
 
 def _missing_module(name: str, error: ModuleNotFoundError, entry: Entry) -> Fault:

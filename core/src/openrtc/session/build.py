@@ -14,6 +14,7 @@ from openrtc.errors import OpenRTCError
 from openrtc.model.agents import AgentSpec
 from openrtc.model.builders import bind_call, check_builder, is_agent, name_of
 from openrtc.model.call import Call
+from openrtc.model.tools import check_tools
 
 _used: weakref.WeakKeyDictionary[Agent, str] = weakref.WeakKeyDictionary()
 """The agents of all calls so far, as long as they live, with the ids of their jobs."""
@@ -27,7 +28,8 @@ async def build_agent(spec: AgentSpec, call: Call) -> Agent:
         call: The call that it will answer; handed to a factory or class that takes one argument.
 
     Raises:
-        OpenRTCError: The factory returned something else than a fresh ``Agent``. What the factory raises passes.
+        OpenRTCError: The factory returned something else than a fresh ``Agent``, or one with a tool that no model can
+            be told of. What the factory raises passes.
     """
     assert spec.agent is not None, "a spec with an entrypoint builds its own agent"
     check_builder(spec.agent)
@@ -42,6 +44,7 @@ async def build_agent(spec: AgentSpec, call: Call) -> Agent:
         fix = "make a new one in every call of the factory"
         raise OpenRTCError("returned the same Agent a second time: two calls would share it", origin=origin, fix=fix)
     agent: Agent = built
+    check_tools(agent.tools)  # also those that it was given, which its class does not show
     _used[agent] = call.job_id
     return agent
 

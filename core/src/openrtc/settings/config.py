@@ -310,15 +310,21 @@ class Config:
         table = getattr(self, TABLES[setting.table])
         return getattr(table, setting.key) if setting.key else table
 
-    def with_worker_defaults(self, **values: Any) -> Config:
-        """Return settings in which ``values`` are the worker's where the operator has set nothing."""
+    def with_worker_defaults(self, origin: str = "", **values: Any) -> Config:
+        """Return settings in which ``values`` are the worker's where nothing has been set.
+
+        Args:
+            origin: Who sets them, so that further defaults leave them alone; empty for nobody.
+            **values: Worker settings.
+        """
         usual = WorkerSettings()
         unset = {
             key: value
             for key, value in values.items()
             if f"worker.{key}" not in self.origins and getattr(self.worker, key) == getattr(usual, key)
         }
-        return replace(self, worker=replace(self.worker, **unset))
+        origins = {f"worker.{key}": origin for key in unset} if origin else {}
+        return replace(self, worker=replace(self.worker, **unset), origins={**self.origins, **origins})
 
 
 TABLES = {

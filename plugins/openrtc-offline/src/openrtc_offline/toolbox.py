@@ -103,7 +103,11 @@ def _read_tool(tool: Any) -> ToolView | None:
 def _read_signature(tool: Any) -> Mapping[str, Any]:
     from livekit.agents.llm.utils import function_arguments_to_pydantic_model
 
-    return function_arguments_to_pydantic_model(tool).model_json_schema()
+    try:
+        return function_arguments_to_pydantic_model(tool).model_json_schema()
+    except KeyError as error:  # livekit-agents looks up each argument's type
+        name = error.args[0]
+        raise TypeError(f"the argument {name} of the tool {tool.info.name} has no type: write {name}: str") from None
 
 
 def _strip_sections(description: str | None) -> str:
