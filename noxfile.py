@@ -52,16 +52,17 @@ PINNED_WHERE = {"pocketsphinx": 'python_version != "3.12"'}
 """Where a pin holds, if not everywhere: that version has no wheel for Python 3.12, while an older one has."""
 END_TO_END = "tests"
 FAULTS = "tests/faults"
-"""Tests in a session of their own."""
-SIDE_BY_SIDE = ["--numprocesses=2", "--dist=loadfile"]
+NO_FAULTS = f"--ignore={FAULTS}"
 BESIDE = ["--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder"]
 """For tests that start processes and wait for them: more than there are cores. Files of few tests are not left to the
 end, since these are the longest."""
-SPREAD = ["--numprocesses=2", "--dist=worksteal"]
+SPREAD = ["--numprocesses=3", "--dist=worksteal"]
 """For tests that are many in few files, or mostly wait."""
 SLOW_PROCESSOR_SECONDS = 0.18
 """What `measure_processor` returns where two faults at a time are all that two processors take: with 0.2 s, three at a
 time made each other fail."""
+QUICK_PROCESSOR_SECONDS = 0.11
+"""What it returns where one more of all that waits for speech fits beside the others."""
 NO_VERSION = Version("0.dev0")
 BUILD_TOOLS = ["hatchling>=1.27", "editables"]
 TEST_TOOLS = ["hatchling", "import-linter", "jsonschema", "mcp", "pip", "psutil", "pytest", "pytest-asyncio"]
@@ -137,7 +138,16 @@ def tests(session: nox.Session) -> None:
     session.log("installing all packages and building the LiveKit server: 2 to 4 minutes the first time")
     install(session, distributions(), tools=TEST_TOOLS)
     folders = test_folders("core", "plugins/*", "sample_agents/*", "tools", ".")
-    run_pytest(session, folders, first=[PYTEST + all_faults()])
+    # What needs real time, then what does not, and what loads the machine by itself.
+    run_pytest(
+        session,
+        folders,
+        all_faults(),
+        [END_TO_END, NO_FAULTS, "-m", "realtime and not alone and not thorough", *side_by_side()],
+        # What takes longest begins first: the end-to-end tests, whose folder is the last.
+        [*reversed(folders), NO_FAULTS, "-m", "not realtime and not alone and not thorough", *BESIDE],
+        [END_TO_END, NO_FAULTS, "-m", "alone"],
+    )
 
 
 @nox.session
@@ -157,7 +167,8 @@ def minimums(session: nox.Session) -> None:
     check_pins(session)
     session.log("installing the lowest allowed versions; the LiveKit server, if not built yet, takes 2 to 4 minutes")
     install(session, distributions(), tools=TEST_TOOLS, pins=LOWEST_PINS)
-    run_pytest(session, test_folders("core", "plugins/*"))
+    folders = test_folders("core", "plugins/*")
+    run_pytest(session, folders, [*folders, *SPREAD])
 
 
 @nox.session
@@ -389,8 +400,14 @@ def test_folders(*patterns: str) -> list[str]:
 
 def all_faults() -> list[str]:
     """Return the arguments for pytest that run all faults, as many at a time as the processors take."""
-    at_once = 3 if measure_processor() < SLOW_PROCESSOR_SECONDS else 2
+    seconds = measure_processor()
+    at_once = 2 + (seconds < SLOW_PROCESSOR_SECONDS) + (seconds < QUICK_PROCESSOR_SECONDS)
     return [FAULTS, f"--numprocesses={at_once}", "--dist=worksteal"]
+
+
+def side_by_side() -> list[str]:
+    """Return the arguments for pytest that run tests of real time, as many at a time as leave each other theirs."""
+    return [f"--numprocesses={3 if measure_processor() < QUICK_PROCESSOR_SECONDS else 2}", "--dist=loadfile"]
 
 
 def measure_processor() -> float:
@@ -403,27 +420,19 @@ def measure_processor() -> float:
     return min(times)
 
 
-def run_pytest(session: nox.Session, folders: list[str], first: Iterable[list[str]] = ()) -> None:
-    """Run the tests that need real time, then all others, then those that load the machine by themselves.
-
-    Tests of real time mostly wait for speech: two run at a time, each with a server of its own.
-    With arguments for pytest, all is one run.
+def run_pytest(session: nox.Session, folders: list[str], *commands: list[str]) -> None:
+    """Run commands with pytest, one after the other; or one, where the session was given arguments for pytest.
 
     Args:
         session: The session.
-        folders: The folders of the tests.
-        first: Commands that need real time too, and run before these.
+        folders: Where that one looks for tests, unless its arguments name some.
+        commands: The commands, each a list of arguments.
     """
     if session.posargs:
         session.run(*PYTEST, *([] if names_tests(session.posargs) else folders), *session.posargs)
         return
-    command = [*PYTEST, f"--ignore={FAULTS}"]
-    # What takes longest begins first: the end-to-end tests, whose folder is the last.
-    others = [*command, *reversed(folders), "-m", "not realtime and not alone and not thorough", *BESIDE]
-    realtime = [*command, END_TO_END, "-m", "realtime and not alone and not thorough", *SIDE_BY_SIDE]
-    alone = [*command, END_TO_END, "-m", "alone"]
     with only_tests():
-        run_each(session, *([*first, realtime, others, alone] if END_TO_END in folders else [others]))
+        run_each(session, *([*PYTEST, *command] for command in commands))
 
 
 @contextmanager
