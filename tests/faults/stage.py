@@ -132,6 +132,10 @@ class Fault:
             time.sleep(0.05)
         raise AssertionError(f"no agent joined room {room!r}, and nobody rejected it\n{self.log()[-2000:]}")
 
+    def metrics(self) -> str:
+        """Return what the worker's ``/metrics`` answers."""
+        return self.stage.ask("/metrics")[1]
+
     def messages(self) -> list[tuple[str, str]]:
         """Return level and text of each line that the worker has logged since the fault began."""
         return [(line["level"], line["message"]) for line in _json_lines(self.log())]

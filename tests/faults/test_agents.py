@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -168,3 +169,7 @@ def test_agents_leave_tasks_behind(inject: Inject) -> None:
         fault.hang_up()
         fault.wait_for_report("agent 'leaks-task' left 1 tasks behind")
         fault.wait_for_report("agent 'leaks-thousand' left 1000 tasks behind")
+        left = re.search(
+            r'openrtc_left_behind_total\{distribution="faulty-agents",kind="tasks"\} (\S+)', fault.metrics()
+        )
+        assert left and float(left[1]) >= 1001

@@ -307,11 +307,22 @@ def count_free_descriptors() -> int | None:
     if limits is None:
         return None
     try:
-        return max(0, limits[0] - len(os.listdir("/dev/fd")))
-    except FileNotFoundError:  # a system that does not tell which are open
-        return None
+        open_now = count_descriptors()
     except OSError:  # there is none left for the folder itself
         return 0
+    return None if open_now is None else max(0, limits[0] - open_now)
+
+
+def count_descriptors() -> int | None:
+    """Return how many files and sockets this process has open, or None on a system that does not tell.
+
+    Raises:
+        OSError: There is none left with which they could be counted.
+    """
+    try:
+        return len(os.listdir("/dev/fd"))
+    except FileNotFoundError:
+        return None
 
 
 class FreeDescriptors:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -20,6 +21,8 @@ T = TypeVar("T")
 
 MOST_THREADS = min(32, (os.cpu_count() or 1) + 4)
 """How many threads a call has at most for its blocking code: as many as asyncio gives a process of its own."""
+MOST_NOTED = 256
+"""So many threads are noted before those that have ended are forgotten."""
 MOST_NAMES = 32
 """How many host names a call looks up at once: a server that does not answer holds each for 5 to 30 s."""
 
@@ -93,7 +96,8 @@ class ThreadGroup(Executor):
         # With the owner and nothing else: what a thread of a call hands back to the loop counts as that call's.
         context = Context()
         context.run(current_threads.set, self._owner)
-        threading.Thread(target=context.run, args=(self._run,), daemon=True, name=self._name).start()
+        thread = threading.Thread(target=context.run, args=(self._run,), daemon=True, name=self._name)
+        Context().run(thread.start)  # in nobody's name: what runs in it is `unfinished`, and it ends with the group
 
     def _run(self) -> None:
         with self._changed:
@@ -144,30 +148,49 @@ class ThreadOwner:
     Args:
         name: What its threads are called.
         most: How many threads it has at most for its own code.
+        distribution: Whose code it is, where that is not plain; else empty.
 
     ``chosen`` is the executor that its code has set as the loop's default, if any. ``own`` runs its code, ``names``
     looks up host names for it, and ``framework`` runs what livekit-agents does for it: it must not wait for threads
     that the owner's code never gives back, since it cleans up after them.
     """
 
-    def __init__(self, name: str, most: int = MOST_THREADS) -> None:
+    def __init__(self, name: str, most: int = MOST_THREADS, distribution: str = "") -> None:
         self.name = name
+        self.distribution = distribution
         self.chosen: Executor | None = None
         self.own = ThreadGroup(self, name, most)
         self.names = ThreadGroup(self, f"{name}-names", MOST_NAMES)
         self.framework = ThreadGroup(self, f"{name}-livekit")
         self._parts: dict[str, ThreadOwner] = {}
+        self._started: list[weakref.ref[threading.Thread]] = []
 
-    def part(self, name: str) -> ThreadOwner:
+    def part(self, name: str, distribution: str = "") -> ThreadOwner:
         """Return the owner for somebody else's code in this one's name, such as a plugin's in a call."""
         if name not in self._parts:
-            self._parts[name] = ThreadOwner(f"{self.name}-{name}")
+            self._parts[name] = ThreadOwner(f"{self.name}-{name}", distribution=distribution)
         return self._parts[name]
+
+    @property
+    def owners(self) -> list[ThreadOwner]:
+        """Itself, and its parts."""
+        return [self, *(owner for part in list(self._parts.values()) for owner in part.owners)]
 
     @property
     def unfinished(self) -> list[_Work]:
         """What of its own code, and of its parts', runs or waits."""
-        return [*self.own.unfinished, *(work for part in self._parts.values() for work in part.unfinished)]
+        return [work for owner in self.owners for work in owner.own.unfinished]
+
+    @property
+    def started(self) -> list[threading.Thread]:
+        """The threads that its code has started itself and that run; not those of its parts."""
+        return [thread for one in list(self._started) if (thread := one()) is not None and thread.is_alive()]
+
+    def note_started(self, thread: threading.Thread) -> None:
+        """Note that its code has started a thread."""
+        self._started.append(weakref.ref(thread))
+        if len(self._started) >= MOST_NOTED and not len(self._started) % MOST_NOTED:  # most are short
+            self._started[:] = [one for one in self._started if (kept := one()) is not None and kept.is_alive()]
 
     def close(self) -> None:
         """Let the threads end; see `ThreadGroup.close`."""
@@ -180,3 +203,18 @@ class ThreadOwner:
 
 current_threads: ContextVar[ThreadOwner | None] = ContextVar("openrtc_threads", default=None)
 """Whose code runs now; tasks inherit it from the task that makes them."""
+
+
+def watch_started_threads() -> None:
+    """Let each owner know from now on which threads its code starts itself; done once for the process."""
+    if hasattr(threading.Thread.start, "__wrapped__"):
+        return
+    start = threading.Thread.start
+
+    @functools.wraps(start)
+    def start_noted(self: threading.Thread) -> None:
+        start(self)
+        if owner := current_threads.get():
+            owner.note_started(self)
+
+    threading.Thread.start = start_noted  # type: ignore[method-assign]  # libraries make threads themselves

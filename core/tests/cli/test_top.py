@@ -119,6 +119,16 @@ def test_long_names_give_way_to_figures_in_a_narrow_terminal() -> None:
         assert text in printed, text
 
 
+def test_who_leaves_something_behind_and_how_the_process_grows_is_said() -> None:
+    left = {"my-desk": {"calls": 3, "tasks": 3, "threads": 1, "rooms": 0, "place": "poll() at /site/my_desk.py:12"}}
+    growth = {"calls": 40, "memory_mb": 0.412, "descriptors": 2.0}
+    printed = shown([WORKER | {"left_behind": left, "growth_estimate": growth}], 160)
+    assert "4711: my-desk left 3 tasks, 1 thread behind in 3 calls, such as poll() at /site/my_desk.py:12" in printed
+    assert "4711: about +0.41 MB and +2.0 descriptors a call, an estimate over 40 calls" in printed
+    unknown = growth | {"descriptors": None}
+    assert "about +0.41 MB a call" in shown([WORKER | {"left_behind": {}, "growth_estimate": unknown}], 80)
+
+
 def test_a_worker_that_does_not_answer_is_shown() -> None:
     printed = shown([{"pid": 99, "state": "does not answer", "calls": []}], 80)
     assert "99" in printed and "does not answer" in printed and "no call is live" in printed

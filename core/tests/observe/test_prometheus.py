@@ -4,6 +4,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from openrtc.observe.events import (
     CallEnded,
+    CallLeftBehind,
     CallRejected,
     CallRouted,
     CallStarted,
@@ -42,7 +43,9 @@ def test_what_happens_is_counted_by_its_labels() -> None:
     metrics(PluginFailed(plugin="vip:vip", distribution="vip", hook="openrtc_route", error="x"))
     metrics(LoopBlocked(**CALL, seconds=9.0, ongoing=True))  # type: ignore[arg-type]
     metrics(LoopBlocked(**CALL, seconds=1.5, ongoing=False))  # type: ignore[arg-type]
+    metrics(CallLeftBehind(**CALL, left_by="vip", tasks=3, threads=1, rooms=0, place="x"))  # type: ignore[arg-type]
     found = samples(metrics)
+    assert [found["openrtc_left_behind_total", "vip", kind] for kind in ("tasks", "threads", "rooms")] == [3, 1, 0]
     assert found["openrtc_routing_decisions_total", "support", "room.prefix"] == 1
     assert found["openrtc_sessions_started_total", "support"] == 1
     assert found["openrtc_sessions_ended_total", "support"] == 1

@@ -7,6 +7,7 @@ import pytest
 from openrtc.observe.events import (
     CallEnded,
     CallError,
+    CallLeftBehind,
     CallRejected,
     CallRouted,
     CallStarted,
@@ -15,7 +16,7 @@ from openrtc.observe.events import (
     WorkerDraining,
     WorkerRegistered,
 )
-from openrtc.observe.worker_state import ENDED_REMEMBERED, JOIN_SECONDS, WorkerState
+from openrtc.observe.worker_state import ENDED_REMEMBERED, JOIN_SECONDS, LeftCount, WorkerState
 
 CALL = {"job_id": "AJ_1", "room": "r", "agent": "support", "distribution": "my-support-agent"}
 
@@ -49,6 +50,18 @@ def test_a_block_counts_while_it_lasts_and_once_when_it_is_over() -> None:
     state(LoopBlocked(**CALL, seconds=2.5, ongoing=False))  # type: ignore[arg-type]
     state(LoopBlocked(job_id="", room="", seconds=0.5, ongoing=False))
     assert (state.calls[0].to_json()["blocked_ms"], state.blocked) == (2500.0, 3.0)
+
+
+def test_what_calls_leave_behind_is_counted_by_whose_code_it_is() -> None:
+    state = WorkerState()
+    for place in ("a() at a.py:1", "b() at a.py:9"):
+        state(CallLeftBehind(**CALL, left_by="my-plugin", tasks=2, threads=1, rooms=0, place=place))  # type: ignore[arg-type]
+    state(CallLeftBehind(**CALL, left_by="", tasks=0, threads=0, rooms=1, place="room 'x'"))  # type: ignore[arg-type]
+    assert state.left_behind == {
+        "my-plugin": LeftCount(calls=2, tasks=4, threads=2, rooms=0, place="b() at a.py:9"),
+        "": LeftCount(calls=1, rooms=1, place="room 'x'"),
+    }
+    assert not state.calls, "the call is over"
 
 
 def test_a_call_that_was_given_to_nobody_is_listed_no_more() -> None:

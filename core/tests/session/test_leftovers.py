@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import ModuleType, SimpleNamespace
@@ -22,10 +23,15 @@ from openrtc.model.agents import AgentSpec
 from openrtc.model.call import Call
 from openrtc.model.decision import Decision
 from openrtc.model.request import RouteRequest
+from openrtc.observe.event_stream import EventStream
+from openrtc.observe.events import CallLeftBehind, Event
+from openrtc.observe.package_code import forget_packages, note_packages
 from openrtc.session import containment, held, leftovers
 from openrtc.session.build import build_agent, list_holdings
 from openrtc.session.containment import contain_exits
 from openrtc.session.leftovers import Leftovers
+from openrtc.session.loop_threads import give_threads
+from openrtc.threads import ThreadOwner, current_threads, watch_started_threads
 from waiting import wait_until
 
 CALL = Call(job_id="j", agent_name="desk", request=RouteRequest(room_name="r"), decision=Decision.to("desk"))
@@ -33,11 +39,12 @@ PACKAGE = "package_of_calls"
 SOURCE = """
 import asyncio
 import functools
+import threading
 import weakref
 
 from livekit.agents import Agent
 
-client = reader = queue = None
+client = reader = queue = release = None
 clients, tasks, by_url, agents, EVENT = {}, set(), {}, [], asyncio.Event()
 weak, by_agent = weakref.WeakValueDictionary(), {}
 
@@ -206,6 +213,30 @@ def kept_from_the_collector_by_agent():
     by_agent.setdefault("desk", set()).add(asyncio.create_task(poll()))
 
 
+def hold_thread():
+    release.wait(10)
+
+
+def thread_of_nobody():
+    threading.Thread(target=hold_thread, daemon=True).start()
+
+
+def thread_kept_from_the_collector():
+    tasks.add(thread := threading.Thread(target=hold_thread, daemon=True))
+    thread.start()
+
+
+def thread_of_a_held_client():
+    global client
+    client = Client()
+    client.thread = threading.Thread(target=hold_thread, daemon=True)
+    client.thread.start()
+
+
+def work_in_a_thread():
+    asyncio.get_running_loop().run_in_executor(None, hold_thread)
+
+
 def client_in_a_weak_registry(agent):
     agent.client = weak.setdefault("acme", Keeping())
 """
@@ -241,7 +272,7 @@ class Context:
 
     def __init__(self, job: Any) -> None:
         self.job = job
-        self.log_context_fields = {"agent": "desk"}
+        self.log_context_fields = {"room": "support-1", "agent": "desk", "distribution": "my-desk"}
         self.room = None
 
 
@@ -252,7 +283,10 @@ class Calls:
         monkeypatch.setattr(leftovers, "LEFTOVER_SECONDS", 0.0)
         monkeypatch.setattr(containment, "get_job_context", lambda required: self.current)
         self.current: Any = None
-        self.leftovers = Leftovers()
+        self.events = EventStream()
+        self.told: list[Event] = []
+        self.events.subscribe(self.told.append)
+        self.leftovers = Leftovers(events=self.events)
         self.count = 0
 
     async def hold(self, function: Callable[..., Any], *arguments: Any) -> list[asyncio.Task[Any]]:
@@ -262,9 +296,12 @@ class Calls:
         self.count += 1
         job = SimpleNamespace(id=f"j{self.count}", room=SimpleNamespace(name="support-1", sid="RM_1"))
         context = self.current = Context(job)
+        owner = ThreadOwner(job.id)
+        token = current_threads.set(owner)
         function(*arguments)
+        current_threads.reset(token)
         await asyncio.sleep(0)
-        self.leftovers.end_soon(context.job.id, context)  # type: ignore[arg-type]  # it stands for one
+        self.leftovers.end_soon(context.job.id, context, owner)  # type: ignore[arg-type]  # it stands for one
         self.current = None
         await asyncio.sleep(0)
         while self.leftovers._waiting or self.leftovers._ending:  # noqa: ASYNC110 - there is no event for it
@@ -403,6 +440,50 @@ async def test_other_calls_hear_nothing_while_many_objects_are_looked_at(calls: 
     assert sorted(gaps)[len(gaps) // 2] < 0.5
 
 
+@pytest.fixture
+def release(package: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Ends the threads of the package's calls; how threads are started is put back."""
+    monkeypatch.setattr(threading.Thread, "start", threading.Thread.start)
+    watch_started_threads()
+    package.release = threading.Event()
+    yield package.release
+    package.release.set()
+
+
+@pytest.mark.parametrize("way", ["thread_of_nobody", "thread_kept_from_the_collector", "work_in_a_thread"])
+async def test_a_thread_that_a_call_leaves_is_named_with_its_distribution(
+    calls: Calls, package: Any, release: threading.Event, way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    give_threads(asyncio.get_running_loop(), ThreadOwner("nobody"))
+    await calls.hold(*call(package, way))
+    assert "agent 'desk' left 1 threads behind when its call had ended, such as " in caplog.text
+    (event,) = calls.told
+    assert isinstance(event, CallLeftBehind) and "hold_thread() at " in event.place
+    assert (event.room, event.agent, event.left_by) == ("support-1", "desk", "my-desk")
+    assert (event.tasks, event.threads, event.rooms) == (0, 1, 0)
+
+
+async def test_the_thread_of_a_client_that_calls_share_is_left_by_nobody(
+    calls: Calls, package: Any, release: threading.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    await calls.hold(package.thread_of_a_held_client)
+    assert not calls.told and "behind" not in caplog.text
+
+
+async def test_what_another_distributions_code_leaves_in_a_call_counts_as_that_ones(
+    calls: Calls, package: Any, release: threading.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    note_packages([PACKAGE], plugins=True, distribution="my-plugin")
+    try:
+        await calls.hold(lambda: (package.held_by_nobody(), package.held_by_nobody(), package.thread_of_nobody()))
+    finally:
+        forget_packages()
+    assert "distribution 'my-plugin' left 2 tasks behind when a call of agent 'desk' had ended, such as" in caplog.text
+    (event,) = calls.told
+    assert isinstance(event, CallLeftBehind) and event.distribution == "my-desk"
+    assert (event.left_by, event.tasks, event.threads, event.rooms) == ("my-plugin", 2, 1, 0)
+
+
 class Room:
     """A room that was joined."""
 
@@ -426,6 +507,8 @@ async def test_a_room_that_a_call_has_joined_is_left_unless_calls_share_it(
     await calls.hold(lambda: None)
     assert room.left is not shared
     assert ("agent 'desk' had joined 1 more rooms" in caplog.text) is not shared
+    left = [(event.rooms, event.place) for event in calls.told if isinstance(event, CallLeftBehind)]
+    assert left == ([] if shared else [(1, "room 'staging'")])
 
     await calls.leftovers.aclose(10.0)
     assert room.left, "the worker ends"

@@ -17,7 +17,7 @@ from livekit.protocol import models
 from openrtc.errors import OpenRTCError
 from openrtc.model.agents import AgentSpec
 from openrtc.model.hung_package import IMPORT, name_hung
-from openrtc.observe.events import CallEnded, Event, WorkerDraining, WorkerRegistered
+from openrtc.observe.events import CallEnded, CallLeftBehind, Event, WorkerDraining, WorkerRegistered
 from openrtc.observe.snapshots import read_snapshots
 from openrtc.runtime.runtime import Runtime, build_runtime
 from openrtc.settings.config import Config, WorkerSettings
@@ -132,6 +132,22 @@ async def test_a_worker_whose_loop_is_blocked_can_be_looked_at() -> None:
         with ThreadPoolExecutor(1) as looking:
             (seen,) = looking.submit(read_snapshots).result(timeout=5)  # this blocks the loop until it is answered
     assert (seen["pid"], seen["max_sessions"], seen["calls"]) == (os.getpid(), 3, [])
+
+
+async def test_what_calls_leave_behind_and_the_growth_a_call_are_in_the_snapshot_and_the_metrics() -> None:
+    runtime, server = worker()
+    fields: dict[str, Any] = {"job_id": "AJ_1", "room": "r", "agent": "desk", "distribution": "my-desk"}
+    async with server.monitor.open():
+        assert server.monitor.snapshot()["growth_estimate"] is None
+        runtime.events.emit(CallLeftBehind(**fields, left_by="my-desk", tasks=1, threads=0, rooms=0, place="x"))
+        for ended in range(10, 60, 10):
+            server.monitor.growth.look(ended, 0)
+        seen = server.monitor.snapshot()
+        _, metrics = await answer(runtime, server, "/metrics")
+    assert seen["left_behind"] == {"my-desk": {"calls": 1, "tasks": 1, "threads": 0, "rooms": 0, "place": "x"}}
+    assert seen["growth_estimate"]["calls"] == 40
+    assert 'openrtc_left_behind_total{distribution="my-desk",kind="tasks"} 1.0' in metrics
+    assert "openrtc_growth_bytes_per_call " in metrics and "openrtc_growth_descriptors_per_call " in metrics
 
 
 async def test_the_other_workers_hear_which_dispatches_are_answered_while_the_calls_are_live() -> None:

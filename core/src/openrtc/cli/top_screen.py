@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from rich import box
@@ -92,6 +92,9 @@ def build_screen(workers: Sequence[dict[str, Any]], width: int, *, live: bool = 
             parts.append(Text(f"{worker['pid']}: {', '.join(names)} paused: no new calls", style="yellow"))
         for name, reason in worker.get("left_out", {}).items():
             parts.append(Text(f"{worker['pid']}: {name} is left out: {reason}", style="yellow"))
+        parts += [Text(f"{worker['pid']}: {line}", style="yellow") for line in _list_left_behind(worker)]
+        if growth := worker.get("growth_estimate"):
+            parts.append(Text(f"{worker['pid']}: {_describe_growth(growth)}", style="dim"))
     if calls:
         parts += [Text(), _build_table(CALL_COLUMNS, width, (_call_cells(worker, call) for worker, call in calls))]
     else:
@@ -108,6 +111,19 @@ def _build_head(workers: Sequence[dict[str, Any]], calls: int, live: bool) -> Te
     if live:
         head.append(f"   {time.strftime('%H:%M:%S')}   Ctrl-C ends", style="dim")
     return head
+
+
+def _list_left_behind(worker: dict[str, Any]) -> Iterator[str]:
+    for name, left in worker.get("left_behind", {}).items():
+        counts = [_format_count(left[kind], kind[:-1]) for kind in ("tasks", "threads", "rooms") if left[kind]]
+        calls = _format_count(left["calls"], "call")
+        yield f"{name or 'this program'} left {', '.join(counts)} behind in {calls}, such as {left['place']}"
+
+
+def _describe_growth(growth: dict[str, Any]) -> str:
+    files = growth["descriptors"]
+    and_files = "" if files is None else f" and {files:+.1f} descriptors"
+    return f"about {growth['memory_mb']:+.2f} MB{and_files} a call, an estimate over {growth['calls']} calls"
 
 
 def _build_table(columns: Sequence[Column], width: int, rows: Iterable[list[Text]]) -> Table:

@@ -323,6 +323,25 @@ class CallEnded(CallEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallLeftBehind(CallEvent):
+    """Some seconds after the end of a call something of it is still there: tasks and rooms are ended, no thread can be.
+
+    Args:
+        left_by: The distribution whose code it is: the agent's, a plugin's, or empty for the program's own.
+        tasks: How many tasks of its code have gone on.
+        threads: How many threads that its code has started, or has work in, still run.
+        rooms: How many further rooms it had joined and not left.
+        place: Function and ``file:line`` of one task or thread, or the name of a room.
+    """
+
+    left_by: str
+    tasks: int
+    threads: int
+    rooms: int
+    place: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PluginFailed(Event):
     """A plugin's hook raised, or took too long.
 
@@ -412,6 +431,7 @@ EVENTS: tuple[type[Event], ...] = (
     CallWaiting,
     CallAttended,
     CallEnded,
+    CallLeftBehind,
     PluginFailed,
     LoopBlocked,
     BlockBroken,

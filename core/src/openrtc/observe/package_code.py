@@ -18,15 +18,17 @@ ASKING = ("logging", "openrtc.observe.log_guard", "openrtc.worker.signal_guard",
 """Whose frames stand between who is looked for and who asks."""
 
 _packages: dict[str, bool] = {}  # by the name of the package: whether it is a plugin
+_distributions: dict[str, str] = {}  # by the name of the package: who brings it
 _find_current: Callable[[], Collection[str]] = tuple
 
 
-def note_packages(modules: Iterable[str], *, plugins: bool = False) -> None:
+def note_packages(modules: Iterable[str], *, plugins: bool = False, distribution: str = "") -> None:
     """Note whose code is a package's from now on.
 
     Args:
         modules: Modules of the packages.
         plugins: Whether they are plugins; a package that has agents too counts as one of agents.
+        distribution: The distribution that brings them; empty for code of the program itself.
     """
     for module in modules:
         name = _find_package_name(module)
@@ -34,6 +36,8 @@ def note_packages(modules: Iterable[str], *, plugins: bool = False) -> None:
         if not name or top in sys.stdlib_module_names or (top in NO_PACKAGES and not name.startswith(PLUGINS)):
             continue  # an agent may be livekit's own class, or a partial function
         _packages[name] = plugins and _packages.get(name, True)
+        if distribution:
+            _distributions[name] = distribution
 
 
 def use_current_packages(find: Callable[[], Collection[str]]) -> None:
@@ -86,6 +90,11 @@ def match_package(module: str) -> str | None:
     return None
 
 
+def find_code_distribution(module: str) -> str:
+    """Return the distribution of the agent or plugin whose module it is; empty where none is known."""
+    return _distributions.get(match_package(module) or "", "")
+
+
 def is_plugin(package: str) -> bool:
     """Whether a package is one of plugins only."""
     return _packages.get(package, False)
@@ -94,6 +103,7 @@ def is_plugin(package: str) -> bool:
 def forget_packages() -> None:
     """Know no packages any more."""
     _packages.clear()
+    _distributions.clear()
     use_current_packages(tuple)
 
 

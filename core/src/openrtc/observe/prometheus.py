@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from openrtc.observe.events import (
     CallEnded,
     CallError,
+    CallLeftBehind,
     CallRejected,
     CallRouted,
     CallStarted,
@@ -53,6 +54,12 @@ class PrometheusMetrics:
         self._blocked = self._add_counter(
             "loop_blocked_seconds", "Time for which code blocked the shared loop.", "agent"
         )
+        self._left = self._add_counter(
+            "left_behind",
+            "What was still there 5 s after calls had ended, by whose code it is.",
+            "distribution",
+            "kind",
+        )
         self._latency = self._add_histogram(
             "turn_latency_seconds", "From the caller's last to the agent's first sound."
         )
@@ -76,6 +83,9 @@ class PrometheusMetrics:
             case CallEnded():
                 self._ended.labels(event.agent).inc()
                 self._failed.labels(event.agent).inc(event.failed)
+            case CallLeftBehind():
+                for kind in ("tasks", "threads", "rooms"):
+                    self._left.labels(event.left_by, kind).inc(getattr(event, kind))
             case LoopBlocked(ongoing=False):
                 self._blocked.labels(event.agent).inc(event.seconds)
             case PluginFailed():

@@ -13,6 +13,7 @@ from openrtc.observe.events import (
     CallEnded,
     CallError,
     CallEvent,
+    CallLeftBehind,
     CallRejected,
     CallRouted,
     CallStarted,
@@ -35,6 +36,25 @@ REJECTS_REMEMBERED = 50
 
 CPU_SAMPLES = 6
 """The CPU share of a call is that of the last five seconds, with a sample each second."""
+
+
+@dataclass(kw_only=True, slots=True)
+class LeftCount:
+    """What the ended calls have left behind of one distribution's code.
+
+    Args:
+        calls: How many calls have left something.
+        tasks: How many tasks.
+        threads: How many threads.
+        rooms: How many further rooms.
+        place: Where the latest stands.
+    """
+
+    calls: int = 0
+    tasks: int = 0
+    threads: int = 0
+    rooms: int = 0
+    place: str = ""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -106,7 +126,8 @@ class WorkerState:
     """A sink that keeps what events say of a worker; for use from any thread.
 
     `draining` says whether the worker drains, `worker_id` the id that the LiveKit server gave it, empty at first;
-    `ended`, `failed` and `blocked` count calls, failed calls and seconds; `rejects` counts by cause.
+    `ended`, `failed` and `blocked` count calls, failed calls and seconds; `rejects` counts by cause, `left_behind` by
+    distribution.
     """
 
     def __init__(self) -> None:
@@ -119,6 +140,7 @@ class WorkerState:
         self.failed = 0
         self.blocked = 0.0
         self.rejects: Counter[str] = Counter()
+        self.left_behind: dict[str, LeftCount] = {}
         self._recent_rejects: deque[CallRejected] = deque(maxlen=REJECTS_REMEMBERED)
 
     def __call__(self, event: Event) -> None:
@@ -170,10 +192,23 @@ class WorkerState:
                 del self._ended_calls[next(iter(self._ended_calls))]
             self.ended += 1
             self.failed += event.failed
+        elif isinstance(event, CallLeftBehind):
+            self._note_left(event)
         elif isinstance(event, LoopBlocked):
             self._note_block(event)
         else:
             self._note_progress(event)
+
+    def _note_left(self, event: CallLeftBehind) -> None:
+        before = self.left_behind.get(event.left_by, LeftCount())
+        count = LeftCount(
+            calls=before.calls + 1,
+            tasks=before.tasks + event.tasks,
+            threads=before.threads + event.threads,
+            rooms=before.rooms + event.rooms,
+            place=event.place,
+        )
+        self.left_behind = {**self.left_behind, event.left_by: count}  # replaced: another thread may be reading it
 
     def _note_block(self, event: LoopBlocked) -> None:
         self.blocked += 0.0 if event.ongoing else event.seconds

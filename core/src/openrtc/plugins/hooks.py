@@ -177,7 +177,7 @@ class Hooks:
         deadline = asyncio.timeout(limit)
         # Of the call, or of the worker: neither waits for threads that a plugin never gives back.
         owner = current_threads.get()
-        token = current_threads.set(owner.part(implementation.plugin) if owner else None)
+        token = current_threads.set(owner.part(implementation.plugin, implementation.distribution) if owner else None)
         try:
             if on_loop:
                 value = await call_on_loop(implementation, given, limit, partial(self._note_block, implementation))

@@ -173,8 +173,8 @@ def build_runtime(
     entries = discover(config, logger.warning) if discovered else ()
     if discovered:  # without, every name in the policy would be unknown
         check_distribution_names(config, entries, logger.warning)
-    note_packages(name for entry in entries if entry.is_agent for name in list_packages(entry))
-    note_packages((name for entry in entries if not entry.is_agent for name in list_packages(entry)), plugins=True)
+    for entry in sorted(entries, key=lambda one: one.is_agent, reverse=True):
+        note_packages(list_packages(entry), plugins=not entry.is_agent, distribution=entry.distribution)
     know_distributions(entries)  # all: one may import modules of another
     name_own_modules()
     loaded = load(entries, config)

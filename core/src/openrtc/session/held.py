@@ -6,9 +6,9 @@ client, and from there to its tasks; to a task that an agent keeps on itself one
 
 References are followed from the modules of packages, not of Python, livekit and OpenRTC: what holds everything that
 runs, such as the loop, would say nothing. For the same reason agents, sessions and rooms hold nothing here, and a
-future does not hold who waits for it. A set or list in a module holds neither tasks nor rooms: it keeps them from
-being collected, as the documentation of asyncio advises. And what a dict has under the name of the call's room or the
-id of its job is the call's.
+future does not hold who waits for it. A set or list in a module holds neither tasks nor rooms nor threads: it keeps
+them from being collected, as the documentation of asyncio advises. And what a dict has under the name of the call's
+room or the id of its job is the call's.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import contextvars
 import gc
 import logging
 import sys
+import threading
 import time
 import types
 import weakref
@@ -55,6 +56,8 @@ _PASSED_OVER = {
 """Most of what has a name in a module or class."""
 _CONTAINERS = (set, frozenset, list, tuple, deque)
 _SIZED = (dict, *_CONTAINERS)
+_KEPT_ALIVE = (asyncio.Task, rtc.Room, threading.Thread)
+"""What a bare set or list keeps from being collected, and does not hold."""
 _Found = tuple[object, bool]
 """What was met, and whether there are only containers between it and the module or class that has it."""
 
@@ -125,7 +128,7 @@ class Held:
             return ()
         if kind in _CONTAINERS and bare:
             members = list(cast(Iterable[object], one))
-            return [(member, True) for member in members if not issubclass(type(member), (asyncio.Task, rtc.Room))]
+            return [(member, True) for member in members if not issubclass(type(member), _KEPT_ALIVE)]
         if issubclass(kind, dict):
             return self._list_values(cast(dict[object, object], one), bare)
         if kind is types.FunctionType:  # not the names of its module

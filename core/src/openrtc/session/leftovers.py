@@ -24,11 +24,15 @@ from opentelemetry.trace import TracerProvider
 
 from openrtc.errors import summarize_error
 from openrtc.model.call import Call
+from openrtc.observe.event_stream import EventStream
+from openrtc.observe.package_code import find_code_distribution
 from openrtc.session.containment import build_log_fields, find_coroutine, find_job
 from openrtc.session.failure import is_framework
 from openrtc.session.hang_up import find_hang_up
 from openrtc.session.held import Held
 from openrtc.session.joined_rooms import begin_noting_rooms, end_noting_rooms
+from openrtc.session.left_behind import LeftBehind
+from openrtc.session.left_threads import list_left_threads
 from openrtc.threads import ThreadOwner
 from openrtc.upstream.call_providers import forget_call_traces, list_call_providers
 
@@ -54,11 +58,15 @@ class Leftovers:
 
     Args:
         list_holders: Returns what outlives every call besides modules, such as the worker's resources.
+        events: Where it is told what they leave behind, if given.
     """
 
-    def __init__(self, list_holders: Callable[[], Iterable[object]] = lambda: ()) -> None:
+    def __init__(
+        self, list_holders: Callable[[], Iterable[object]] = lambda: (), events: EventStream | None = None
+    ) -> None:
         self._list_holders = list_holders
-        self._waiting: dict[str, tuple[JobContext | None, asyncio.TimerHandle]] = {}
+        self._events = events
+        self._waiting: dict[str, tuple[JobContext | None, ThreadOwner | None, asyncio.TimerHandle]] = {}
         self._ending: set[asyncio.Future[None]] = set()
         self._shared_rooms: list[rtc.Room] = []
         self._kept: dict[CodeType, weakref.WeakSet[asyncio.Task[Any]]] = {}
@@ -67,7 +75,7 @@ class Leftovers:
         """Begin to note what a call makes."""
         begin_noting_rooms(job_id)
 
-    def end_soon(self, job_id: str, context: JobContext | None) -> None:
+    def end_soon(self, job_id: str, context: JobContext | None, threads: ThreadOwner | None = None) -> None:
         """End, some seconds from now, what an ended job has left behind: the agent's and livekit-agents' own.
 
         livekit-agents leaves all tasks of a session behind whose start it had to cancel, because the room was deleted
@@ -76,9 +84,10 @@ class Leftovers:
         Args:
             job_id: LiveKit's id of the job.
             context: Its context; None where it did not come so far.
+            threads: Those of the call, if given: nothing can end them, and they are named.
         """
         timer = asyncio.get_running_loop().call_later(LEFTOVER_SECONDS, self._start, job_id)
-        self._waiting[job_id] = (context, timer)
+        self._waiting[job_id] = (context, threads, timer)
 
     async def aclose(self, limit: float) -> None:
         """End everything now: the worker ends.
@@ -87,7 +96,9 @@ class Leftovers:
             limit: Seconds to wait at most, for rooms to be left and spans to be exported.
         """
         for job_id in list(self._waiting):
-            self._waiting[job_id][1].cancel()
+            context, _, timer = self._waiting[job_id]
+            timer.cancel()
+            self._waiting[job_id] = (context, None, timer)  # its threads have not had their time, and end now
             self._start(job_id)
         until = time.monotonic() + min(limit, FLUSH_SECONDS)
         await self._wait(until)
@@ -99,16 +110,16 @@ class Leftovers:
             await asyncio.wait(set(self._ending), timeout=left)
 
     def _start(self, job_id: str) -> None:
-        context, _ = self._waiting.pop(job_id)
+        context, threads, _ = self._waiting.pop(job_id)
         if hang_up := find_hang_up(context):
             hang_up.close()
-        self._keep(asyncio.create_task(self._end(job_id, context), name="end-leftovers"))
+        self._keep(asyncio.create_task(self._end(job_id, context, threads), name="end-leftovers"))
 
     def _keep(self, task: asyncio.Future[None]) -> None:
         self._ending.add(task)  # the loop holds tasks weakly
         task.add_done_callback(self._ending.discard)
 
-    async def _end(self, job_id: str, context: JobContext | None) -> None:
+    async def _end(self, job_id: str, context: JobContext | None, owner: ThreadOwner | None) -> None:
         left = [_LeftTask(task, context) for task in asyncio.all_tasks() if _get_job_id(task) == job_id]
         # OpenRTC's own tasks of a job are left alone: they end by themselves, such as those that leave its room. So are
         # those of livekit's rooms and tracks, but no mixer ends by itself, such as that of a background player.
@@ -118,7 +129,9 @@ class Leftovers:
         rooms, providers = end_noting_rooms(job_id), list_call_providers(job_id)
         job = context.job if context else None
         held = Held(self._list_holders(), (job_id, *((job.room.name, job.room.sid) if job else ())))
-        wanted = [*rooms, *providers, *(value for one in tasks for value in one.list_wanted())]
+        threads = list_left_threads(owner) if owner else []
+        wanted = [*rooms, *providers, *(one.thread for one in threads if one.thread)]
+        wanted += [value for one in tasks for value in one.list_wanted()]
         kept: list[_LeftTask] = []
         try:
             await held.find(wanted, {one.package for one in tasks})
@@ -128,9 +141,20 @@ class Leftovers:
                 await held.find([*rooms, *providers], also=[find_coroutine(one.task) for one in kept])
         except Exception as error:  # of an object of anybody's that was looked at: what was met so far counts
             logger.debug("what calls share could not be looked through: %s", summarize_error(error))
+        left_behind = LeftBehind(
+            job_id,
+            context,
+            [one for one in tasks if one not in kept and one.is_agents and not one.task.done()],
+            [one for one in threads if one.runs and (one.thread is None or one.thread not in held)],
+            # The job's own is left by the job, where that has not been cut short.
+            [room for room in rooms if room not in held and (context is None or room is not context.room)],
+        )
         self._end_tasks([one for one in tasks if one not in kept])
+        left_behind.log()
+        if self._events:
+            left_behind.emit(self._events)
         self._report_kept(kept)
-        self._leave_rooms([room for room in rooms if room not in held], context)
+        self._leave(room for room in rooms if room not in held)
         shared = [*self._shared_rooms, *(room for room in rooms if room in held)]
         self._shared_rooms = [room for room in shared if room.isconnected()]
         for provider in providers:
@@ -154,9 +178,6 @@ class Leftovers:
         for one in running:
             one.task.cancel()
         if agents_own := [one for one in running if one.is_agents]:
-            text = "agent %r left %d tasks behind when its call had ended, such as %s: they are cancelled"
-            fields = agents_own[0].log_fields
-            logger.warning(text, fields.get("agent", ""), len(agents_own), agents_own[0].place, extra=fields)
             asyncio.get_running_loop().call_later(CANCEL_SECONDS, _report_undying, agents_own)
 
     def _report_kept(self, tasks: list[_LeftTask]) -> None:
@@ -174,14 +195,6 @@ class Leftovers:
                     *(fields.get("agent", ""), one.place, many),
                     extra=fields,
                 )
-
-    def _leave_rooms(self, rooms: list[rtc.Room], context: JobContext | None) -> None:
-        # The job's own is left by the job, where that has not been cut short.
-        if joined := [room for room in rooms if context is None or room is not context.room]:
-            fields = build_log_fields(context)
-            text = "agent %r had joined %d more rooms and not left them when its call ended, such as %r: they are left"
-            logger.warning(text, fields.get("agent", ""), len(joined), joined[0].name, extra=fields)
-        self._leave(rooms)
 
     def _leave(self, rooms: Iterable[rtc.Room]) -> None:
         for room in rooms:
@@ -230,7 +243,9 @@ class _LeftTask:
         self.log_fields = build_log_fields(find_job(task))
         frames = list(_list_frames(task))
         names = dict(frames[0].f_locals) if frames else {}
-        self.package = str(frames[0].f_globals.get("__name__", "")).partition(".")[0] if frames else ""
+        module = str(frames[0].f_globals.get("__name__", "")) if frames else ""
+        self.package = module.partition(".")[0]
+        self.distribution = find_code_distribution(module)
         self.is_calls_own = any(map(_is_calls_own, _list_values(names)))
         """Whether its code works with the agent, session or job of the call: then nobody else has a use for it."""
         self.owner = _find_owner(self.code, names)
@@ -258,25 +273,6 @@ def _report_undying(tasks: list[_LeftTask]) -> None:
         text = "agent %r: %d of the tasks that were cancelled go on, such as %s: they catch it, and end with the worker"
         fields = running[0].log_fields
         logger.warning(text, fields.get("agent", ""), len(running), running[0].place, extra=fields)
-
-
-def report_threads_soon(threads: ThreadOwner, fields: dict[str, Any]) -> None:
-    """Say, after some seconds, which blocking code an ended call has left behind: nothing can end a thread.
-
-    Args:
-        threads: Those of the call.
-        fields: The log fields of the call.
-    """
-    asyncio.get_running_loop().call_later(LEFTOVER_SECONDS, _report_threads, threads, fields)
-
-
-def _report_threads(threads: ThreadOwner, fields: dict[str, Any]) -> None:
-    if unfinished := threads.unfinished:
-        text = (
-            "agent %r left %d threads behind when its call had ended, such as %s: no thread can be ended from outside, "
-            "so give what blocks a time limit"
-        )
-        logger.warning(text, fields.get("agent", ""), len(unfinished), unfinished[0].place, extra=fields)
 
 
 def _list_frames(task: asyncio.Task[Any]) -> Iterator[FrameType]:

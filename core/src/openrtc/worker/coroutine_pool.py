@@ -12,9 +12,10 @@ from typing import Any
 
 from livekit.agents import JobContext, utils
 
+from openrtc.observe.event_stream import EventStream
 from openrtc.session.build import list_holdings
 from openrtc.session.containment import build_log_fields
-from openrtc.session.leftovers import Leftovers, report_threads_soon
+from openrtc.session.leftovers import Leftovers
 from openrtc.session.room_connect import wait_until_left
 from openrtc.threads import ThreadOwner, current_threads
 from openrtc.upstream.jobs import JobStatus, PooledAgentServer, RunningJobInfo
@@ -44,6 +45,7 @@ class CoroutinePool(utils.EventEmitter[str]):
         userdata: Initial contents of every ``JobProcess.userdata``, read when a job starts.
         holders: What outlives every call, besides modules and ``userdata``.
         hang_up_seconds: How long a tool may go on when everybody has left.
+        events: Where it is told what calls leave behind, if given.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class CoroutinePool(utils.EventEmitter[str]):
         userdata: Mapping[str, Any],
         holders: Iterable[object] = (),
         hang_up_seconds: float = SESSION_SECONDS,
+        events: EventStream | None = None,
     ) -> None:
         super().__init__()
         # Not at the top: it fails with a livekit-agents that OpenRTC does not know, and then there is no such pool.
@@ -63,7 +66,7 @@ class CoroutinePool(utils.EventEmitter[str]):
         longer = max(0, hang_up_seconds - SESSION_SECONDS)
         self.close_seconds = CLOSE_SECONDS + longer + server.session_end_seconds
         self.failures = 0
-        self.leftovers = Leftovers(self._list_holders)
+        self.leftovers = Leftovers(self._list_holders, events)
         self._holders = list(holders)
         self._jobs: list[CoroutineJob] = []
         self._leaving: set[asyncio.Task[None]] = set()
@@ -100,9 +103,8 @@ class CoroutinePool(utils.EventEmitter[str]):
 
     def _forget(self, job: CoroutineJob) -> None:
         self._jobs.remove(job)
-        self.leftovers.end_soon(job.job_id, job.context)
+        self.leftovers.end_soon(job.job_id, job.context, job.threads)
         job.threads.close()
-        report_threads_soon(job.threads, job.log_fields)
         if job.lifecycle.in_room:  # its shutdown was cut off: a silent agent would stay
             leaving = asyncio.create_task(job.lifecycle.leave_room(), name="leave-room")
             self._leaving.add(leaving)

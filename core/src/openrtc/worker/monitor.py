@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +22,7 @@ from openrtc.model.cast_member import current_role
 from openrtc.observe.forwarding import EventReceiver
 from openrtc.observe.jsonl import JsonlFile
 from openrtc.observe.logs import CallFields, complete_call_fields
+from openrtc.observe.process_growth import ProcessGrowth
 from openrtc.observe.process_memory import resident_bytes
 from openrtc.observe.prometheus import Gauges, PrometheusMetrics
 from openrtc.observe.snapshots import SnapshotServer
@@ -86,6 +88,7 @@ class Monitor:
         self._server = server
         self._since = time.time()
         self.state = WorkerState()
+        self.growth = ProcessGrowth()
         self.metrics = PrometheusMetrics(self._list_gauges)
         self.beat_age: Callable[[], float] = float
         """Returns how long ago the loop has last beaten, in seconds; may be called in any thread."""
@@ -153,6 +156,8 @@ class Monitor:
             "memory_mb": round(self._total_memory(calls) / 1e6, 1),
             "served": self.state.ended + sum(call.started for call in calls),
             "failed": self.state.failed,
+            "left_behind": {by: asdict(count) for by, count in self.state.left_behind.items()},
+            "growth_estimate": growth.to_json() if (growth := self.growth.estimate()) else None,
             "rejects": dict(self.state.rejects),
             "recent_rejects": self.state.recent_rejects,
             "blocked_ms": round(self.state.blocked * 1000, 1),
@@ -187,8 +192,10 @@ class Monitor:
     async def _sample_calls(self) -> None:
         while True:
             await asyncio.sleep(CPU_SAMPLE_SECONDS)
-            for call in self.state.calls:
+            calls = self.state.calls
+            for call in calls:
                 self._sample(call)
+            self.growth.look(self.state.ended, len(calls))
 
     def _sample(self, call: CallRow) -> None:
         if live := self._runtime.live.get(call.job_id):
@@ -220,6 +227,11 @@ class Monitor:
         }
         for name, (meaning, value) in single.items():
             yield name, meaning, [({}, value)]
+        if (growth := now["growth_estimate"]) is not None:
+            over = f"An estimate over {growth['calls']} calls: by how much this process grew"
+            yield "growth_bytes_per_call", f"{over} a call.", [({}, growth["memory_mb"] * 1e6)]
+            if growth["descriptors"] is not None:
+                yield "growth_descriptors_per_call", f"{over} a call.", [({}, growth["descriptors"])]
         yield "agent_state", "1 for the state of each agent.", self._list_agent_states()
         yield "plugin_state", "1 for the state of each plugin.", self._list_plugin_states()
 

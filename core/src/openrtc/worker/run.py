@@ -38,6 +38,7 @@ from openrtc.speedups.connections import close_connections, open_connections
 from openrtc.speedups.imports import finish_imports
 from openrtc.speedups.registry import install_speedups
 from openrtc.speedups.uvloop import new_event_loop
+from openrtc.threads import watch_started_threads
 from openrtc.upstream.digest import describe_changes
 from openrtc.upstream.known_code import RELEASES
 from openrtc.upstream.opentelemetry_traces import separate_opentelemetry_traces
@@ -171,6 +172,7 @@ async def prepare(server: WorkerServer) -> None:
     use_current_packages(find_current_packages)
     install_speedups(runtime.config.worker.speedups)
     watch_joined_rooms()
+    watch_started_threads()
     unpublish_before_deletion()
     _report_unknown_livekit(runtime)
     # Where every call has a process of its own, this one runs none: each of those loads for itself.

@@ -335,6 +335,7 @@ class WorkerServer:
                 self.runtime.resources,
                 [*(plugin.target for plugin in self.runtime.plugins), *self.runtime.prewarmed.values()],
                 self._settings.hang_up_seconds,
+                self.runtime.events,
             ),
             {kind: build_pool_like(pool, kind, self._count_idle(kind)) for kind in sorted(kinds)},
             find_kind=self.find_kind,
