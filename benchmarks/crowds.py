@@ -114,6 +114,8 @@ def main() -> None:
             came, text = crowd(stage, number)
             served += came
             print(f"room of {PEOPLE}, {number + 1}: {text}", flush=True)
+            if not came:
+                print(*(line for line in stage.worker.log().splitlines() if f"crowd-{number}" in line), sep="\n")
         print(f"{served} of {args.rounds} rooms of {PEOPLE} got their agent", flush=True)
 
 
