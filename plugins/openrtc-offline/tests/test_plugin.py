@@ -59,7 +59,7 @@ def test_without_an_engine_only_the_voice_is_missing_with_what_to_install(monkey
     provider = OfflineProvider()
     reason = provider.missing("tts")
     assert reason is not None and "\n" not in reason
-    assert 'pip install "openrtc-offline[espeak]"' in reason and "flite" in reason
+    assert "pip install espeakng-loader" in reason and "flite" in reason
     assert provider.available() is provider.missing("stt") is provider.missing("llm") is None
 
 

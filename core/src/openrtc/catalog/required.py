@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
@@ -12,6 +11,7 @@ from openrtc.discovery.metadata import read_metadata
 from openrtc.discovery.policy import find_switched_off
 from openrtc.discovery.requirements import meets
 from openrtc.errors import OpenRTCError
+from openrtc.install_commands import install_command
 from openrtc.model.names import normalise_name
 from openrtc.model.status import Status
 from openrtc.settings.config import Config
@@ -55,7 +55,7 @@ def _find_problem(
 
     requirement = Requirement(required)
     key = requirement.name
-    install = f"pip install {shlex.quote(required)}"
+    install = install_command(required)
     own = [entry for entry in entries if normalise_name(entry.distribution) == key]
     version = own[0].version if own else _read_version(key)
     if version is None:

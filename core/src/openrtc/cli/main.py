@@ -45,10 +45,12 @@ def main(argv: Sequence[str] | None = None, *, pool: Pool | None = None) -> int:
     except ImportError as error:
         if not (error.name or "").startswith(("livekit.agents", "livekit.rtc")):
             raise
+        from openrtc.install_commands import install_command
         from openrtc.upstream.known_code import RELEASES
 
         reason = OpenRTCError(
-            f"OpenRTC does not know this livekit-agents: {error}", fix=f"pip install livekit-agents=={RELEASES[-1]}"
+            f"OpenRTC does not know this livekit-agents: {error}",
+            fix=install_command(f"livekit-agents=={RELEASES[-1]}"),
         )
         print(f"openrtc: {reason}", file=sys.stderr)
         return 2

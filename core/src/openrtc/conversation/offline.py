@@ -6,11 +6,16 @@ from dataclasses import replace
 from typing import Any
 
 from openrtc.errors import OpenRTCError
+from openrtc.install_commands import install_command
 from openrtc.model.provider import ProviderContext
-from openrtc.runtime.providers import INSTALL_OFFLINE, OFFLINE, OFFLINE_SCHEME, Providers
+from openrtc.runtime.providers import OFFLINE, OFFLINE_DISTRIBUTION, OFFLINE_SCHEME, Providers
 from openrtc.runtime.runtime import Runtime
 
-MODELS_FIX = f"set it in the agent or under [defaults] in openrtc.toml; without keys: {INSTALL_OFFLINE}"
+
+def models_fix() -> str:
+    """Return what to do about an agent that lacks a model."""
+    install = install_command(OFFLINE_DISTRIBUTION)
+    return f"set it in the agent or under [defaults] in openrtc.toml; without keys: {install}"
 
 
 def find_voice(providers: Providers) -> tuple[Any, str]:

@@ -6,7 +6,6 @@ Nothing here imports what it compares, nor anything else that pip installs, unle
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from openrtc.discovery.metadata_folders import Installed, list_installed
 from openrtc.discovery.plain_requirements import DISTRIBUTION_NAME
 from openrtc.discovery.requirements import RequirementCheck, meets
 from openrtc.errors import OpenRTCError, one_line
+from openrtc.install_commands import install_command, uninstall_command
 from openrtc.model.names import NAMESAKE, OWN_DISTRIBUTION, normalise_name
 from openrtc.model.status import State, Status
 
@@ -64,7 +64,7 @@ def _find_mismatch(
 ) -> Status | None:
     if ";" not in text and _name_of(text) not in installed:
         # Said without packaging, which may be what is missing.
-        return Status(State.INCOMPATIBLE, f"needs {text}, which is not installed", f"pip install {shlex.quote(text)}")
+        return Status(State.INCOMPATIBLE, f"needs {text}, which is not installed", install_command(text))
     return RequirementCheck(one, Metadata(requires=((text, 1),)), installed, warn=warn).find_mismatch()
 
 
@@ -137,5 +137,5 @@ def _warn_of_namesake(installed: Mapping[str, Installed], warn: Callable[[str], 
     warn(
         f"the distribution {NAMESAKE} {namesake.version} is somebody else's and has the same import name: "
         f"it has overwritten files of {OWN_DISTRIBUTION}, or the other way round{asked} "
-        f"(pip uninstall {NAMESAKE}, then pip install --force-reinstall {OWN_DISTRIBUTION})"
+        f"({uninstall_command(NAMESAKE)}, then {install_command(OWN_DISTRIBUTION, '--force-reinstall', '--no-deps')})"
     )

@@ -12,6 +12,7 @@ from openrtc.discovery.metadata import Metadata, read_metadata
 from openrtc.discovery.metadata_folders import Installed
 from openrtc.discovery.plain_requirements import DISTRIBUTION_NAME, is_plainly_met, meets_plainly, python_version
 from openrtc.errors import one_line
+from openrtc.install_commands import install_command
 from openrtc.model.names import NAMESAKE, OWN_DISTRIBUTION, normalise_name
 from openrtc.model.status import State, Status
 
@@ -122,7 +123,7 @@ class RequirementCheck:
         if status is None:
             return None
         if whole:
-            status = replace(status, reason=f"{status.reason} (asked for by {whole})", fix=f"pip install '{whole}'")
+            status = replace(status, reason=f"{status.reason} (asked for by {whole})", fix=install_command(whole))
         return replace(status, reason=one_line(status.reason or ""), location=self._place(line))
 
     def _extras_in_turn(
@@ -180,11 +181,9 @@ def compare(requirement: Requirement, installed: Versions) -> Status | None:
         requirement: What is required; its marker and extras are not looked at.
         installed: What is installed.
     """
-    import shlex
-
     needed = f"{requirement.name}{requirement.specifier}"
     one = installed.get(normalise_name(requirement.name))
-    fix = f"pip install {shlex.quote(f'{requirement.name} @ {requirement.url}' if requirement.url else needed)}"
+    fix = install_command(f"{requirement.name} @ {requirement.url}" if requirement.url else needed)
     if one is None:
         return Status(State.INCOMPATIBLE, f"needs {needed}, which is not installed", fix)
     if one.version and meets(requirement.specifier, one.version):

@@ -16,6 +16,7 @@ import importlib_metadata
 from openrtc.discovery.entries import Entry
 from openrtc.discovery.tolerance import tolerate_unreadable_metadata
 from openrtc.errors import OpenRTCError, one_line
+from openrtc.install_commands import install_command
 from openrtc.model.hung_package import IMPORT
 from openrtc.model.status import Status
 from openrtc.plugins.fault import Fault, describe_error, locate_error
@@ -141,12 +142,12 @@ def _missing_module(name: str, error: ModuleNotFoundError, entry: Entry) -> Faul
     module = entry.module
     if module == name or module.startswith(name + "."):
         fix = _similar_module(name, entry)
-        fix = fix or f"pip install --force-reinstall {entry.distribution}, or correct its entry point"
+        fix = fix or f"{install_command(entry.distribution, '--force-reinstall')}, or correct its entry point"
         return Fault(f'the entry point names the module "{name}", which does not exist', fix, _declared_at(entry))
     place = locate_error(error, entry)
     top = name.partition(".")[0]
     if top == module.partition(".")[0] and not _is_namespace(imported_name(entry, top)):
-        fix = _similar_module(name, entry) or f"pip install --force-reinstall {entry.distribution}"
+        fix = _similar_module(name, entry) or install_command(entry.distribution, "--force-reinstall")
         return Fault(f'imports its own module "{name}", which does not exist', fix, place)
     reason = f'{entry.distribution} imports "{name}", which is not installed'
     return Fault(reason, _suggest_install(name, entry), place)
@@ -161,11 +162,11 @@ def _suggest_install(name: str, entry: Entry) -> str:
     top = name.partition(".")[0]
     if parent and not _is_namespace(parent) and parent in sys.modules:
         if names := importlib_metadata.packages_distributions().get(top):
-            return f"pip install --upgrade {names[0]}"
+            return install_command(names[0], "--upgrade")
     elif parent == "livekit.plugins" and (extra := last.replace("_", "-")) in _list_livekit_extras():
-        return f"pip install 'livekit-agents[{extra}]'"
+        return install_command(f"livekit-agents[{extra}]")
     elif known := DISTRIBUTION_OF_MODULE.get(name) or DISTRIBUTION_OF_MODULE.get(top):
-        return f"pip install {known}"
+        return install_command(known)
     return f"install what brings that module, which {entry.distribution} should require, or --deny {entry.distribution}"
 
 

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from openrtc.discovery.entries import Entry
+from openrtc.install_commands import install_command
 from openrtc.model.agents import AgentSpec
 from openrtc.model.builders import is_agent_class, name_of
 from openrtc.model.livekit_worker import LiveKitWorker
@@ -87,7 +88,9 @@ def _is_a(value: object, *names: str) -> bool:
 def _of_server(server: Any, entry: Entry) -> LiveKitWorker:
     if changes := describe_changes("registered"):
         reason = f"OpenRTC does not know this livekit-agents: {changes}"
-        raise Fault(f"{entry.value} is an AgentServer, and {reason}", f"pip install livekit-agents=={RELEASES[-1]}")
+        raise Fault(
+            f"{entry.value} is an AgentServer, and {reason}", install_command(f"livekit-agents=={RELEASES[-1]}")
+        )
     read = read_server(server)
     if read["entrypoint"] is None:
         raise Fault(f"{entry.value} is an AgentServer without a session", "register one: @server.rtc_session()")

@@ -10,6 +10,7 @@ from typing import Any, Literal, cast
 from packaging.utils import canonicalize_name
 
 from openrtc.errors import OpenRTCError, one_line
+from openrtc.install_commands import install_command
 from openrtc.model.provider import Provider, ProviderContext
 from openrtc.plugins.guard.clock import PackageCode, clocked, find_module
 from openrtc.plugins.hooks import Hooks
@@ -21,7 +22,7 @@ ModelKind = Literal["stt", "llm", "tts"]
 MODEL_KINDS: tuple[ModelKind, ...] = ("stt", "llm", "tts")
 OFFLINE_SCHEME = "offline"
 OFFLINE = f"{OFFLINE_SCHEME}:"
-INSTALL_OFFLINE = 'pip install "openrtc-offline[espeak]"'
+OFFLINE_DISTRIBUTION = "openrtc-offline[espeak]"
 
 _SCHEME = re.compile(r"([a-z][a-z0-9_-]*):(?!/)(.*)", re.DOTALL)
 """``scheme:model``, but no address such as ``http://…``, and none of livekit-agents' own ``provider/model:voice``."""
@@ -95,7 +96,7 @@ class Providers:
         scheme, name = self._split(model)
         if scheme not in self._providers:
             if model.startswith(OFFLINE):  # livekit-agents would take it for a model of its own
-                raise OpenRTCError(f"no installed plugin brings {model!r}", fix=INSTALL_OFFLINE)
+                raise OpenRTCError(f"no installed plugin brings {model!r}", fix=install_command(OFFLINE_DISTRIBUTION))
             return model
         provider, distribution = self._providers[scheme]
         problem = self.why_unavailable(scheme, kind)

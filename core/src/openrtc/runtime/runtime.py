@@ -12,6 +12,7 @@ from openrtc.catalog.loaded import LoadedAgent, LoadedPlugin
 from openrtc.catalog.name_checks import check_agent_names, check_distribution_names
 from openrtc.discovery.discover import discover
 from openrtc.errors import OpenRTCError
+from openrtc.install_commands import install_command
 from openrtc.model.agents import AgentSpec
 from openrtc.model.call import Call, WorkerInfo
 from openrtc.model.resource import ResourceSpec
@@ -28,7 +29,7 @@ from openrtc.routing.function_router import FunctionRouter, RouterFunction
 from openrtc.routing.router import Router
 from openrtc.runtime.frontend import LocalFrontend
 from openrtc.runtime.live_call import LiveCall
-from openrtc.runtime.providers import INSTALL_OFFLINE, MODEL_KINDS, OFFLINE, OFFLINE_SCHEME, Providers
+from openrtc.runtime.providers import MODEL_KINDS, OFFLINE, OFFLINE_DISTRIBUTION, OFFLINE_SCHEME, Providers
 from openrtc.runtime.resources import Resources
 from openrtc.settings.config import Config
 
@@ -210,7 +211,11 @@ def _list_agent_modules(catalog: Catalog) -> Iterator[str]:
 
 def _check_offline_models(providers: Providers) -> None:
     if problem := providers.why_unavailable(OFFLINE_SCHEME):
-        raise OpenRTCError(f"the offline models cannot be used: {problem}", origin="--offline", fix=INSTALL_OFFLINE)
+        raise OpenRTCError(
+            f"the offline models cannot be used: {problem}",
+            origin="--offline",
+            fix=install_command(OFFLINE_DISTRIBUTION),
+        )
     for kind in MODEL_KINDS:
         if problem := providers.why_unavailable(OFFLINE_SCHEME, kind):
             logger.warning("--offline: no %s where neither the agent nor [defaults] names one: %s", kind, problem)

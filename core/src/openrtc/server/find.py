@@ -17,6 +17,9 @@ from openrtc.errors import OpenRTCError
 SERVER_VARIABLE = "OPENRTC_LIVEKIT_SERVER"
 """Environment variable that names the binary to use."""
 
+SERVER_DISTRIBUTION = "openrtc-livekit-server"
+"""The distribution of this project that brings one."""
+
 _NAME = "livekit-server.exe" if os.name == "nt" else "livekit-server"
 _GO_MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 

@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import IO, Self
 
 from openrtc.errors import OpenRTCError
-from openrtc.server.find import SERVER_VARIABLE, find_server
+from openrtc.install_commands import install_command
+from openrtc.server.find import SERVER_DISTRIBUTION, SERVER_VARIABLE, find_server
 from openrtc.server.keeper import Keeper
 from openrtc.server.settings import (
     DEV_API_KEY,
@@ -201,7 +202,7 @@ def _require_server() -> Path:
     if binary is None:
         raise OpenRTCError(
             "no livekit-server was found on this machine",
-            fix=f"install the distribution openrtc-livekit-server, put livekit-server on the PATH, or set "
+            fix=f"{install_command(SERVER_DISTRIBUTION)}, put livekit-server on the PATH, or set "
             f"{SERVER_VARIABLE} to it",
         )
     return binary

@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from openrtc.errors import OpenRTCError, one_line
+from openrtc.install_commands import install_command
 from openrtc.model.call import WorkerInfo
 from openrtc.observe.events import WorkerDraining, WorkerStarted, WorkerStopped
 from openrtc.observe.health.server import HealthServer
@@ -206,7 +207,7 @@ def _report_unknown_livekit(runtime: Runtime) -> None:
     casts = [name for name in runtime.catalog.ready if runtime.catalog.resolve_cast([name])]
     if casts and (changes := describe_changes("speech")):
         reason = f"OpenRTC does not know this livekit-agents: {changes}"
-        runtime.mark_broken(dict.fromkeys(casts, reason), fix=f"pip install livekit-agents=={RELEASES[-1]}")
+        runtime.mark_broken(dict.fromkeys(casts, reason), fix=install_command(f"livekit-agents=={RELEASES[-1]}"))
 
 
 def _separate_avatars() -> str | None:

@@ -7,6 +7,7 @@ import pytest
 
 from openrtc.conversation.demo import transport
 from openrtc.conversation.demo.transport import Transport, choose_transport
+from openrtc.install_commands import install_command
 from openrtc.plugins.hooks import Hooks
 from openrtc.runtime.providers import Providers
 from openrtc.settings.config import WorkerSettings
@@ -75,7 +76,7 @@ def test_without_a_voice_they_write_and_are_told_how_to_get_one() -> None:
     chosen = choose_transport(GIVEN, providers("no synthesiser is installed"), text=False)
     assert chosen.transport is Transport.TEXT
     assert "no synthesiser is installed" in chosen.because
-    assert 'pip install "openrtc-offline[espeak]"' in chosen.better
+    assert install_command("openrtc-offline[espeak]") in chosen.better
     assert choose_transport(GIVEN, providers(installed=False), text=False).transport is Transport.TEXT
     assert "no tts is installed" in choose_transport(GIVEN, providers(missing="tts"), text=False).because
 

@@ -12,10 +12,11 @@ from openrtc.conversation.offline import find_voice
 from openrtc.conversation.speech import resample, synthesize, trim_silence
 from openrtc.discovery.discover import discover
 from openrtc.errors import OpenRTCError
+from openrtc.install_commands import install_command
 from openrtc.model.status import State
 from openrtc.plugins.hooks import Hooks
 from openrtc.plugins.load import load_plugins
-from openrtc.runtime.providers import INSTALL_OFFLINE, Providers
+from openrtc.runtime.providers import OFFLINE_DISTRIBUTION, Providers
 from openrtc.settings.config import Config
 
 SAY = "say"
@@ -78,7 +79,7 @@ async def _synthesize_all(sentences: list[str], config: Config) -> list[bytes]:
     hooks = Hooks(plugin for plugin in loaded.plugins if plugin.state is State.READY)
     voice, problem = find_voice(Providers(hooks, config.policy.prefer))
     if voice is None:
-        fix = f"{INSTALL_OFFLINE}, or give speech with --wav FILE"
+        fix = f"{install_command(OFFLINE_DISTRIBUTION)}, or give speech with --wav FILE"
         raise OpenRTCError(f"there is no voice here: {problem}", origin="--say", fix=fix)
     try:
         return [await synthesize(voice, sentence) for sentence in sentences]

@@ -13,7 +13,7 @@ from openrtc.conversation.console.chat_screen import ChatScreen
 from openrtc.conversation.console.terminal_input import TerminalInput
 from openrtc.conversation.console_logging import ReportedErrors
 from openrtc.conversation.idle import wait_until_quiet
-from openrtc.conversation.offline import MODELS_FIX
+from openrtc.conversation.offline import models_fix
 from openrtc.conversation.session_events import Ended, Failed, SessionEvent, SessionWatch
 from openrtc.conversation.text_io import CallbackTextOutput, send_text
 from openrtc.model.call import Call
@@ -63,7 +63,7 @@ class TextChat:
             CallFailed: The agent has no language model; the chat's `problem` says so.
         """
         if not call.models.get("llm"):
-            self.problem = f"agent {call.agent_name!r} has no language model ({MODELS_FIX})"
+            self.problem = f"agent {call.agent_name!r} has no language model ({models_fix()})"
             raise CallFailed(self.problem)
         if self._assumed_offline and call.models["llm"] == OFFLINE:
             self._screen.show_note(

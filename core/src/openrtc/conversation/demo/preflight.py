@@ -9,7 +9,7 @@ from typing import Any
 
 from livekit.agents import AgentSession
 
-from openrtc.conversation.offline import MODELS_FIX
+from openrtc.conversation.offline import models_fix
 from openrtc.errors import OpenRTCError, one_line
 from openrtc.model.agents import AgentSpec
 from openrtc.model.call import Call
@@ -78,7 +78,7 @@ async def run_preflight(runtime: Runtime, name: str, *, text_only: bool, in_room
     except (Exception, SystemExit) as error:  # whatever somebody's package raises: it must not end the demo
         return _explain_failure(name, error)
     if missing:
-        return Preflight(name, lacking=f"it has no {' and no '.join(missing)} ({MODELS_FIX})")
+        return Preflight(name, lacking=f"it has no {' and no '.join(missing)} ({models_fix()})")
     return Preflight(name, choose_questions(spec.examples, agent.tools))
 
 

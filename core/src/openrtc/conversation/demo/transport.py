@@ -7,11 +7,10 @@ from enum import Enum
 from typing import Any
 
 from openrtc.conversation.offline import find_voice
-from openrtc.runtime.providers import INSTALL_OFFLINE, OFFLINE_SCHEME, Providers
-from openrtc.server.find import find_server
+from openrtc.install_commands import install_command
+from openrtc.runtime.providers import OFFLINE_DISTRIBUTION, OFFLINE_SCHEME, Providers
+from openrtc.server.find import SERVER_DISTRIBUTION, find_server
 from openrtc.settings.config import WorkerSettings
-
-INSTALL_SERVER = "install openrtc-livekit-server"
 
 
 class Transport(Enum):
@@ -58,7 +57,7 @@ def choose_transport(settings: WorkerSettings, providers: Providers, *, text: bo
     voice, problem = find_voice(providers)
     if voice is None:
         because = f"in text, since the callers have no voice: {problem}"
-        return ChosenTransport(Transport.TEXT, because, f"to speak: {INSTALL_OFFLINE}")
+        return ChosenTransport(Transport.TEXT, because, f"to speak: {install_command(OFFLINE_DISTRIBUTION)}")
     if deaf := providers.why_unavailable(OFFLINE_SCHEME, "stt"):
         return ChosenTransport(Transport.TEXT, f"in text, since agents would not hear their callers: {deaf}")
     if settings.url and settings.api_key and settings.api_secret:
@@ -70,6 +69,6 @@ def choose_transport(settings: WorkerSettings, providers: Providers, *, text: bo
     return ChosenTransport(
         Transport.SPOKEN,
         "spoken, without a server: there is no livekit-server on this machine and LIVEKIT_URL is not set",
-        f"for real rooms: {INSTALL_SERVER}, put livekit-server on the PATH, or set LIVEKIT_URL",
+        f"for real rooms: {install_command(SERVER_DISTRIBUTION)}, put livekit-server on the PATH, or set LIVEKIT_URL",
         voice,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 
-INSTALL_HINT = 'pip install "openrtc-offline[espeak]", or the system package flite or espeak-ng'
+INSTALL_HINT = "pip install espeakng-loader, or the system package flite or espeak-ng"
 MISSING_ENGINE = f"no speech synthesis on this machine: {INSTALL_HINT}; text works without"
 
 
