@@ -53,6 +53,7 @@ class Site:
         *,
         agents: Mapping[str, str] | None = None,
         plugins: Mapping[str, str] | None = None,
+        commands: Mapping[str, str] | None = None,
         files: Mapping[str, str] | None = None,
         version: str = "1.0",
         requires: Sequence[str] = (),
@@ -68,6 +69,7 @@ class Site:
             distribution: Its name.
             agents: Entry points of the group ``openrtc.agents``.
             plugins: Entry points of the group ``openrtc.plugins``.
+            commands: Entry points of the group ``openrtc.commands``.
             files: Its modules: path and source.
             version: Its version.
             requires: Its requirements.
@@ -86,7 +88,7 @@ class Site:
         info.mkdir(parents=True)
         if record is not None:
             _write(info / "RECORD", "\n".join([*record, f"{info.name}/RECORD,,\n"]))
-        groups = {"openrtc.agents": agents, "openrtc.plugins": plugins}
+        groups = {"openrtc.agents": agents, "openrtc.plugins": plugins, "openrtc.commands": commands}
         text = "".join(
             f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in named.items()) + "\n"
             for group, named in groups.items()

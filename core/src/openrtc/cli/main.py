@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, NoReturn, cast
 
@@ -86,13 +86,14 @@ def _has_threads_left() -> bool:
 def _run(argv: list[str], pool: Pool | None) -> int:
     position = _find_command(argv)
     if position is None:
-        parser = _build_main_parser()
+        parser = _build_main_parser({} if "--version" in argv else _list_of_packages(argv))
         parser.parse_args(argv)
         parser.print_help()
         return 0
-    name = argv.pop(position)
+    name = argv[position]
     if name not in COMMANDS:
-        raise OpenRTCError(f'there is no command "{name}"', fix=_suggest_command(name))
+        return _run_of_package(name, argv[:position], argv[position + 1 :])
+    del argv[position]
     module = cast("Command", import_module(f"openrtc.cli.{name.replace('-', '_')}"))
     args = _build_parser(name, module).parse_args(argv)
     args.pool = pool
@@ -104,6 +105,29 @@ def _run(argv: list[str], pool: Pool | None) -> int:
         check_own_requirements(_ignore if PROCESS_ROLE in os.environ else print_warning)
     code: int = args.run(args)
     return code
+
+
+def _run_of_package(name: str, before: Sequence[str], after: Sequence[str]) -> int:
+    from openrtc.cli.package_commands import run_command
+
+    return run_command(name, _build_common_parser().parse_args(before), after)
+
+
+def _list_of_packages(argv: Sequence[str]) -> Mapping[str, str]:
+    from openrtc.cli.package_commands import list_commands
+    from openrtc.cli.setting_options import read_settings
+
+    try:
+        return list_commands(read_settings(_build_common_parser().parse_known_args(argv)[0]))
+    except OpenRTCError as error:  # in the settings, and help is asked for
+        print_warning(str(error))
+        return {}
+
+
+def _build_common_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="openrtc", allow_abbrev=False, add_help=False)
+    add_common_options(parser)
+    return parser
 
 
 def _ignore(_: str) -> None:
@@ -120,12 +144,6 @@ def _find_command(argv: Sequence[str]) -> int | None:
     return None
 
 
-def _suggest_command(name: str) -> str:
-    from openrtc.suggest import did_you_mean
-
-    return did_you_mean(name, COMMANDS, f"there are {', '.join(COMMANDS)}")
-
-
 def _build_parser(name: str, module: Command) -> argparse.ArgumentParser:
     """Build the parser of one command; the common options may stand before the command too."""
     description = f"{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}."
@@ -139,8 +157,12 @@ def _build_parser(name: str, module: Command) -> argparse.ArgumentParser:
     return parser
 
 
-def _build_main_parser() -> argparse.ArgumentParser:
-    """Build the parser for ``openrtc`` without a command."""
+def _build_main_parser(of_packages: Mapping[str, str]) -> argparse.ArgumentParser:
+    """Build the parser for ``openrtc`` without a command.
+
+    Args:
+        of_packages: The summary of each command that a package brings.
+    """
     parser = argparse.ArgumentParser(
         prog="openrtc",
         description="Run many LiveKit voice agents, each a pip package, in one shared worker process.",
@@ -150,8 +172,8 @@ def _build_main_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, nargs=0, help="show the versions and exit")
     add_common_options(parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for name, summary in COMMANDS.items():
-        commands.add_parser(name, help=summary)
+    for name, summary in {**COMMANDS, **of_packages}.items():
+        commands.add_parser(name, help=summary.replace("%", "%%"))
     return parser
 
 

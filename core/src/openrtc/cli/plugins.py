@@ -1,4 +1,4 @@
-"""`openrtc plugins`: every installed plugin, what it brings, and why one cannot be used."""
+"""`openrtc plugins`: every installed plugin and command, what it brings, and why one cannot be used."""
 
 from __future__ import annotations
 
@@ -18,39 +18,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Import the plugins and list them."""
+    """Import the plugins and list them; commands are not imported."""
     from openrtc.cli.output import json_output
 
     if args.json:
         with json_output() as write:
-            write({"schema_version": 1, "plugins": _rows(args)})
+            plugins, commands = _find_rows(args)
+            write({"schema_version": 1, "plugins": plugins, "commands": commands})
     else:
-        _print(_rows(args))
+        _print(*_find_rows(args))
     return 0
 
 
-def _rows(args: argparse.Namespace) -> list[dict[str, Any]]:
+def _find_rows(args: argparse.Namespace) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     from openrtc.catalog.name_checks import check_distribution_names
     from openrtc.catalog.required import find_unmet
     from openrtc.cli.output import print_warning
+    from openrtc.cli.package_commands import find_commands
     from openrtc.discovery.discover import discover
     from openrtc.plugins.load import load_plugins
-    from openrtc.plugins.rows import build_plugin_rows
+    from openrtc.plugins.rows import build_command_row, build_plugin_rows
 
     config = read_settings(args)
     entries = discover(config, print_warning)
     check_distribution_names(config, entries, print_warning)
     for problem in find_unmet(config, entries, entries):
         print_warning(str(problem))
-    return build_plugin_rows(load_plugins(entries, config))
+    commands = [build_command_row(entry) for entry in find_commands(entries)]
+    return build_plugin_rows(load_plugins(entries, config)), commands
 
 
-def _print(rows: Sequence[dict[str, Any]]) -> None:
+def _print(plugins: Sequence[dict[str, Any]], commands: Sequence[dict[str, Any]]) -> None:
     from rich.text import Text
 
     from openrtc.cli.output import build_console, build_table, print_fixes, style_state
 
     out = build_console()
+    rows = [*plugins, *commands]
     if not rows:
         out.print(Text(NONE_INSTALLED))
         return
@@ -63,6 +67,8 @@ def _print(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _list_contributions(row: dict[str, Any]) -> list[str]:
+    if "command" in row:
+        return [f"command: openrtc {row['command']}"]
     first = [router["tryfirst"] for router in row["routers"]]
     parts = [f"{kind}: {', '.join(row[kind])}" for kind in ("agents", "resources", "providers") if row[kind]]
     parts += ["router, asked before the built-in rules (tryfirst)" if ahead else "router" for ahead in first]

@@ -1,4 +1,4 @@
-"""Lists every installed agent and plugin, without importing any of them."""
+"""Lists every installed agent, plugin and command, without importing any of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from openrtc.settings.config import Config, Policy
 
 
 def discover(config: Config, warn: Callable[[str], object] = lambda _: None) -> tuple[Entry, ...]:
-    """Return every entry of both groups, each with its state; imports nothing and raises nothing.
+    """Return every entry of our groups, each with its state; imports nothing and raises nothing.
 
     The order is that of the normalised distribution name, then of the entry's name.
 
@@ -45,14 +45,19 @@ def discover(config: Config, warn: Callable[[str], object] = lambda _: None) -> 
         if one.installed.key != OWN_DISTRIBUTION:
             found += _entries_of(one, config.policy, installation.distributions, clashes, damaged, warn)
     found.sort(key=lambda entry: (normalise_name(entry.distribution), entry.name, entry.group, entry.location or ""))
-    return tuple(
-        settle_name_clashes(
+    claims: tuple[tuple[str, Callable[[Entry], bool]], ...] = (
+        ("an agent", lambda entry: entry.is_agent and entry.usable),
+        ("a command", lambda entry: entry.is_command and entry.usable),
+    )
+    for what, claim in claims:
+        found = settle_name_clashes(
             found,
             config.policy.prefer,
-            claims=lambda entry: entry.is_agent and entry.usable,
+            claims=claim,
             replace_status=lambda entry, status: replace(entry, status=status),
+            what=what,
         )
-    )
+    return tuple(found)
 
 
 def _entries_of(

@@ -8,6 +8,7 @@ from openrtc.model.status import INSTALLED, HasStatus, Status
 
 AGENTS_GROUP = "openrtc.agents"
 PLUGINS_GROUP = "openrtc.plugins"
+COMMANDS_GROUP = "openrtc.commands"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +16,7 @@ class Entry(HasStatus):
     """One installed entry point, known without importing it.
 
     Args:
-        group: ``openrtc.agents`` or ``openrtc.plugins``.
+        group: ``openrtc.agents``, ``openrtc.plugins`` or ``openrtc.commands``.
         name: The entry point's name.
         value: What it points at: ``package.module:attribute`` or ``package.module``.
         distribution: Name of the installed distribution.
@@ -38,6 +39,11 @@ class Entry(HasStatus):
     def is_agent(self) -> bool:
         """Whether this entry is one agent, whose name is the entry point's."""
         return self.group == AGENTS_GROUP and ":" in self.value
+
+    @property
+    def is_command(self) -> bool:
+        """Whether this entry is a command of ``openrtc``, which nothing but its call imports."""
+        return self.group == COMMANDS_GROUP
 
     @property
     def module(self) -> str:

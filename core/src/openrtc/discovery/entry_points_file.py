@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from openrtc.discovery.entries import AGENTS_GROUP, PLUGINS_GROUP
+from openrtc.discovery.entries import AGENTS_GROUP, COMMANDS_GROUP, PLUGINS_GROUP
 from openrtc.discovery.metadata import LARGEST_FILE
 from openrtc.errors import one_line
 from openrtc.model.names import find_name_fault
 from openrtc.model.status import INSTALLED, State, Status
 
-GROUPS = (AGENTS_GROUP, PLUGINS_GROUP)
+GROUPS = (AGENTS_GROUP, PLUGINS_GROUP, COMMANDS_GROUP)
 MOST_DECLARATIONS = 1000
 """Agents and plugins of one distribution. Each is a row of every list, and is imported."""
 LONGEST_DECLARATION = 1000
@@ -95,16 +95,17 @@ def _read_line(group: str, known: str, line: str, place: str) -> tuple[Declarati
 
 def _find_fault(group: str, known: str, name: str, equals: str, target: str) -> tuple[str, str] | None:
     """Return what is wrong with a line and how to fix it."""
+    example = "package.module:main" if known == COMMANDS_GROUP else "package.module:ClassName"
     if group != known:
         return f"is in the group [{one_line(group, 60)}], which OpenRTC does not read", f"name the group [{known}]"
     if not equals:
-        return "the line has no =", "write name = package.module:ClassName"
+        return "the line has no =", f"write name = {example}"
     if fault := find_name_fault(name):
-        return fault, "rename it, as in my-agent = package.module:ClassName"
+        return fault, f"rename it, as in my-{'command' if known == COMMANDS_GROUP else 'agent'} = {example}"
     if not target:
-        return "there is no value after =", f"write {name} = package.module:ClassName"
+        return "there is no value after =", f"write {name} = {example}"
     if not _is_target(target):
-        return f'"{target}" names no Python object', f"write {name} = package.module:ClassName"
+        return f'"{target}" names no Python object', f"write {name} = {example}"
     return None
 
 

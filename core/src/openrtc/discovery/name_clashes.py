@@ -1,4 +1,4 @@
-"""Two distributions, one agent name: both are shown, none is chosen silently, one `prefer` line settles it."""
+"""Two distributions, one name: both are shown, none is chosen silently, one `prefer` line settles it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ THIS_PROGRAM = "this program"
 
 
 class Claim(Protocol):
-    """Something that claims an agent's name: an entry point before loading, an agent after it."""
+    """Something that claims a name: an entry point before loading, an agent after it."""
 
     @property
     def name(self) -> str: ...
@@ -31,6 +31,7 @@ def settle_name_clashes(
     *,
     claims: Callable[[ClaimT], bool],
     replace_status: Callable[[ClaimT, Status], ClaimT],
+    what: str = "an agent",
 ) -> list[ClaimT]:
     """Return ``items``; of those that claim one name, the preferred one is left as it is, else all are conflicts.
 
@@ -39,6 +40,7 @@ def settle_name_clashes(
         prefer: Which distribution wins a name.
         claims: Whether an item claims its name; one that cannot be used anyway does not.
         replace_status: Returns an item with another status.
+        what: What has the name.
     """
     listed = list(items)
     rivals: dict[str, list[str]] = {}
@@ -49,13 +51,13 @@ def settle_name_clashes(
     def settle(item: ClaimT) -> ClaimT:
         if not claims(item) or len(rivals[item.name]) < 2:
             return item
-        verdict = _judge(item, rivals[item.name], prefer)
+        verdict = _judge(item, rivals[item.name], prefer, what)
         return item if verdict is READY else replace_status(item, verdict)
 
     return [settle(item) for item in listed]
 
 
-def _judge(item: Claim, rivals: list[str], prefer: Mapping[str, str]) -> Status:
+def _judge(item: Claim, rivals: list[str], prefer: Mapping[str, str], what: str) -> Status:
     """Return where an item stands whose name all ``rivals`` claim; READY for the preferred one."""
     name, distribution, winner = item.name, item.distribution, prefer.get(item.name)
     keys = [normalise_name(rival) for rival in rivals]
@@ -68,6 +70,6 @@ def _judge(item: Claim, rivals: list[str], prefer: Mapping[str, str]) -> Status:
     if not others:
         return Status(State.CONFLICT, f'{distribution} brings "{name}" more than once', "rename one of them")
     choice = next(normalise_name(rival) for rival in rivals if rival != THIS_PROGRAM)
-    reason = one_line(f'{", ".join(others)} also {"brings" if len(others) == 1 else "bring"} an agent "{name}"')
+    reason = one_line(f'{", ".join(others)} also {"brings" if len(others) == 1 else "bring"} {what} "{name}"')
     shown = f'"{name}"' if "." in name else name
     return Status(State.CONFLICT, reason, f'in openrtc.toml: [plugins.prefer] {shown} = "{choice}"')

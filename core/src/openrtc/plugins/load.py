@@ -34,6 +34,8 @@ def load(entries: Iterable[Entry], config: Config, *, only: Callable[[Entry], bo
     agents: list[LoadedAgent] = []
     plugins = _Plugins()
     for entry in entries:
+        if entry.is_command:
+            continue
         know_distributions([entry])
         wanted = entry.usable and (only is None or only(entry))
         if entry.is_agent:

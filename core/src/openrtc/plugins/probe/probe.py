@@ -67,6 +67,7 @@ def probe_all(
     except FileNotFoundError:
         raise OpenRTCError("no folder can be written to, and imports are tried in one", fix="set TMPDIR") from None
     config = config or Config()
+    entries = [entry for entry in entries if not entry.is_command]
     with tempfile.TemporaryDirectory(prefix="openrtc-probe-", ignore_cleanup_errors=True) as scratch:
         trial = Trial(
             entries, config, timeout or config.policy.import_seconds or NO_LIMIT, start_timeout, Path(scratch)
