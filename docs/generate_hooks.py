@@ -39,6 +39,21 @@ def openrtc_session_options(call):
     return [{**one, "user_away_timeout": 30} for one in options]
 ```
 
+## Ending a call
+
+`call.end(reason)` ends a call as a [limit](operating.md#calls-that-are-ended-politely) of its agent does: what is being said is broken off for a sentence, then the call ends within 15 s.
+It may be called in each hook that is given a call, later by whoever has kept the call, in any thread, and several times; it does not wait.
+`reason` stands in the log and in `call_ended`, so let it name your package; `goodbye=` is another sentence, or an empty one.
+
+```python
+@hookimpl
+def openrtc_session(call, session):
+    @session.on("conversation_item_added")
+    def count(event):
+        if len(session.history.items) > 200:
+            call.end("my-plugin: 200 messages are enough")
+```
+
 All arguments are frozen values without LiveKit objects, but for the session of `openrtc_session`: test your plugin with literals.
 
 This page is generated from `openrtc.model.hookspecs`.

@@ -8,6 +8,7 @@ from livekit.agents import Agent
 
 from openrtc import AgentPool, AgentSpec, OpenRTCError
 from openrtc.cli.main import main
+from openrtc.model.call_limits import CallLimits
 from openrtc.model.request import RouteRequest
 from openrtc.settings.config import Config, WorkerSettings
 
@@ -125,11 +126,12 @@ def test_arguments_of_another_project_of_that_name_are_taken_by_its_names() -> N
         enable_uvloop=True,
         observers=None,
     )
-    configured = pool.configure(Config(limits={"sales": 2}))
+    configured = pool.configure(Config(limits={"sales": CallLimits(sessions=2), "support": CallLimits(minutes=0.5)}))
     assert pool.list_agents() == ["support"]
     assert (configured.defaults.llm, configured.defaults.greeting) == ("a/b", "Hi.")
     assert (configured.worker.max_sessions, configured.worker.drain_timeout) == (9, 30)
-    assert (configured.worker.memory_limit, dict(configured.limits)) == (900, {"support": 3, "sales": 2})
+    assert configured.worker.memory_limit == 900
+    assert configured.limits == {"support": CallLimits(sessions=3, minutes=0.5), "sales": CallLimits(sessions=2)}
 
 
 def test_arguments_that_there_are_not_are_all_named_with_what_to_use() -> None:

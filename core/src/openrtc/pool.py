@@ -38,7 +38,8 @@ class AgentPool:
         router: Sync or async function that takes a `RouteRequest` (and optionally the agents' names) and returns an
             agent's name, a `Decision` or None. It is asked before the routers of packages.
         max_sessions: How many sessions run at once; None leaves it to the settings.
-        limits: How many sessions of one agent run at once, by its name; the settings outweigh it.
+        limits: How many sessions of one agent run at once, by its name, or a table as in the settings, which outweigh
+            it: ``{"sessions": 10, "minutes": 30, "silent_seconds": 60}``.
         memory_limit: Resident memory in MB at which the worker drains and asks to be replaced; None leaves it to the
             settings.
         drain_timeout: Seconds that live calls have to finish after SIGTERM; None leaves it to the settings.
@@ -64,7 +65,7 @@ class AgentPool:
         isolation: str | None = None,
         router: Callable[..., Any] | None = None,
         max_sessions: int | None = None,
-        limits: Mapping[str, int] | None = None,
+        limits: Mapping[str, int | Mapping[str, float]] | None = None,
         memory_limit: int | None = None,
         drain_timeout: int | None = None,
         port: int | None = None,
@@ -104,7 +105,7 @@ class AgentPool:
                 limits = value
             else:
                 (self._defaults if name in self._defaults else self._worker)[name] = value
-        self._limits = dict(limits or {})
+        self._limits: dict[str, Any] = dict(limits or {})
         self._check_settings()
         if agent is not None and agents is not None:
             raise OpenRTCError("give agent or agents, not both", origin="AgentPool")
@@ -208,7 +209,9 @@ class AgentPool:
         """Return ``config`` with what was given to this pool: for the worker, where the operator has set nothing."""
         given = {key: value for key, value in self._worker.items() if value is not None}
         models = {key: value for key, value in self._defaults.items() if value}
-        defaults, limits = replace(config.defaults, **models), {**self._limits, **config.limits}
+        defaults = replace(config.defaults, **models)
+        operators = {name: given.over(self._limits.get(name)) for name, given in config.limits.items()}
+        limits = self._limits | operators
         return replace(config, defaults=defaults, limits=limits).with_worker_defaults("AgentPool", **given)
 
     def _check_settings(self) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from openrtc.catalog.name_checks import check_agent_names, check_distribution_names
 from openrtc.errors import OpenRTCError
+from openrtc.model.call_limits import CallLimits
 from openrtc.settings.config import SETTINGS, Config, Policy, RoutingSettings
 from openrtc.settings.load import load_config
 
@@ -49,7 +50,7 @@ def test_names_in_the_policy_that_match_nothing_are_warned_about(site: Site) -> 
 def test_names_that_agents_have_are_no_problem() -> None:
     config = Config(
         routing=RoutingSettings(default="support", prefix_agents=("sales",)),
-        limits={"sales": 2},
+        limits={"sales": CallLimits(sessions=2)},
         isolation={"support": "process"},
     )
     assert warnings(config) == []
@@ -58,14 +59,15 @@ def test_names_that_agents_have_are_no_problem() -> None:
 
 def test_an_agent_that_does_not_exist_is_a_warning_with_the_nearest_name() -> None:
     config = Config(
-        limits={"suport": 2}, routing=RoutingSettings(prefix_agents=("support", "zzz"), room_metadata_agents=("sale",))
+        limits={"suport": CallLimits(sessions=2)},
+        routing=RoutingSettings(prefix_agents=("support", "zzz"), room_metadata_agents=("sale",)),
     )
     assert warnings(config) == [
         '[routing] prefix_agents names the agent "zzz", which does not exist (there are: sales, support)',
         '[routing] room_metadata_agents names the agent "sale", which does not exist (did you mean "sales"?)',
         '[limits] names the agent "suport", which does not exist (did you mean "support"?)',
     ]
-    assert warnings(Config(limits={"x": 1}), ()) == [
+    assert warnings(Config(limits={"x": CallLimits(sessions=1)}), ()) == [
         '[limits] names the agent "x", which does not exist (none is installed)'
     ]
 

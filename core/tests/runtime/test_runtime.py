@@ -11,6 +11,7 @@ from livekit.agents import Agent
 
 from openrtc.errors import OpenRTCError
 from openrtc.model.agents import AgentSpec
+from openrtc.model.call_limits import CallLimits
 from openrtc.model.status import State
 from openrtc.runtime.runtime import Runtime, build_runtime
 from openrtc.settings.config import Config, Policy, SessionDefaults
@@ -63,8 +64,10 @@ def test_a_setting_in_use_that_goes_is_a_warning(caplog: pytest.LogCaptureFixtur
 
 
 def test_the_operators_session_limit_outweighs_the_packages() -> None:
-    runtime = runtime_of(spec("small", max_sessions=2), spec("free"), limits={"small": 5})
+    limits = {"small": CallLimits(sessions=5), "free": CallLimits(minutes=1)}
+    runtime = runtime_of(spec("small", max_sessions=2), spec("free"), limits=limits)
     assert (runtime.get_session_limit("small"), runtime.get_session_limit("free")) == (5, None)
+    assert runtime.list_call_limits(["free"]) == [CallLimits(minutes=1)]
     assert runtime_of(spec("small", max_sessions=2)).get_session_limit("small") == 2
 
 

@@ -12,7 +12,7 @@ import pytest
 from livekit import rtc
 
 from openrtc.session import hang_up as module
-from openrtc.session.hang_up import CallIsOver, HangUp, limit_close, limit_method, limit_tool
+from openrtc.session.hang_up import CallIsOver, CallWasEnded, HangUp, limit_close, limit_method, limit_tool
 
 KINDS = rtc.ParticipantKind
 TOOL_SECONDS = 0.4
@@ -209,3 +209,16 @@ async def test_what_awaits_a_task_of_an_agent_is_ended_after_what_runs_in_it(
     room.leave("caller")
     await asyncio.wait_for(asyncio.gather(*tasks), 3.0)
     assert ended == ["tool of a task", "tool", "on_enter"]
+
+
+async def test_what_hangs_is_cancelled_when_the_call_is_ended_whoever_is_there(room: Room) -> None:
+    task = await start(limit_tool())
+    watch: HangUp = module.find_hang_up(None)  # type: ignore[assignment]  # the fixture's
+    watch.cut(0.1)
+    with pytest.raises(CallWasEnded, match="a tool still waited when its call was ended"):
+        await task
+    later = await start(limit_method("on_exit"))
+    room.join("second", KINDS.PARTICIPANT_KIND_STANDARD)
+    with pytest.raises(CallWasEnded, match="on_exit still waited when its call was ended"):
+        await later
+    assert not watch.has_work()

@@ -162,7 +162,7 @@ async def test_whoever_types_gets_text_at_once_until_somebody_subscribes(
     typed = []
     for topic, answer in (("other", "other"), ("lk.chat", "handled")):
         assert session.room.handlers[topic](None, "ann") == answer
-        typed.append(live.typed)
+        typed.append(live.typed_at is not None)
     assert typed == [False, True]
     end_when_unheard(session, context, live)
     session.room.join()

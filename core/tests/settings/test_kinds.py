@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 
 from openrtc.errors import OpenRTCError
+from openrtc.model.call_limits import CallLimits
 from openrtc.settings.kinds import (
     AGENTS,
     DISTRIBUTIONS,
+    AgentLimits,
     AgentName,
     Choice,
     DistributionName,
@@ -72,6 +74,7 @@ def test_each_kind_decodes_and_checks_what_a_variable_holds(kind: Kind, text: st
         (LIMITS, "support", "must be a table of agent = number, not 'support' (as in support = 10 below [limits])"),
         (LIMITS, "support=0", 'of "support" must be a whole number from 1 to 9, not 0'),
         (LIMITS, "support=many", "of \"support\" must be a whole number from 1 to 9, not 'many'"),
+        (AgentLimits(), "0", "must be a whole number from 1 to 100000, not 0"),
         (DistributionName(), "a b", 'cannot hold "a b"'),
         (PARTS, "a b:c", 'cannot hold "a b"'),
         (PARTS, "a:", 'cannot hold "a:" (write DISTRIBUTION, or DISTRIBUTION:NAME)'),
@@ -89,6 +92,28 @@ def test_what_is_wrong_is_said_with_what_may_be(kind: Kind, text: str, words: st
     with pytest.raises(OpenRTCError) as raised:
         kind.check(kind.decode(text))
     assert str(raised.value).startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ({"minuets": 1}, 'of "support" cannot hold "minuets" (did you mean "minutes"?)'),
+        ({"minutes": -1}, 'of "support" (minutes) must be a number from 0 to 10080, not -1'),
+        ({"minutes": float("nan")}, 'of "support" (minutes) must be a number from 0 to 10080, not nan'),
+        ({"silent_seconds": "60"}, "of \"support\" (silent_seconds) must be a number from 0 to 86400, not '60'"),
+        ({"sessions": 1.5}, 'of "support" (sessions) must be a whole number from 1 to 100000, not 1.5'),
+        (True, 'of "support" must be a whole number from 1 to 100000, not True'),
+    ],
+)
+def test_what_is_wrong_in_the_limits_of_an_agent_is_said(value: object, words: str) -> None:
+    table = Table("AGENT=NUMBER", "", AgentLimits(), AGENTS)
+    assert table.check({"support": {"sessions": 2, "minutes": 0.5}, "sales": 3}) == {
+        "support": CallLimits(sessions=2, minutes=0.5),
+        "sales": CallLimits(sessions=3),
+    }
+    with pytest.raises(OpenRTCError) as raised:
+        table.check({"support": value})
+    assert str(raised.value) == words
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from openrtc.errors import OpenRTCError
+from openrtc.model.call_limits import CallLimits
 from openrtc.settings.config import SETTINGS, Config
 from openrtc.settings.load import load_config
 from openrtc.speedups.registry import SPEEDUPS
@@ -116,7 +117,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
     assert config.routing.room_metadata_agents == ("sales",)
     assert config.defaults.offline is True
     assert (config.worker.api_key, config.worker.api_secret) == ("key", "secret")
-    assert config.limits == {"support": 2, "sales": 1}
+    assert config.limits == {"support": CallLimits(sessions=2), "sales": CallLimits(sessions=1)}
     assert (config.worker.memory_limit, config.worker.max_retry) == (900, 3)
     assert (config.worker.log_level, config.worker.isolation) == ("error", "thread")
 

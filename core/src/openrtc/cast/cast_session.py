@@ -26,6 +26,7 @@ from openrtc.model.cast_member import CastMember
 from openrtc.observe.events import MemberLeft
 from openrtc.runtime.live_call import LiveCall
 from openrtc.runtime.runtime import HOOK_LIMIT, Runtime
+from openrtc.session.ending import find_ending
 from openrtc.session.failure import find_failing_line
 from openrtc.session.guards import guard_agents
 from openrtc.session.hang_up import close_promptly, limit_close
@@ -98,6 +99,9 @@ class CastSession:
         until all have started: nobody misses the opening.
         """
         self.context.add_shutdown_callback(self._aclose)
+        if ending := find_ending(self.call.job_id):
+            lead = next(one for one in self.resolved_cast.members if one.role == self.resolved_cast.cast.lead)
+            ending.leave_to(self._say_goodbye, self.end, lead.spec.goodbye)
         run_ended_hooks_at_shutdown(self.context, self.call, self.runtime)
         self.runtime.served += 1
         built = await asyncio.gather(*(self._build_or_leave_out(one) for one in self.resolved_cast.members))
@@ -112,6 +116,8 @@ class CastSession:
     async def report_started(self) -> None:
         """Emit that the call has begun, and call the plugins' hooks."""
         self.live.emit_started()
+        if ending := find_ending(self.call.job_id):
+            ending.clock.start(waits=self.resolved_cast.cast.ends != "never")
         await self.runtime.hooks.collect("openrtc_session_started", limit=HOOK_LIMIT, call=self.call)
 
     def run_in_background(self, work: Coroutine[Any, Any, Any]) -> None:
@@ -146,6 +152,8 @@ class CastSession:
         guard_agents(member.session, member.agent, partial(self._on_agent_failed, member), member.entered.set)
         limit_close(member.session, self.context, self.live)
         go_on_when_unheard(member.session, self.live)
+        if ending := find_ending(self.call.job_id):
+            ending.clock.hear(member.session, lambda: member.listens)
         member.session.on("error", partial(self._on_model_error, member))
         member.session.on("close", lambda event: self._on_session_closed(member, event))
         return member
@@ -265,6 +273,10 @@ class CastSession:
         if not self.over:
             self._stop()
             self.context.shutdown(reason)
+
+    async def _say_goodbye(self, words: str) -> None:
+        self.listening.stop()
+        await self.turns.say_goodbye(words)
 
     def _on_agent_failed(self, member: MemberSession, what: str, error: BaseException) -> None:
         place = find_failing_line(error)

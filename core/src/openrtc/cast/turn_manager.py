@@ -28,6 +28,7 @@ from openrtc.cast.turn import (
 from openrtc.errors import OpenRTCError, summarize_error
 from openrtc.model.agents import Cast, HumanTurn
 from openrtc.runtime.live_call import LiveCall
+from openrtc.session.goodbye import say_goodbye
 from openrtc.suggest import did_you_mean
 
 logger = logging.getLogger("openrtc.cast")
@@ -130,6 +131,29 @@ class TurnManager:
         if not lead.began:
             self.call(lead, MemberTurn("opening"), first=True)
         self.floor.open()
+
+    async def say_goodbye(self, words: str) -> None:
+        """Break off what is said, and return when the member that answers people has said some last words.
+
+        Args:
+            words: The words.
+        """
+        member, said = self.front, asyncio.Event()
+        self.stop()
+
+        async def begin() -> None:
+            try:
+                saying = say_goodbye(member.session, words)
+                await asyncio.create_task(saying, name="say-goodbye", context=member.context.copy())
+            finally:
+                said.set()
+
+        if self.ear.session.input.audio is not None:
+            self.ear.session.input.set_audio_enabled(False)  # nobody is answered any more
+        self.floor.cut()
+        self.floor.open()
+        self.floor.call(member, begin, first=True)
+        await said.wait()
 
     def call(self, member: MemberSession, turn: MemberTurn, *, first: bool = False) -> None:
         """Give a member the floor when its turn comes."""

@@ -55,6 +55,7 @@ class AgentSpec:
         vad: Voice activity detection; by default the resource ``vad``.
         turn_detection: Turn detection; by default the resource ``turn_detection``.
         greeting: Said when the session starts.
+        goodbye: Said when a call is ended at a limit; by default the settings' ``goodbye``.
         userdata: The session's ``userdata``: a callable, sync or async, that takes nothing or one `Call` and is called
             for each call, or a value that nobody can change. Not for an ``entrypoint``, which makes its own sessions.
         session_options: Further keyword arguments of ``AgentSession``. ``userdata``, ``mcp_servers`` and ``tools`` may
@@ -91,6 +92,7 @@ class AgentSpec:
     vad: Any = None
     turn_detection: Any = None
     greeting: str = ""
+    goodbye: str = ""
     userdata: Any = None
     session_options: Mapping[str, Any] | Callable[..., Any] = field(default_factory=dict)
     room_options: Any = None

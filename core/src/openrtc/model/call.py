@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,7 @@ class Call:
         cast_member: What the agent's code can do as the member of a cast; None for a single agent.
         models: The session's models as ``{"stt": …, "llm": …, "tts": …}``, each a model string such as ``offline:``,
             a label such as ``instance of LLM``, or an empty string where the agent or session has none.
+        ending: What `end` calls; None where there is nothing to end.
     """
 
     job_id: str
@@ -33,6 +34,7 @@ class Call:
     resources: Mapping[str, Any] = field(default_factory=dict)
     cast_member: CastMember | None = None
     models: Mapping[str, str] = field(default_factory=dict)
+    ending: Callable[[str, str | None], None] | None = field(default=None, repr=False, compare=False)
 
     @property
     def member(self) -> CastMember:
@@ -44,6 +46,19 @@ class Call:
         if self.cast_member is None:
             raise build_no_cast_error("call.member")
         return self.cast_member
+
+    def end(self, reason: str, goodbye: str | None = None) -> None:
+        """End this call politely; may be called in any thread, and does not wait.
+
+        What is being said is broken off for a sentence, then the call ends within 15 s, and its room with it. Once it
+        is being ended, or over, nothing happens.
+
+        Args:
+            reason: Why, as the log and the event ``call_ended`` say it.
+            goodbye: The sentence; None for the agent's ``goodbye`` or that of the settings, empty for none.
+        """
+        if self.ending is not None:
+            self.ending(reason, goodbye)
 
     @property
     def room_name(self) -> str:

@@ -52,7 +52,7 @@ class LiveCall:
         cpu: The time that its tasks have taken.
         errors: How many errors it had.
         failed: Whether an error ended it.
-        typed: Whether somebody has written to the agent.
+        typed_at: When somebody has last written to the agent, on the monotonic clock; None before that.
         unheard: Whether it went on, or was ended, because nobody heard it.
         left_at: When its last person has left, on the monotonic clock; None while somebody is there, and where nobody
             has been.
@@ -69,7 +69,7 @@ class LiveCall:
     cpu: CpuMeter = field(default_factory=CpuMeter)
     errors: int = 0
     failed: bool = False
-    typed: bool = False
+    typed_at: float | None = None
     unheard: bool = False
     left_at: float | None = None
     ended: bool = False

@@ -15,6 +15,7 @@ from openrtc.errors import OpenRTCError
 from openrtc.install_commands import install_command
 from openrtc.model.agents import AgentSpec
 from openrtc.model.call import Call, WorkerInfo
+from openrtc.model.call_limits import CallLimits
 from openrtc.model.resource import ResourceSpec
 from openrtc.model.status import State, Status
 from openrtc.observe.event_stream import EventStream
@@ -110,8 +111,13 @@ class Runtime:
 
     def get_session_limit(self, agent: str) -> int | None:
         """Return how many sessions at once an agent takes, None for as many as the worker has slots."""
-        limits, spec = self.config.limits, self.catalog.get(agent).spec
-        return limits.get(agent, spec.max_sessions if spec else None)
+        limits, spec = self.config.limits.get(agent), self.catalog.get(agent).spec
+        return limits.sessions if limits and limits.sessions else spec.max_sessions if spec else None
+
+    def list_call_limits(self, agents: Sequence[str]) -> list[CallLimits]:
+        """Return the limits that a call of these agents has."""
+        limits = self.config.limits
+        return [limits[name] for name in sorted(self.catalog.limited_agents(agents)) if name in limits]
 
     def list_offered_keys(self) -> set[str]:
         """Return the keys of the resources that plugins offer, loaded or not."""

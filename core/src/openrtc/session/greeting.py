@@ -30,11 +30,12 @@ def greet(session: AgentSession[Any], greeting: str) -> None:
     if has_realtime_model(session.current_agent, session):
         # say() needs a TTS, which a realtime model replaces.
         session.generate_reply(instructions=f"Greet the caller with these words: {greeting}")
-    elif _can_say(session):
+    elif can_say(session):
         session.say(greeting)
 
 
-def _can_say(session: AgentSession[Any]) -> bool:
+def can_say(session: AgentSession[Any]) -> bool:
+    """Whether a session can say given words, aloud or as text."""
     # Without audio output the words go out as text. With it they need a TTS; that there is none has been logged
     # already, and say() would raise.
     speaks_aloud = session.output.audio is not None and session.output.audio_enabled

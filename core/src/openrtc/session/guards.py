@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Iterator
 from types import CodeType
 from typing import Any
@@ -15,10 +16,12 @@ from livekit.agents import Agent, AgentSession, get_job_context
 
 from openrtc.session.containment import contain_tool_exits
 from openrtc.session.failure import LoopBroken, mark_reported
-from openrtc.session.hang_up import find_hang_up, limit_method, limit_tool
+from openrtc.session.hang_up import CallWasEnded, find_hang_up, limit_method, limit_tool
 from openrtc.session.room_connect import wait_until_joined
 from openrtc.upstream.handoffs import watch_agents
 from openrtc.upstream.jobs import guard_tools
+
+logger = logging.getLogger("openrtc.worker")
 
 OnFailure = Callable[[str, BaseException], None]
 
@@ -95,6 +98,8 @@ def _guard_methods(agent: Agent, on_error: Callable[[BaseException], None], on_e
                     await enter()
         except (asyncio.CancelledError, LoopBroken):
             raise  # the session is closing, or the whole call is ended
+        except CallWasEnded:
+            logger.debug("on_enter of %s was ended with its call", type(agent).__name__)
         except BaseException as error:  # sys.exit() as well: it would end the worker with all calls
             on_error(error)
         finally:

@@ -45,6 +45,10 @@ class CallIsOver(RuntimeError):
     """Everybody has left, and the agent's code did not end by itself."""
 
 
+class CallWasEnded(CallIsOver):
+    """The call was ended meanwhile: nothing has failed."""
+
+
 def watch_hang_up(context: JobContext, tool_seconds: float) -> None:
     """Notice when everybody leaves the room of a job; a job without a room has nobody who could leave.
 
@@ -79,12 +83,23 @@ class HangUp:
         self._left_at: float | None = None
         self._waited_until: float | None = None
         self._close_by = 0.0
+        self._cut_seconds: float | None = None
         self._given_up = False
         self._agents = 0
         self._limits: set[_Limit] = set()
         room.on("participant_connected", self._on_arrival)
         room.on("participant_disconnected", self._on_departure)
         room.on("disconnected", self._on_disconnected)
+
+    def cut(self, seconds: float) -> None:
+        """Let what the agent's code still does go on for some seconds, whoever is there: the call is ended.
+
+        Args:
+            seconds: How many; what begins later has as many.
+        """
+        self.tool_seconds = self._cut_seconds = seconds
+        for limit in self._limits:
+            limit.cut(seconds)
 
     def note_agent(self) -> None:
         """Note that a session changes to another agent: what runs from now on may run within what runs already."""
@@ -146,8 +161,9 @@ class HangUp:
     def _report_given_up(self, live: LiveCall) -> None:
         if not self._given_up:
             self._given_up = True
-            text = "agent %r: its session was not closed in time after everybody had left: the call ends without that"
-            logger.warning(text, live.agent, extra=live.fields)
+            after = "everybody had left" if self._cut_seconds is None else "its call was ended"
+            text = "agent %r: its session was not closed in time after %s: the call ends without that"
+            logger.warning(text, live.agent, after, extra=live.fields)
 
     def call_when_overdue(self, callback: Callable[[], None]) -> None:
         """Call something when everybody has left so long ago that the call should have ended."""
@@ -179,6 +195,8 @@ class HangUp:
             # This cancellation ends here: while it counts, asyncio.timeout() around the body takes its own timeout for
             # a cancellation by somebody else, and raises no TimeoutError.
             task.uncancel()
+            if self._cut_seconds is not None:
+                raise CallWasEnded(f"{what} still waited when its call was ended") from cancelled
             raise CallIsOver(f"{what} still waited {seconds:g} s after everybody had left") from cancelled
         finally:
             self._limits.discard(limit)
@@ -197,15 +215,18 @@ class HangUp:
 
     def _add(self, limit: _Limit) -> None:
         self._limits.add(limit)
-        if self._left_at is not None:
+        if self._cut_seconds is not None:
+            limit.cut(self._cut_seconds)
+        elif self._left_at is not None:
             limit.arm(self._left_at, self._wait_end)
 
     def _on_arrival(self, participant: rtc.RemoteParticipant) -> None:
         if is_person(participant):
             self.seen_people = True
             self._left_at = None
-            for limit in self._limits:
-                limit.disarm()
+            if self._cut_seconds is None:
+                for limit in self._limits:
+                    limit.disarm()
 
     def _on_departure(self, participant: rtc.RemoteParticipant) -> None:
         if is_person(participant):
@@ -229,6 +250,8 @@ class HangUp:
         return wait_end if self._waited_until is None else min(wait_end, self._waited_until)
 
     def _arm(self, left_at: float) -> None:
+        if self._cut_seconds is not None:
+            return
         for limit in self._limits:
             limit.arm(left_at, self._wait_end)
 
@@ -253,6 +276,7 @@ class _Limit:
         self._since = since
         self._on_over = on_over
         self._timer: asyncio.TimerHandle | None = None
+        self._is_cut = False
         self.over = False
 
     def arm(self, left_at: float, wait_end: float) -> None:
@@ -267,6 +291,13 @@ class _Limit:
         at = max(begins, self._since) + self._seconds
         self._timer = asyncio.get_running_loop().call_at(at, self._give_up)
 
+    def cut(self, seconds: float) -> None:
+        """Let the time be over soon, whoever is there; that of the call itself is somebody else's matter."""
+        if self.agents >= 0:
+            self.disarm()
+            self._is_cut = True
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._give_up)
+
     def disarm(self) -> None:
         """Stop the time."""
         if self._timer:
@@ -275,7 +306,7 @@ class _Limit:
 
     def _give_up(self) -> None:
         self._timer = None
-        if self._hang_up.has_people:
+        if self._hang_up.has_people and not self._is_cut:
             return
         if self._hang_up.has_work(self.agents + 1):
             self._timer = asyncio.get_running_loop().call_later(NESTED_SECONDS, self._give_up)

@@ -9,17 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from livekit import rtc
+from livekit import api, rtc
 from livekit.agents import get_job_context
 from livekit.api.room_service import RoomService
+from livekit.protocol import models
 from livekit.protocol.room import DeleteRoomRequest, DeleteRoomResponse
 
 from openrtc.session.joined_rooms import list_joined_rooms
 
 UNPUBLISH_SECONDS = 1.0
 """How long a deletion waits for that at most: it takes some hundredths of a second."""
+
+ABANDON_SECONDS = 5.0
+"""How long the agents of a call may take to leave the room, before it is deleted all the same."""
+
+GONE_LOOK_SECONDS = 0.2
+"""Between two looks at whether they have."""
 
 
 def unpublish_before_deletion() -> None:
@@ -45,3 +52,26 @@ async def _unpublish(rooms: Iterable[rtc.Room]) -> None:
         # Nobody needs to know what could not be unpublished, nor waits for it: the room is deleted anyway.
         everything = asyncio.gather(*unpublishing, return_exceptions=True)
         await asyncio.wait({everything}, timeout=UNPUBLISH_SECONDS)
+
+
+async def delete_abandoned_room(
+    server: api.LiveKitAPI, room: str, is_own: Callable[[str], bool] = lambda _: False
+) -> None:
+    """Delete the room of a call that was ended, once its agents have left it; not where there is an agent of another.
+
+    Args:
+        server: The LiveKit server.
+        room: The room's name.
+        is_own: Returns whether an identity is that of an agent of the call, which may still be there.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + ABANDON_SECONDS
+    while True:
+        there = (await server.room.list_participants(api.ListParticipantsRequest(room=room))).participants
+        agents = [one.identity for one in there if one.kind == models.ParticipantInfo.AGENT]
+        if not all(map(is_own, agents)):
+            return
+        if not agents or loop.time() >= until:
+            break
+        await asyncio.sleep(GONE_LOOK_SECONDS)
+    await server.room.delete_room(api.DeleteRoomRequest(room=room))

@@ -18,6 +18,7 @@ from openrtc.session.attended_session import AttendedSession, build_caller_filte
 from openrtc.session.build import build_agent
 from openrtc.session.cleanup import limit_build_time
 from openrtc.session.default_models import give_default_models
+from openrtc.session.ending import find_ending
 from openrtc.session.entrypoint_sessions import guard_sessions_of
 from openrtc.session.failure import find_failing_line, mark_reported, report_failure
 from openrtc.session.greeting import choose_greeting, greet
@@ -59,6 +60,9 @@ async def run_session(context: JobContext, spec: AgentSpec, call: Call, runtime:
     frontend = runtime.frontend if context.is_fake_job() else None
     text_only = frontend is not None and frontend.text_only
     session, call, _ = await build_session(spec, agent, call, runtime, text_only=text_only)
+    ending = find_ending(call.job_id)
+    if ending:
+        ending.note_session(session)
     guard_session(session, agent, context, live, runtime)
     if attendance:
         attendance.attend(AttendedSession(session, context, attendance.hang_up))
@@ -76,6 +80,8 @@ async def run_session(context: JobContext, spec: AgentSpec, call: Call, runtime:
         with hold_handoffs(session):
             await session.start(agent, **options)
         live.emit_started()
+        if ending:
+            ending.clock.start()
         greet(session, choose_greeting(spec, agent, runtime))
         await runtime.hooks.collect("openrtc_session_started", limit=HOOK_LIMIT, call=call)
 
@@ -134,6 +140,8 @@ def watch_own_sessions(context: JobContext, call: Call, runtime: Runtime, slot: 
         if slot:
             slot.note_session(session)
             session.on("close", lambda _: slot.note_close(session))
+        if ending := find_ending(call.job_id):
+            ending.note_session(session)
         guard_session(session, agent, context, live, runtime)
         watch_turns(session, agent, live)
         watch_slow_answers(session, live)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -46,7 +47,7 @@ def note_typing(room: rtc.Room, live: LiveCall) -> None:
 
     def register_noting(topic: str, handler: Callable[..., Any]) -> None:
         def noting(reader: rtc.TextStreamReader, identity: str) -> Any:
-            live.typed = True
+            live.typed_at = time.monotonic()
             return handler(reader, identity)
 
         register(topic, noting if topic == TOPIC_CHAT else handler)
@@ -73,7 +74,7 @@ def end_when_unheard(session: AgentSession[Any], context: JobContext, live: Live
     """
 
     def give_up() -> None:
-        if live.typed:
+        if live.typed_at is not None:
             _answer_in_text(session, live)
             return
         said = f"nobody has heard what it says for {UNHEARD_SECONDS:g} s: no participant subscribes to its track"
@@ -156,7 +157,7 @@ class _UnheardSpeech:
         # A pause between two speeches, such as the one that a typed line makes, does not begin the wait anew.
         if self._speeches and self._could_hear():
             self._waited += COUNT_SECONDS
-        limit = TYPED_SECONDS if self._live.typed else UNHEARD_SECONDS
+        limit = TYPED_SECONDS if self._live.typed_at is not None else UNHEARD_SECONDS
         # The members of a cast need not wait one after the other.
         if self._waited >= (COUNT_SECONDS if self._live.unheard else limit):
             self._live.unheard = True

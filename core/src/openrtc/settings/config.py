@@ -11,12 +11,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from openrtc.model.call_limits import CallLimits
 from openrtc.model.hung_package import HungPackage
 from openrtc.model.isolation import ISOLATIONS
 from openrtc.settings.env_files import EnvFiles
 from openrtc.settings.kinds import (
     AGENTS,
     DISTRIBUTIONS,
+    AgentLimits,
     AgentName,
     Choice,
     DistributionName,
@@ -212,6 +214,13 @@ class SessionDefaults:
     vad: Any = None
     turn_detection: Any = None
     greeting: str = setting("", Text(), "said when a session starts", section=_MODELS, flag="")
+    goodbye: str = setting(
+        "I am sorry, I have to end this call now. Goodbye.",
+        Text(),
+        "said when a call is ended at a limit of its agent; empty for nothing",
+        section=_MODELS,
+        flag="",
+    )
     offline: bool = setting(
         False, Switch(), "use the offline models where neither the agent nor [defaults] names one", section=_MODELS
     )
@@ -268,7 +277,7 @@ class Config:
         routing: How calls are routed.
         defaults: Models and greeting of agents that set none.
         policy: Which distributions may be used; the table ``[plugins]``.
-        limits: How many sessions at once single agents take, by the agent's name.
+        limits: What single agents are allowed, by the agent's name.
         isolation: Where the calls of single agents run, by the agent's name.
         source: The `openrtc.toml` that was read, if any.
         env_files: What the `.env` files gave, and what was left out.
@@ -282,10 +291,11 @@ class Config:
     routing: RoutingSettings = field(default_factory=RoutingSettings)
     defaults: SessionDefaults = field(default_factory=SessionDefaults)
     policy: Policy = field(default_factory=Policy)
-    limits: Mapping[str, int] = setting(
+    limits: Mapping[str, CallLimits] = setting(
         {},
-        Table("AGENT=NUMBER", "support = 10 below [limits]", Number(1, 100_000), AGENTS),
-        "sessions that one agent takes at once; outweighs what its package asks for",
+        Table("AGENT=NUMBER", "support = 10 below [limits]", AgentLimits(), AGENTS),
+        "sessions that one agent takes at once; outweighs what its package asks for; in the file also a table, such as "
+        "{ sessions = 10, minutes = 30, silent_seconds = 60 }, after which its calls are ended, see docs/operating.md",
         section=_LIMITS,
         flag="--limit",
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from openrtc.errors import OpenRTCError, one_line
+from openrtc.model.call_limits import CallLimits
 from openrtc.model.names import AGENT_NAME, normalise_name
 from openrtc.posix import usable_cores
 from openrtc.suggest import did_you_mean
@@ -148,10 +149,10 @@ class Number(Kind):
 
 
 class Seconds(Number):
-    """A number of seconds in a range, also with a fraction: ``60`` or ``2.5``."""
+    """A number of seconds, or of another unit, in a range, also with a fraction: ``60`` or ``2.5``."""
 
-    def __init__(self, low: int, high: int) -> None:
-        super().__init__(low, high, "seconds")
+    def __init__(self, low: int, high: int, unit: str = "seconds") -> None:
+        super().__init__(low, high, unit)
 
     def check(self, value: object) -> float:  # type: ignore[override]  # a whole one stays as it is written
         if isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high:
@@ -160,6 +161,37 @@ class Seconds(Number):
 
     def decode(self, text: str) -> object:
         return float(text) if re.fullmatch(r"[0-9]{1,12}\.[0-9]{1,6}", text) else super().decode(text)
+
+
+class AgentLimits(Kind):
+    """What one agent is allowed: a number of sessions, or a table of `CallLimits`."""
+
+    def __init__(self) -> None:
+        sessions = Number(1, 100_000)
+        super().__init__(sessions.metavar, sessions.values)
+        # The upper ends only catch slips, such as milliseconds in place of seconds.
+        self.parts: dict[str, Number] = {
+            "sessions": sessions,
+            "minutes": Seconds(0, 7 * 24 * 60, "minutes"),
+            "silent_seconds": Seconds(0, 86_400),
+        }
+
+    def check(self, value: object) -> CallLimits:
+        if not isinstance(value, dict):
+            return CallLimits(sessions=self.parts["sessions"].check(value))
+        return CallLimits(**{name: self._check_part(name, one) for name, one in value.items()})
+
+    def decode(self, text: str) -> object:
+        return self.parts["sessions"].decode(text)
+
+    def _check_part(self, name: str, value: object) -> Any:
+        if name not in self.parts:
+            fix = did_you_mean(name, self.parts, f"there are {', '.join(self.parts)}")
+            raise OpenRTCError(f'cannot hold "{name}"', fix=fix)
+        try:
+            return self.parts[name].check(value)
+        except OpenRTCError as error:
+            raise OpenRTCError(f"({name}) {error.message}", fix=error.fix) from None
 
 
 class Processes(Number):

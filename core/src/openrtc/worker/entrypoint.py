@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from openrtc.runtime.live_call import LiveCall, current_meter
 from openrtc.runtime.runtime import Runtime, build_runtime
 from openrtc.session.attendance import keep_slot_meanwhile
 from openrtc.session.containment import contain_exits
+from openrtc.session.ending import CallEnding, end_call, watch_ending
 from openrtc.session.failure import CallFailed, report_failure, report_upstream_errors
 from openrtc.session.guards import contain_tools
 from openrtc.session.hang_up import watch_hang_up
@@ -78,14 +80,25 @@ async def run_call(context: JobContext) -> None:
     if decision.rejected is not None:
         raise OpenRTCError(f"the call was rejected: {decision.rejected}")
     name = decision.agents[0]
-    call = Call(job_id=job.id, agent_name=name, request=request, decision=decision, resources=runtime.resources)
+    call = Call(
+        job_id=job.id,
+        agent_name=name,
+        request=request,
+        decision=decision,
+        resources=runtime.resources,
+        ending=partial(end_call, job.id),
+    )
     loaded = runtime.catalog.get(name)
     live = _begin(context, loaded, runtime)
     note_typing(context.room, live)
+    goodbye = (loaded.spec.goodbye if loaded.spec else "") or runtime.config.defaults.goodbye
+    limits = runtime.list_call_limits(decision.agents)
+    ending = watch_ending(context, live, runtime.config.worker, goodbye, limits)
     add_decision_to_span(decision, live.distribution)
     try:
         fill_userdata(context.proc, decision.agents, runtime)
-        await _hold(context, loaded, call, runtime)
+        with ending.break_off():
+            await _hold(context, loaded, call, runtime, ending)
     except (asyncio.CancelledError, CallFailed):
         raise
     except RoomGone as gone:
@@ -173,7 +186,7 @@ def _begin(context: JobContext, loaded: LoadedAgent, runtime: Runtime) -> LiveCa
     return live
 
 
-async def _hold(context: JobContext, loaded: LoadedAgent, call: Call, runtime: Runtime) -> None:
+async def _hold(context: JobContext, loaded: LoadedAgent, call: Call, runtime: Runtime, ending: CallEnding) -> None:
     if loaded.spec is None:
         raise OpenRTCError(f"agent {loaded.name!r} is {loaded.state}: {loaded.reason}", fix=loaded.fix)
     if resolved_cast := runtime.catalog.resolve_cast(call.decision.agents):
@@ -182,6 +195,7 @@ async def _hold(context: JobContext, loaded: LoadedAgent, call: Call, runtime: R
         runtime.served += 1
         live = runtime.live[call.job_id]
         live.emit_started()
+        ending.clock.start()
         with keep_slot_meanwhile(context, live) as slot:
             watch_own_sessions(context, call, runtime, slot)
             await loaded.spec.entrypoint(context)

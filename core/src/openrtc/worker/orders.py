@@ -12,12 +12,11 @@ import logging
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any
 
-from livekit import api
 from livekit.protocol import agent as proto
-from livekit.protocol import models
 
 from openrtc.dispatch.connection import LiveKitConnection, open_api
 from openrtc.errors import one_line, summarize_error
+from openrtc.session.room_deletion import GONE_LOOK_SECONDS, delete_abandoned_room
 from openrtc.settings.config import WorkerSettings
 from openrtc.suggest import did_you_mean
 
@@ -26,8 +25,6 @@ logger = logging.getLogger("openrtc.worker")
 ENDED = "ended by the operator"
 HANG_UP_BY_SECONDS = 15.0
 """How long an agent may take to leave the room of a call that is ended, before the room is deleted all the same."""
-GONE_LOOK_SECONDS = 0.2
-"""Between two looks at whether it has."""
 
 
 class Orders:
@@ -138,9 +135,7 @@ class Orders:
             await asyncio.sleep(GONE_LOOK_SECONDS)
         try:
             async with open_api(LiveKitConnection.of(self._worker)) as server:
-                there = (await server.room.list_participants(api.ListParticipantsRequest(room=room))).participants
-                if not any(one.kind == models.ParticipantInfo.AGENT for one in there):  # of another call
-                    await server.room.delete_room(api.DeleteRoomRequest(room=room))
+                await delete_abandoned_room(server, room)
         except Exception as error:  # whatever it is: mostly a room that is gone
             reason = one_line(summarize_error(error))
             logger.info("room %r: it cannot be deleted: %s", room, reason, extra=fields)
