@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import sys
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from openrtc.cli.dispatch_options import (
     parse_pairs,
     parse_seconds,
     read_checked_config,
+    run_async,
 )
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     config = read_checked_config(args, [args.agent])
     connection = LiveKitConnection.of(config.worker)
     with json_output() if args.json else contextlib.nullcontext(_hide) as write:
-        result = asyncio.run(_call(args, config, connection, attributes))
+        result = run_async(_call(args, config, connection, attributes))
         code: int = result.pop("exit_code")
         write({"schema_version": 1, **result})
     return code

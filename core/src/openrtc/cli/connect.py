@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 from dataclasses import replace
 
@@ -15,7 +14,6 @@ from openrtc.cli.setting_options import (
     runtime_arguments,
 )
 from openrtc.settings.config import Config
-from openrtc.speedups.imports import speed_up_imports
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,8 +29,12 @@ def run(args: argparse.Namespace) -> int:
     """Join the room and stay until the call ends."""
     config = read_config(args)
     require_credentials(config)
+    from openrtc.speedups.imports import speed_up_imports
+
     speed_up_imports(config.worker.speedups)
     config = replace(config, worker=replace(config.worker, isolation="coroutine", port=0))
+    import asyncio
+
     from openrtc.cli.worker_output import open_output
     from openrtc.runtime.runtime import build_runtime
     from openrtc.session.containment import run_contained

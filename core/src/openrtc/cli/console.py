@@ -6,7 +6,6 @@ import argparse
 
 from openrtc.cli.lk_options import add_address_option
 from openrtc.cli.setting_options import add_session_options, read_config, runtime_arguments
-from openrtc.speedups.imports import speed_up_imports
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Chat until the caller or the agent ends it."""
     config = read_config(args, log_level="info" if args.lk_address else "warning")
+    from openrtc.speedups.imports import speed_up_imports
+
     speed_up_imports(config.worker.speedups)
     if args.lk_address:
         from openrtc.conversation.console.lk_console import talk

@@ -12,7 +12,6 @@ from openrtc.cli.setting_options import (
     runtime_arguments,
 )
 from openrtc.settings.config import Config
-from openrtc.speedups.imports import speed_up_imports
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Hold the conversations; on a terminal, offer to chat on."""
     config = read_config(args, log_level="warning")
+    from openrtc.speedups.imports import speed_up_imports
+
     speed_up_imports(config.worker.speedups)
     from openrtc.cli.output import build_console
 

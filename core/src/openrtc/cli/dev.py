@@ -15,7 +15,6 @@ from openrtc.cli.setting_options import (
     runtime_arguments,
 )
 from openrtc.settings.config import Config, WorkerSettings
-from openrtc.speedups.imports import speed_up_imports
 
 DEV_URL = "ws://127.0.0.1:7880"
 DEV_KEY, DEV_SECRET = "devkey", "secret"
@@ -36,6 +35,8 @@ def run(args: argparse.Namespace) -> int:
     defaults = {"url": DEV_URL, "api_key": DEV_KEY, "api_secret": DEV_SECRET, "port": 0, "log_level": "debug"}
     environ, hung = dict(os.environ), take_hung(os.environ)
     config = replace(read_config(args, None, **defaults), hung=hung)
+    from openrtc.speedups.imports import speed_up_imports
+
     speed_up_imports(config.worker.speedups)
     from openrtc.cli.worker_output import log_files, open_output
     from openrtc.plugins.guard.clock import ThreadClock, use_clock

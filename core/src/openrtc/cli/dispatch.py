@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from openrtc.cli.dispatch_options import (
     parse_pairs,
     parse_seconds,
     read_connection,
+    run_async,
 )
 from openrtc.cli.output import print_json
 from openrtc.cli.setting_options import add_actions
@@ -71,7 +71,7 @@ def _create(args: argparse.Namespace) -> int:
     attributes = parse_pairs(args.attribute)
     connection = read_connection(args, [args.agent])
     room = choose_room(args, args.agent)
-    dispatch = asyncio.run(
+    dispatch = run_async(
         create_dispatch(room, args.agent, metadata=args.metadata, attributes=attributes, connection=connection)
     )
     if args.wait:
@@ -86,7 +86,7 @@ def _await_agent(args: argparse.Namespace, dispatch: Dispatch, connection: LiveK
     from openrtc.dispatch.waiting import DispatchLost, wait_for_agent
 
     try:
-        joined = asyncio.run(wait_for_agent(dispatch, seconds=args.timeout, connection=connection))
+        joined = run_async(wait_for_agent(dispatch, seconds=args.timeout, connection=connection))
     except DispatchLost as lost:
         _show(args, dispatch, lost={"reason": lost.message, "fix": lost.fix})
         print(f"openrtc: {lost}", file=sys.stderr)
@@ -99,7 +99,7 @@ def _await_agent(args: argparse.Namespace, dispatch: Dispatch, connection: LiveK
 def _list(args: argparse.Namespace) -> int:
     from openrtc.dispatch.dispatches import list_dispatches
 
-    found = asyncio.run(list_dispatches(args.room, connection=read_connection(args)))
+    found = run_async(list_dispatches(args.room, connection=read_connection(args)))
     if args.json:
         print_json(dispatches=[dispatch.to_json() for dispatch in found])
     elif found:
@@ -112,7 +112,7 @@ def _list(args: argparse.Namespace) -> int:
 def _get(args: argparse.Namespace) -> int:
     from openrtc.dispatch.dispatches import get_dispatch
 
-    found = asyncio.run(get_dispatch(args.room, args.id, connection=read_connection(args)))
+    found = run_async(get_dispatch(args.room, args.id, connection=read_connection(args)))
     if found is None:
         print(f"openrtc: room {args.room!r} has no dispatch {args.id!r}", file=sys.stderr)
         return 1
@@ -123,7 +123,7 @@ def _get(args: argparse.Namespace) -> int:
 def _delete(args: argparse.Namespace) -> int:
     from openrtc.dispatch.dispatches import delete_dispatch
 
-    asyncio.run(delete_dispatch(args.room, args.id, connection=read_connection(args)))
+    run_async(delete_dispatch(args.room, args.id, connection=read_connection(args)))
     if args.json:
         print_json(deleted=args.id)
     else:

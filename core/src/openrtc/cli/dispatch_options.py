@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import argparse
 import re
-import secrets
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from openrtc.cli.setting_options import add_connection_options, read_config
 from openrtc.errors import OpenRTCError
 from openrtc.settings.config import Config
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from datetime import timedelta
+
     from openrtc.dispatch.connection import LiveKitConnection
+
+T = TypeVar("T")
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -64,8 +67,17 @@ def parse_pairs(texts: Iterable[str], flag: str = "--attribute") -> dict[str, st
     return found
 
 
+def run_async(doing: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine; asyncio is imported only now, since it would take a third of a command's ``--help``."""
+    import asyncio
+
+    return asyncio.run(doing)
+
+
 def choose_room(args: argparse.Namespace, agent: str) -> str:
     """Return the room that was named, or the name of a new one, which begins with the agent's."""
+    import secrets
+
     return args.room or f"{agent or 'room'}-{secrets.token_hex(4)}"
 
 
@@ -96,6 +108,8 @@ def read_connection(
 
 def parse_duration(text: str) -> timedelta:
     """Return a time such as ``90s``, ``30m``, ``24h`` or ``7d``, for argparse."""
+    from datetime import timedelta
+
     match = re.fullmatch(r"([0-9]{1,6})([smhd])", text.strip().lower())
     if match is None or not int(match[1]):
         raise argparse.ArgumentTypeError(f"{text!r} is no time such as 90s, 30m, 24h or 7d")

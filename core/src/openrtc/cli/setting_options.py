@@ -12,7 +12,6 @@ from openrtc.cli.output import print_warning
 from openrtc.settings.config import SETTINGS, Config
 from openrtc.settings.env_files import ENV_FILE_FLAG
 from openrtc.settings.kinds import Number, Some
-from openrtc.settings.load import load_config
 from openrtc.settings.setting import Setting
 
 _CONNECTION = ("worker.url", "worker.api_key", "worker.api_secret")
@@ -92,6 +91,8 @@ def read_settings(args: argparse.Namespace, tell: Callable[[str], object] | None
     Raises:
         OpenRTCError: A setting is wrong.
     """
+    from openrtc.settings.load import load_config
+
     config = load_config(args.config, overrides=vars(args), env_files=args.env_file or ())
     if tell:
         for line in config.env_files.left_out:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from openrtc.cli.dispatch_options import (
     add_output_options,
     parse_pairs,
     read_connection,
+    run_async,
 )
 from openrtc.cli.output import print_json
 from openrtc.cli.setting_options import add_actions
@@ -70,7 +70,7 @@ def _create(args: argparse.Namespace) -> int:
 
     requests = [AgentRequest.parse(text) for text in args.agent]
     connection = read_connection(args, [request.agent for request in requests])
-    rule = asyncio.run(
+    rule = run_async(
         create_sip_rule(
             args.name,
             agents=requests,
@@ -92,7 +92,7 @@ def _create(args: argparse.Namespace) -> int:
 def _list(args: argparse.Namespace) -> int:
     from openrtc.dispatch.sip_rules import list_sip_rules
 
-    rules = asyncio.run(list_sip_rules(connection=read_connection(args)))
+    rules = run_async(list_sip_rules(connection=read_connection(args)))
     if args.json:
         print_json(rules=[rule.to_json() for rule in rules])
     elif rules:
@@ -105,7 +105,7 @@ def _list(args: argparse.Namespace) -> int:
 def _delete(args: argparse.Namespace) -> int:
     from openrtc.dispatch.sip_rules import delete_sip_rule
 
-    rule = asyncio.run(delete_sip_rule(args.id, connection=read_connection(args)))
+    rule = run_async(delete_sip_rule(args.id, connection=read_connection(args)))
     if args.json:
         print_json(deleted=rule.id)
     else:

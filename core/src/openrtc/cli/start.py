@@ -7,7 +7,6 @@ import os
 from dataclasses import replace
 
 from openrtc.cli.setting_options import add_worker_options, read_config, require_credentials, runtime_arguments
-from openrtc.speedups.imports import speed_up_imports
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +47,8 @@ def run(args: argparse.Namespace) -> int:
         return supervise(worker.processes, environ, worker.host, worker.port)
     if role is None or role.name == FORK_SERVER:  # of several workers, their parent tells it
         log_files(config)
+    from openrtc.speedups.imports import speed_up_imports
+
     speed_up_imports(config.worker.speedups)  # before livekit-agents is imported
     if role is not None:
         from openrtc.supervisor.prefork import run_role

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import secrets
 import sys
 from typing import TYPE_CHECKING
 
@@ -18,6 +16,7 @@ from openrtc.cli.dispatch_options import (
     parse_duration,
     parse_pairs,
     read_connection,
+    run_async,
 )
 from openrtc.cli.setting_options import add_actions
 
@@ -72,6 +71,8 @@ def _create(args: argparse.Namespace) -> int:
     named = [request.agent for request in requests]
     connection = read_connection(args, named, needs_url=args.open is not None)
     room = choose_room(args, named[0] if named else "")
+    import secrets  # this and asyncio cost time that --help should not pay
+
     identity = args.identity or f"caller-{secrets.token_hex(3)}"
     token = create_token(
         identity,
@@ -91,6 +92,8 @@ def _create(args: argparse.Namespace) -> int:
 
 
 def _warn_if_ignored(room: str, connection: LiveKitConnection) -> None:
+    import asyncio
+
     from openrtc.cli.output import print_warning
     from openrtc.dispatch.dispatches import room_exists
     from openrtc.errors import OpenRTCError
@@ -99,7 +102,7 @@ def _warn_if_ignored(room: str, connection: LiveKitConnection) -> None:
         return await asyncio.wait_for(room_exists(room, connection=connection), LOOK_SECONDS)
 
     try:
-        exists = bool(connection.url) and asyncio.run(look())
+        exists = bool(connection.url) and run_async(look())
     except (OpenRTCError, TimeoutError) as error:
         why = str(error) or "no answer"
         print_warning(f"whether room {room!r} exists is not known ({why}); if it does, this token brings no agent")

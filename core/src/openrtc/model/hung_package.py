@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import asdict, dataclass
 
@@ -63,12 +62,18 @@ def name_hung(distribution: str, what: str, seconds: float, location: str | None
 
 def put_hung(environ: Mapping[str, str], hung: Iterable[HungPackage]) -> dict[str, str]:
     """Return a copy of ``environ`` for a process that is to leave these out."""
+    import json
+
     return {**environ, HUNG_VARIABLE: json.dumps([asdict(one) for one in hung])}
 
 
 def take_hung(environ: MutableMapping[str, str]) -> tuple[HungPackage, ...]:
     """Return what this process is to leave out, and forget it; nothing where a person has started it."""
+    if (handed := environ.pop(HUNG_VARIABLE, None)) is None:
+        return ()
+    import json
+
     try:
-        return tuple(HungPackage(**one) for one in json.loads(environ.pop(HUNG_VARIABLE, "[]")))
+        return tuple(HungPackage(**one) for one in json.loads(handed))
     except (TypeError, ValueError):  # it is nobody's but OpenRTC's to set, so what somebody wrote there means nothing
         return ()

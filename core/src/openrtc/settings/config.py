@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from openrtc.model.call_limits import CallLimits
 from openrtc.model.hung_package import HungPackage
@@ -36,6 +35,9 @@ from openrtc.settings.kinds import (
 )
 from openrtc.settings.setting import Setting, Unknown, list_settings, setting
 from openrtc.speedups.registry import SPEEDUPS
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PROFILES = ("standard", "lean")
 """What a call costs and has: as livekit-agents has it by default, or less of both."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 from openrtc.child_environment import looks_secret
 from openrtc.errors import OpenRTCError
-from openrtc.posix import why_not_trusted
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NAMES = (".env", ".env.local")
 """What is read where no file is named; the later outweighs the one before, as in LiveKit's starters."""
@@ -62,6 +63,8 @@ def read_env_files(folder: Path, given: Mapping[str, str], named: Sequence[str |
     Raises:
         OpenRTCError: A file that is named cannot be read. Others are left out, and that is told.
     """
+    from pathlib import Path
+
     found: dict[str, str] = {}
     origins: dict[str, Path] = {}
     read: list[Path] = []
@@ -103,6 +106,8 @@ def _read_named(path: Path) -> dict[str, str]:
 
 def _read_unnamed(path: Path) -> dict[str, str] | None:
     """Return the variables of a file that may not be there, which is None."""
+    from openrtc.posix import why_not_trusted
+
     try:
         if not path.is_file():  # a virtual environment may have that name as well
             return None
@@ -147,6 +152,8 @@ def _require_no_secret(name: str, text: str, elsewhere: Iterable[str], path: Pat
 
 
 def _is_loopback(text: str) -> bool:
+    from urllib.parse import urlsplit  # costs milliseconds that only such a variable should pay
+
     try:
         host = urlsplit(text if "://" in text else f"//{text}").hostname or ""
     except ValueError:

@@ -9,7 +9,6 @@ from typing import Any
 from openrtc.errors import OpenRTCError, one_line
 from openrtc.model.call_limits import CallLimits
 from openrtc.model.names import AGENT_NAME, normalise_name
-from openrtc.posix import usable_cores
 from openrtc.suggest import did_you_mean
 
 AGENTS, DISTRIBUTIONS = "agents", "distributions"
@@ -203,6 +202,8 @@ class Processes(Number):
 
     def check(self, value: object) -> int:
         if isinstance(value, str) and value.lower() == "auto":
+            from openrtc.posix import usable_cores  # --help does without all of it
+
             return usable_cores()
         try:
             return super().check(value)
