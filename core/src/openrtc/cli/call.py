@@ -10,8 +10,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from openrtc.cli.dispatch_options import (
+    add_agent_option,
     add_any_option,
     add_attribute_option,
+    add_metadata_option,
     add_output_options,
     choose_room,
     parse_pairs,
@@ -31,8 +33,9 @@ DEFAULT_UTTERANCES = [("say", "hello")]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("agent", nargs="?", default="", metavar="AGENT", help="who is called; else the routing decides")
+    add_agent_option(parser)
     parser.add_argument("--room", metavar="ROOM", help="name of the room (default: a new one)")
-    parser.add_argument("--metadata", default="", metavar="TEXT", help="metadata of the job, for routing and agent")
+    add_metadata_option(parser)
     add_attribute_option(parser, "the job")
     for flag, metavar, meaning in (
         ("--say", "TEXT", "say this in the offline voice (repeatable; default: hello)"),
@@ -55,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
     from openrtc.dispatch.connection import LiveKitConnection
 
     attributes = parse_pairs(args.attribute)
+    args.agent = args.agent or args.named_agent
     config = read_checked_config(args, [args.agent])
     connection = LiveKitConnection.of(config.worker)
     with json_output() if args.json else contextlib.nullcontext(_hide) as write:

@@ -34,6 +34,38 @@ COMMANDS = {
 }
 """Name and summary of each command, in the order of ``openrtc --help``."""
 
+ALIASES = {"list": "list-agents", "ls": "list-agents", "help": "--help", "version": "--version"}
+"""Other words that people type, and the command or option that each of them is."""
+
+EXAMPLES = {
+    "list-agents": ("openrtc list-agents", "openrtc list-agents --load --strict"),
+    "plugins": ("openrtc plugins",),
+    "route": (
+        "openrtc route --room support-call-1",
+        """openrtc route --room any --metadata '{"agent": "support"}'""",
+    ),
+    "demo": ("openrtc demo", "openrtc demo --agent support --text"),
+    "console": ("openrtc console", "openrtc console support --offline"),
+    "dev": ("openrtc dev --with-server", "openrtc dev --url wss://my-project.livekit.cloud --log-level info"),
+    "start": (
+        "openrtc start --strict --metrics-jsonl events.jsonl",
+        "openrtc start --processes auto --limit support=10",
+    ),
+    "top": ("openrtc top", "openrtc top --once --json"),
+    "pause": ("openrtc pause support",),
+    "resume": ("openrtc resume support",),
+    "end": ("openrtc end support-call-1",),
+    "drain": ("openrtc drain", "openrtc drain --worker all"),
+    "call": (
+        "openrtc call support",
+        "openrtc call support --say 'where is order five' --say goodbye",
+        "openrtc call --room support-call-1 --wav question.wav --json",
+    ),
+    "connect": ("openrtc connect --room support-call-1 --agent support",),
+    "download-files": ("openrtc download-files",),
+}
+"""Examples of each command that has no actions, as ``--help`` shows them."""
+
 COMMANDS_THAT_MEND = ("doctor", "install")
 """Those that work with whatever is installed, since they are asked what is wrong with it."""
 
@@ -63,8 +95,16 @@ class Pool(Protocol):
 
 
 class Action(NamedTuple):
-    """What one action of a command is and takes, and what it does unless it has actions of its own."""
+    """What one action of a command is and takes, and what it does unless it has actions of its own.
+
+    Args:
+        summary: What it does, for the help.
+        add_arguments: Adds its options, or its actions.
+        run: Does it.
+        examples: Command lines that the help shows.
+    """
 
     summary: str
     add_arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int] | None = None
+    examples: tuple[str, ...] = ()

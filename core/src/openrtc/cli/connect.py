@@ -6,6 +6,7 @@ import argparse
 import contextlib
 from dataclasses import replace
 
+from openrtc.cli.dispatch_options import add_metadata_option
 from openrtc.cli.setting_options import (
     add_connection_options,
     add_session_options,
@@ -18,9 +19,9 @@ from openrtc.settings.config import Config
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("--room", required=True, metavar="ROOM", help="room to join")
-    parser.add_argument("--agent", default="", metavar="NAME", help="agent that joins; by default the routing decides")
-    parser.add_argument("--metadata", default="", metavar="JSON", help="job metadata, for the routing and the agent")
+    parser.add_argument("--room", required=True, metavar="ROOM", help="name of the room")
+    parser.add_argument("--agent", default="", metavar="AGENT", help="agent that joins; by default the routing decides")
+    add_metadata_option(parser)
     add_connection_options(parser)
     add_session_options(parser)
 

@@ -17,7 +17,7 @@ from openrtc.settings.config import Config
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("--text", action="store_true", help="write instead of speaking; starts no server")
-    parser.add_argument("--agent", default="", metavar="NAME", help="call only this agent")
+    parser.add_argument("--agent", default="", metavar="AGENT", help="call only this agent")
     add_connection_options(parser)
     add_session_options(parser)
 

@@ -10,6 +10,7 @@ from openrtc.cli.commands import Action
 from openrtc.cli.dispatch_options import (
     add_any_option,
     add_attribute_option,
+    add_metadata_option,
     add_output_options,
     add_room_options,
     choose_room,
@@ -25,16 +26,28 @@ if TYPE_CHECKING:
     from openrtc.dispatch.connection import LiveKitConnection
     from openrtc.dispatch.dispatches import Dispatch
 
+_CREATE_EXAMPLES = (
+    "openrtc dispatch create --room support-call-1 --agent support --wait",
+    """openrtc dispatch create --new-room --metadata '{"tier": "gold"}'""",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's actions."""
     add_actions(
         parser,
         {
-            "create": Action("send an agent to a room", _add_create, _create),
-            "list": Action("list the dispatches of a room", _add_room, _list),
-            "get": Action("show a dispatch", _add_one, _get),
-            "delete": Action("delete a dispatch: its agent leaves the room", _add_one, _delete),
+            "create": Action("send an agent to a room", _add_create, _create, _CREATE_EXAMPLES),
+            "list": Action(
+                "list the dispatches of a room", _add_room, _list, ("openrtc dispatch list support-call-1",)
+            ),
+            "get": Action("show a dispatch", _add_one, _get, ("openrtc dispatch get support-call-1 AD_1234",)),
+            "delete": Action(
+                "delete a dispatch: its agent leaves the room",
+                _add_one,
+                _delete,
+                ("openrtc dispatch delete support-call-1 AD_1234",),
+            ),
         },
     )
 
@@ -42,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_create(parser: argparse.ArgumentParser) -> None:
     add_room_options(parser)
     parser.add_argument("--agent", default="", metavar="AGENT", help="which agent; by default the routing decides")
-    parser.add_argument("--metadata", default="", metavar="TEXT", help="metadata of the job, for routing and agent")
+    add_metadata_option(parser)
     add_attribute_option(parser, "the job")
     parser.add_argument(
         "--wait", action="store_true", help="wait until the agent is in the room; say why if none comes"

@@ -45,6 +45,16 @@ def add_any_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--any", action="store_true", help="take names of agents that are not installed here")
 
 
+def add_agent_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--agent``, as other commands have it, to one that takes the agent as its argument."""
+    parser.add_argument("--agent", default="", dest="named_agent", metavar="AGENT", help="the same as AGENT")
+
+
+def add_metadata_option(parser: argparse.ArgumentParser) -> None:
+    """Add the metadata of a job."""
+    parser.add_argument("--metadata", default="", metavar="TEXT", help="metadata of the job, for routing and agent")
+
+
 def add_attribute_option(parser: argparse.ArgumentParser, of: str) -> None:
     """Add attributes of something."""
     parser.add_argument(

@@ -10,7 +10,8 @@ from importlib import import_module
 from typing import Any, NoReturn, cast
 
 from openrtc.child_environment import PROCESS_ROLE
-from openrtc.cli.commands import COMMANDS, COMMANDS_THAT_MEND, Command, Pool
+from openrtc.cli.commands import ALIASES, COMMANDS, COMMANDS_THAT_MEND, EXAMPLES, Command, Pool
+from openrtc.cli.help import Formatter, show_examples
 from openrtc.cli.output import print_warning
 from openrtc.cli.own_process import hide_secret, tolerant_output
 from openrtc.cli.setting_options import COMMON_FLAGS, add_common_options
@@ -86,16 +87,18 @@ def _has_threads_left() -> bool:
 def _run(argv: list[str], pool: Pool | None) -> int:
     position = _find_command(argv)
     if position is None:
-        parser = _build_main_parser({} if "--version" in argv else _list_of_packages(argv))
+        parser = _build_main_parser({} if {"-V", "--version"} & set(argv) else _list_of_packages(argv))
         parser.parse_args(argv)
         parser.print_help()
         return 0
-    name = argv[position]
+    name = ALIASES.get(argv[position], argv[position])
+    if name.startswith("-"):
+        return _run([*argv[:position], *argv[position + 1 :], name], pool)
     if name not in COMMANDS:
         return _run_of_package(name, argv[:position], argv[position + 1 :])
     del argv[position]
     module = cast("Command", import_module(f"openrtc.cli.{name.replace('-', '_')}"))
-    args = _build_parser(name, module).parse_args(argv)
+    args = build_parser(name, module).parse_args(argv)
     args.pool = pool
     if name not in COMMANDS_THAT_MEND:
         from openrtc.discovery.hidden_livekit import show_livekit  # not for --help, which imports little
@@ -144,13 +147,17 @@ def _find_command(argv: Sequence[str]) -> int | None:
     return None
 
 
-def _build_parser(name: str, module: Command) -> argparse.ArgumentParser:
+def build_parser(name: str, module: Command) -> argparse.ArgumentParser:
     """Build the parser of one command; the common options may stand before the command too."""
     description = f"{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}."
     parser = argparse.ArgumentParser(
-        prog=f"openrtc {name}", description=description, allow_abbrev=False, formatter_class=_Formatter
+        prog=f"openrtc {name}",
+        description=description,
+        epilog=show_examples(EXAMPLES.get(name, ())),
+        allow_abbrev=False,
+        formatter_class=Formatter,
     )
-    parser.add_argument("--version", action=_Version, nargs=0, help=argparse.SUPPRESS)
+    parser.add_argument("-V", "--version", action=_Version, nargs=0, help=argparse.SUPPRESS)
     parser.set_defaults(run=getattr(module, "run", None))  # a command that has actions has no run of its own
     module.add_arguments(parser)
     add_common_options(parser)
@@ -166,32 +173,16 @@ def _build_main_parser(of_packages: Mapping[str, str]) -> argparse.ArgumentParse
     parser = argparse.ArgumentParser(
         prog="openrtc",
         description="Run many LiveKit voice agents, each a pip package, in one shared worker process.",
-        epilog="openrtc COMMAND --help explains a command.",
+        epilog="openrtc COMMAND --help explains a command, with examples.",
         allow_abbrev=False,
+        formatter_class=Formatter,
     )
-    parser.add_argument("--version", action=_Version, nargs=0, help="show the versions and exit")
+    parser.add_argument("-V", "--version", action=_Version, nargs=0, help="show the versions and exit")
     add_common_options(parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for name, summary in {**COMMANDS, **of_packages}.items():
         commands.add_parser(name, help=summary.replace("%", "%%"))
     return parser
-
-
-class _Formatter(argparse.HelpFormatter):
-    """Asks for the terminal's width itself: `argparse` asks for it with a module that takes 3 ms to import."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=_read_width() - 2)  # as argparse has it
-
-
-def _read_width() -> int:
-    columns = os.environ.get("COLUMNS", "")
-    if columns.isdecimal() and int(columns) > 0:
-        return int(columns)
-    try:
-        return os.get_terminal_size(1).columns or 80
-    except OSError:  # not a terminal
-        return 80
 
 
 class _Version(argparse.Action):

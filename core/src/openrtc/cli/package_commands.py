@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from openrtc.cli.commands import COMMANDS
+from openrtc.cli.commands import ALIASES, COMMANDS
 from openrtc.cli.output import print_warning
 from openrtc.cli.setting_options import read_settings
 from openrtc.discovery.discover import discover
@@ -62,7 +62,7 @@ def run_command(name: str, args: argparse.Namespace, words: Sequence[str]) -> in
     found = find_commands(discover(config))
     entry = min((one for one in found if one.name == name), key=lambda one: not one.usable, default=None)
     if entry is None:
-        known = [*COMMANDS, *(one.name for one in found if one.usable)]
+        known = [*COMMANDS, *ALIASES, *(one.name for one in found if one.usable)]
         raise OpenRTCError(
             f'there is no command "{name}"', fix=did_you_mean(name, known, f"there are {', '.join(known)}")
         )
@@ -79,7 +79,7 @@ def run_command(name: str, args: argparse.Namespace, words: Sequence[str]) -> in
 
 
 def _settle(entry: Entry) -> Entry:
-    if entry.name not in COMMANDS or not entry.usable:
+    if entry.name not in {*COMMANDS, *ALIASES} or not entry.usable:
         return entry
     reason, fix = f"openrtc has a command {entry.name} of its own, which is used", "its author must rename it"
     return replace(entry, status=Status(State.CONFLICT, reason, fix, entry.location))

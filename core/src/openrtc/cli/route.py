@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from openrtc.cli.dispatch_options import add_attribute_option, parse_pairs
+from openrtc.cli.dispatch_options import add_attribute_option, add_metadata_option, parse_pairs
 from openrtc.cli.setting_options import add_routing_options, configure_by_pool, read_settings, runtime_arguments
 from openrtc.model.isolation import ISOLATIONS
 
@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("--room", required=True, metavar="ROOM", help="name of the room")
-    parser.add_argument("--job-metadata", default="", metavar="JSON", help="metadata of the dispatch")
-    parser.add_argument("--room-metadata", default="", metavar="JSON", help="metadata of the room")
+    add_metadata_option(parser)
+    parser.add_argument("--job-metadata", dest="metadata", default="", help=argparse.SUPPRESS)  # its name in 0.1
+    parser.add_argument("--room-metadata", default="", metavar="TEXT", help="metadata of the room")
     parser.add_argument(
         "--agent-name", default="", dest="dispatched_name", metavar="NAME", help="agent name of the dispatch"
     )
-    add_attribute_option(parser, "the dispatch")
+    add_attribute_option(parser, "the job")
     add_routing_options(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -49,7 +50,7 @@ def _decide(args: argparse.Namespace) -> tuple[Decision, str | None]:
         room_name=args.room,
         agent_name=args.dispatched_name,
         attributes=parse_pairs(args.attribute),
-        job_metadata=args.job_metadata,
+        job_metadata=args.metadata,
         room_metadata=args.room_metadata,
     )
     config = configure_by_pool(args, read_settings(args))

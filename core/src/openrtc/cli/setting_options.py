@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from openrtc.cli.commands import Action, Pool
+from openrtc.cli.help import Formatter, show_examples
 from openrtc.cli.output import print_warning
 from openrtc.settings.config import SETTINGS, Config
 from openrtc.settings.env_files import ENV_FILE_FLAG
@@ -18,6 +19,9 @@ _CONNECTION = ("worker.url", "worker.api_key", "worker.api_secret")
 _SESSION = ("defaults.offline", "worker.log_level", "worker.log_format")
 _ROUTING = ("routing.prefix_agents", "routing.room_metadata_agents")
 _PACKAGES = tuple(setting for setting in SETTINGS if setting.table == "plugins")
+
+ACTION_ALIASES = {"list": ["ls"], "delete": ["rm"]}
+"""Other words that people type for an action."""
 
 COMMON_FLAGS = ("--config", ENV_FILE_FLAG, *(setting.flag for setting in _PACKAGES))
 """Flags of every command, which may also stand before it; each takes a value."""
@@ -73,7 +77,15 @@ def add_actions(parser: argparse.ArgumentParser, actions: Mapping[str, Action]) 
     chosen = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     for name, action in actions.items():
         described = f"{action.summary[0].upper()}{action.summary[1:]}."
-        one = chosen.add_parser(name, help=action.summary, description=described, allow_abbrev=False)
+        one = chosen.add_parser(
+            name,
+            aliases=ACTION_ALIASES.get(name, ()),
+            help=action.summary,
+            description=described,
+            epilog=show_examples(action.examples),
+            allow_abbrev=False,
+            formatter_class=Formatter,
+        )
         action.add_arguments(one)
         # Suppressed, so that what stands before the action is not overwritten with nothing.
         add_common_options(one, default=argparse.SUPPRESS)

@@ -21,6 +21,11 @@ from openrtc.cli.setting_options import add_actions
 if TYPE_CHECKING:
     from openrtc.dispatch.sip_rules import SipRule
 
+_EXAMPLES = (
+    "openrtc sip rule create --name support --agent support",
+    "openrtc sip rule create --name sales --agent sales --trunk ST_1234 --room-prefix sales-",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's actions."""
@@ -31,9 +36,9 @@ def _add_rule(parser: argparse.ArgumentParser) -> None:
     add_actions(
         parser,
         {
-            "create": Action("let agents answer", _add_create, _create),
-            "list": Action("list the rules", add_output_options, _list),
-            "delete": Action("delete a rule", _add_delete, _delete),
+            "create": Action("let agents answer", _add_create, _create, _EXAMPLES),
+            "list": Action("list the rules", add_output_options, _list, ("openrtc sip rule list",)),
+            "delete": Action("delete a rule", _add_delete, _delete, ("openrtc sip rule delete SDR_1234",)),
         },
     )
 

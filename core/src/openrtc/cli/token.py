@@ -26,10 +26,15 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 3.0
 """How long to wait for the server to say whether the room exists: the token is good without that answer."""
 
+_EXAMPLES = (
+    "openrtc token create --room support-call-1 --agent support",
+    "openrtc token create --new-room --identity ann --valid-for 30m --token-only",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's actions."""
-    add_actions(parser, {"create": Action("make a token", _add_create, _create)})
+    add_actions(parser, {"create": Action("make a token", _add_create, _create, _EXAMPLES)})
 
 
 def _add_create(parser: argparse.ArgumentParser) -> None:
