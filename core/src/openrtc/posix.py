@@ -160,14 +160,19 @@ def name_user_folder() -> str:
     return f"openrtc-{os.getuid()}" if hasattr(os, "getuid") else "openrtc"
 
 
+def has_user_ids() -> bool:
+    """Whether files belong to users by number, and their modes say what others may do."""
+    return hasattr(os, "getuid")
+
+
 def is_own(found: os.stat_result) -> bool:
     """Whether a file belongs to this user; true where files have no owner's number."""
-    return not hasattr(os, "getuid") or found.st_uid == os.getuid()
+    return not has_user_ids() or found.st_uid == os.getuid()
 
 
 def why_not_trusted(found: os.stat_result) -> str | None:
     """Return why somebody else may have written a file, or None: root may, and so may all where files have no owner."""
-    if not hasattr(os, "getuid"):
+    if not has_user_ids():
         return None
     if found.st_uid not in (0, os.getuid()):
         return f"it belongs to user {found.st_uid}"

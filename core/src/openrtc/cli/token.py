@@ -52,7 +52,7 @@ def _add_create(parser: argparse.ArgumentParser) -> None:
     add_attribute_option(parser, "the participant")
     parser.add_argument("--room-metadata", default="", metavar="TEXT", help="metadata of the room, if it is new")
     parser.add_argument(
-        "--valid-for", type=parse_duration, default="24h", metavar="TIME", help="such as 90s, 30m, 24h (default), 7d"
+        "--valid-for", type=parse_duration, default="1h", metavar="TIME", help="such as 90s, 1h (default), 24h, 7d"
     )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--token-only", action="store_true", help="print the token and nothing else")

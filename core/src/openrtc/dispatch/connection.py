@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
@@ -18,6 +19,12 @@ from openrtc.settings.load import load_config
 
 if TYPE_CHECKING:
     from livekit import api
+
+REQUEST_LIFETIME = timedelta(minutes=1)
+"""How long the token of one request to the server's API is good: whoever comes upon it may do what it grants."""
+
+API_SECONDS = 10.0
+"""How long the server may take to answer; `livekit.api` has the same."""
 
 _REFUSALS = ("unauthenticated", "permission_denied")
 """Twirp codes by which the server says that the key or secret is wrong."""
@@ -103,9 +110,26 @@ async def open_api(connection: LiveKitConnection, accept: Iterable[str] = ()) ->
     import aiohttp
     from livekit import api
 
-    where = connection.address
+    key, secret = connection.api_key, connection.api_secret
+    verifier = api.TokenVerifier(key, secret)
+
+    async def sign_briefly(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        # `livekit.api` signs each request for six hours.
+        given = verifier.verify(request.headers["authorization"].removeprefix("Bearer "))
+        token = api.AccessToken(key, secret).with_ttl(REQUEST_LIFETIME)
+        if given.video:
+            token = token.with_grants(given.video)
+        if given.sip:
+            token = token.with_sip_grants(given.sip)
+        request.headers["authorization"] = f"Bearer {token.to_jwt()}"
+        return await send(request)
+
+    where, timeout = connection.address, aiohttp.ClientTimeout(total=API_SECONDS)
     try:
-        async with api.LiveKitAPI(connection.url, connection.api_key, connection.api_secret) as livekit:
+        async with (
+            aiohttp.ClientSession(timeout=timeout, middlewares=[sign_briefly]) as session,
+            api.LiveKitAPI(connection.url, key, secret, session=session) as livekit,
+        ):
             yield livekit
     except (aiohttp.ClientError, OSError) as error:
         why = one_line(str(error)) or type(error).__name__

@@ -10,7 +10,7 @@ from openrtc.dispatch.agent_request import AgentRequest, build_room_dispatches
 from openrtc.dispatch.connection import LiveKitConnection
 from openrtc.errors import OpenRTCError
 
-DEFAULT_LIFETIME = timedelta(hours=24)
+DEFAULT_LIFETIME = timedelta(hours=1)
 
 MEET_URL = "https://meet.livekit.io/custom"
 """A page that joins a room by the ``liveKitUrl`` and ``token`` of its address; LiveKit's own example."""

@@ -11,7 +11,7 @@ from openrtc.errors import one_line
 from openrtc.observe.event_stream import EventStream
 from openrtc.observe.events import Event
 from openrtc.observe.line_relay import LineWriter, describe_drop
-from openrtc.observe.sockets import bind_private
+from openrtc.observe.sockets import bind_private, remove_socket
 from openrtc.posix import open_unix_socket
 
 logger = logging.getLogger("openrtc.observe")
@@ -105,4 +105,4 @@ class EventReceiver:
     def close(self) -> None:
         """Receive no more events, and remove the socket."""
         self._socket.close()
-        self._path.unlink(missing_ok=True)
+        remove_socket(self._path)

@@ -17,7 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from openrtc.errors import one_line
-from openrtc.observe.sockets import bind_private, is_stale, snapshot_path, socket_folder
+from openrtc.observe.sockets import (
+    bind_private,
+    is_stale,
+    list_sockets,
+    receive_all,
+    remove_socket,
+    snapshot_path,
+    why_not_private,
+)
 from openrtc.posix import open_unix_socket
 
 logger = logging.getLogger("openrtc.observe")
@@ -32,8 +40,11 @@ ANSWER_SECONDS = 2.0
 ORDER_SECONDS = 0.2
 """How long a client may take to say what it orders; an `openrtc top` of an earlier release says nothing."""
 
-MOST_BYTES = 65536
-"""Of an order, and of what is received at once."""
+LARGEST_ORDER = 65536
+"""Bytes of an order."""
+
+LARGEST_ANSWER = 64_000_000
+"""Bytes of a snapshot: a row of a call has some hundreds, and a worker that is many times too full still answers."""
 
 
 class SnapshotServer:
@@ -77,7 +88,7 @@ class SnapshotServer:
                 logger.debug("nobody can connect to %s any more: %s", self._path, error)
         self._thread.join(CLIENT_SECONDS)
         self._socket.close()
-        self._path.unlink(missing_ok=True)
+        remove_socket(self._path)
 
     def _serve(self) -> None:
         while True:
@@ -109,8 +120,11 @@ def send_order(pid: int, order: dict[str, Any]) -> dict[str, Any]:
     Returns:
         ``done`` or ``refused`` with a line, ``refused`` also where it does not answer.
     """
+    path = snapshot_path(pid)
+    if not list_sockets(path.name):
+        return {"refused": f"it does not answer: {why_not_private() or f'{path} is no socket of this user'}"}
     try:
-        answer: dict[str, Any] = json.loads(_receive(snapshot_path(pid), json.dumps(order).encode()))
+        answer: dict[str, Any] = json.loads(_receive(path, json.dumps(order).encode()))
     except (OSError, ValueError) as error:
         return {"refused": f"it does not answer: {one_line(str(error)) or type(error).__name__}"}
     # One of an earlier release answers everything with its snapshot.
@@ -130,6 +144,8 @@ def read_snapshots(without: int | None = None) -> list[dict[str, Any]]:
     Args:
         without: Process id of a worker that is not asked.
     """
+    if why := why_not_private():
+        logger.warning("%s", why)
     paths = _list_sockets(without)
     if not paths:
         return []
@@ -138,7 +154,7 @@ def read_snapshots(without: int | None = None) -> list[dict[str, Any]]:
 
 
 def _list_sockets(without: int | None) -> list[Path]:
-    found = (path for path in socket_folder().glob("*.sock") if path.stem != str(without))
+    found = (path for path in list_sockets("*.sock") if path.stem != str(without))
     return sorted(found, key=lambda path: (len(path.stem), path.stem))
 
 
@@ -148,7 +164,7 @@ def _ask(path: Path) -> dict[str, Any] | None:
         return answer
     except (ConnectionRefusedError, FileNotFoundError):
         if is_stale(path):
-            path.unlink(missing_ok=True)
+            remove_socket(path)
         return None
     except (OSError, ValueError):  # it did not answer in time, or broke off
         pid = int(path.stem) if path.stem.isdigit() else 0
@@ -156,11 +172,8 @@ def _ask(path: Path) -> dict[str, Any] | None:
 
 
 def _read_order(client: socket.socket) -> dict[str, Any] | None:
-    client.settimeout(ORDER_SECONDS)
-    received = b""
     try:
-        while len(received) < MOST_BYTES and (part := client.recv(MOST_BYTES)):
-            received += part
+        received = receive_all(client, ORDER_SECONDS, LARGEST_ORDER)
     except TimeoutError:
         return None
     order = json.loads(received) if received else None
@@ -173,10 +186,7 @@ def _receive(path: Path, order: bytes = b"") -> bytes:
         client.connect(str(path))
         client.sendall(order)
         client.shutdown(socket.SHUT_WR)
-        parts = []
-        while part := client.recv(MOST_BYTES):
-            parts.append(part)
-        return b"".join(parts)
+        return receive_all(client, ANSWER_SECONDS, LARGEST_ANSWER)
 
 
 def _is_running(pid: int) -> bool:

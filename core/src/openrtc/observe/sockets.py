@@ -1,14 +1,19 @@
-"""Sockets of one user's workers, in a folder that nobody else can enter."""
+"""Sockets of one user's workers, in a folder that nobody else can enter.
+
+In a temporary folder that all share, somebody else may have put a folder, a link or files there first: whoever reads
+looks at whose the folder and the sockets are as well, and nothing but the user's own sockets is ever removed.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
 import stat
+import time
 from pathlib import Path
 
 from openrtc.errors import OpenRTCError
-from openrtc.posix import find_temporary_folder, is_own, name_user_folder, open_unix_socket
+from openrtc.posix import find_temporary_folder, has_user_ids, is_own, name_user_folder, open_unix_socket
 
 
 def socket_folder() -> Path:
@@ -32,14 +37,85 @@ def make_private_folder() -> Path:
     folder = socket_folder()
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        # In a temporary folder that all share, somebody else may have put a folder or a link there first.
-        found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or not is_own(found):
-            raise OpenRTCError(f"{folder} is not a folder of this user", fix="set XDG_RUNTIME_DIR to a private folder")
+        if why := _why_not_own(folder):
+            raise OpenRTCError(f"{folder} {why}", fix="set XDG_RUNTIME_DIR to a private folder")
         folder.chmod(0o700)
     except OSError as error:
         raise OpenRTCError(f"{folder} cannot be used: {error.strerror}", fix="set XDG_RUNTIME_DIR") from error
     return folder
+
+
+def why_not_private() -> str | None:
+    """Return why the sockets in the folder may be somebody else's; None where they are this user's, or there are none.
+
+    A line that names the folder.
+    """
+    folder = socket_folder()
+    try:
+        why = _why_not_own(folder)
+        if why is None and has_user_ids() and folder.lstat().st_mode & 0o077:
+            why = "can be entered by others"
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        why = f"cannot be looked at: {error.strerror}"
+    return why and f"{folder} {why}: no worker is asked"
+
+
+def _why_not_own(folder: Path) -> str | None:
+    found = folder.lstat()
+    return None if stat.S_ISDIR(found.st_mode) and is_own(found) else "is not a folder of this user"
+
+
+def list_sockets(pattern: str) -> list[Path]:
+    """Return the user's own sockets in the folder whose names match; none where the folder may be somebody else's.
+
+    Args:
+        pattern: Of names, as ``*.sock``.
+    """
+    return [] if why_not_private() else [path for path in socket_folder().glob(pattern) if _is_own_socket(path)]
+
+
+def remove_socket(path: Path) -> None:
+    """Remove a socket of the user; whatever else stands there is left alone."""
+    if _is_own_socket(path):
+        path.unlink(missing_ok=True)
+
+
+def _is_own_socket(path: Path) -> bool:
+    try:
+        found = path.lstat()
+    except OSError:  # it is gone
+        return False
+    return stat.S_ISSOCK(found.st_mode) and is_own(found)
+
+
+def receive_all(connection: socket.socket, seconds: float, most: int) -> bytes:
+    """Return what comes until the other side closes its half of a connection.
+
+    Args:
+        connection: The connection.
+        seconds: How long all of it may take.
+        most: How many bytes it may be.
+
+    Raises:
+        TimeoutError: It took longer.
+        ValueError: It is more.
+        OSError: The connection broke.
+    """
+    until, received = time.monotonic() + seconds, 0
+    parts: list[bytes] = []
+    while True:
+        connection.settimeout(max(until - time.monotonic(), 0.001))
+        part = connection.recv(65536)
+        if not part:
+            return b"".join(parts)
+        parts.append(part)
+        received += len(part)
+        if received > most:
+            raise ValueError(f"more than {most:,} bytes")
+        if time.monotonic() > until:
+            raise TimeoutError(f"it took longer than {seconds:g} s")
 
 
 def snapshot_path(pid: int) -> Path:
@@ -56,13 +132,13 @@ def bind_private(path: Path, kind: int) -> socket.socket:
     """Return a socket that is bound to ``path`` and that only this user may connect to.
 
     Args:
-        path: Where; what a dead process with the same id left there is replaced.
+        path: Where; the socket that a dead process with the same id left there is replaced.
         kind: ``socket.SOCK_STREAM`` or ``socket.SOCK_DGRAM``.
 
     Raises:
         OSError: It cannot be bound.
     """
-    path.unlink(missing_ok=True)
+    remove_socket(path)
     bound = open_unix_socket(kind)
     try:
         bound.bind(str(path))
@@ -73,11 +149,11 @@ def bind_private(path: Path, kind: int) -> socket.socket:
     return bound
 
 
-def remove_stale(folder: Path) -> None:
+def remove_stale() -> None:
     """Remove the sockets of workers that are gone."""
-    for path in [*folder.glob("*.sock"), *folder.glob("*.events")]:
+    for path in [*list_sockets("*.sock"), *list_sockets("*.events")]:
         if is_stale(path):
-            path.unlink(missing_ok=True)
+            remove_socket(path)
 
 
 def is_stale(path: Path) -> bool:

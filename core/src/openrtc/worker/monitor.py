@@ -174,7 +174,8 @@ class Monitor:
             return
         worker = self._runtime.config.worker
         try:
-            remove_stale(make_private_folder())
+            make_private_folder()
+            remove_stale()
             stack.callback(
                 SnapshotServer(snapshot_path(os.getpid()), self.snapshot, self._server.orders.carry_out).close
             )
