@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from livekit.agents import Agent
 
-from openrtc import AgentPool, AgentSpec, OpenRTCError
+from openrtc import AgentPool, AgentSpec, OpenRTCError, SessionInfo, SessionOutcome
 from openrtc.cli.main import main
 from openrtc.model.call_limits import CallLimits
 from openrtc.model.request import RouteRequest
+from openrtc.plugins.observers import Observers
 from openrtc.settings.config import Config, WorkerSettings
 
 if TYPE_CHECKING:
@@ -132,6 +133,34 @@ def test_arguments_of_another_project_of_that_name_are_taken_by_its_names() -> N
     assert (configured.worker.max_sessions, configured.worker.drain_timeout) == (9, 30)
     assert configured.worker.memory_limit == 900
     assert configured.limits == {"support": CallLimits(sessions=3, minutes=0.5), "sales": CallLimits(sessions=2)}
+
+
+class Ledger:
+    """An observer, as one would write it for openrtc 0.20."""
+
+    async def on_session_end(self, info: SessionInfo, outcome: SessionOutcome) -> None:
+        """Learn of an end."""
+
+
+def test_observers_are_given_or_added() -> None:
+    ledger, other = Ledger(), Ledger()
+    pool = AgentPool(agent=Support, observers=(ledger,), deployment_version="v7")
+    pool.add_observer(other)
+    assert pool.runtime_arguments["observers"] == Observers((ledger, other), "v7")
+
+
+@pytest.mark.parametrize(
+    ("observers", "line"),
+    [
+        ([Ledger], "AgentPool: observers holds the class Ledger (make one: Ledger())"),
+        ([3], "AgentPool: int is no observer (an observer has on_session_start(info, session) or on_session_end("),
+        (Ledger(), "AgentPool: observers is <"),
+    ],
+)
+def test_what_is_no_observer_is_said(observers: Any, line: str) -> None:
+    with pytest.raises(OpenRTCError) as raised:
+        AgentPool(agent=Support, observers=observers)
+    assert str(raised.value).startswith(line)
 
 
 def test_arguments_that_there_are_not_are_all_named_with_what_to_use() -> None:

@@ -107,6 +107,8 @@ def test_a_pool_of_openrtc_0_20_runs_as_it_is(run: Run, api: ServerApi, callers:
     hold_call(callers, api, "pool-2", "hotel", '{"agent": "support"}')
     pool.wait_for_log("room 'pool': sales by default")
     pool.wait_for_log("room 'pool-2': support by job.agent")
+    pool.wait_for_log("support begins in pool-2")
+    pool.wait_for_log("pool-2 ended after [0-9.]+ s: success")
     pool.stop()
 
 

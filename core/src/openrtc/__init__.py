@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from openrtc.model.cast_member import CastMember, current_member
     from openrtc.model.decision import Decision
     from openrtc.model.hookspecs import hookimpl
+    from openrtc.model.observer import SessionInfo, SessionObserver, SessionOutcome, SessionStatus
     from openrtc.model.provider import Provider, ProviderContext
     from openrtc.model.request import RouteRequest
     from openrtc.model.resource import ResourceSpec, ResourceUnavailable
@@ -57,6 +58,10 @@ __all__ = [
     "ResourceSpec",
     "ResourceUnavailable",
     "RouteRequest",
+    "SessionInfo",
+    "SessionObserver",
+    "SessionOutcome",
+    "SessionStatus",
     "SipAgent",
     "SipRule",
     "WorkerInfo",
@@ -98,6 +103,10 @@ _HOMES = {
     "ResourceSpec": "model.resource",
     "ResourceUnavailable": "model.resource",
     "RouteRequest": "model.request",
+    "SessionInfo": "model.observer",
+    "SessionObserver": "model.observer",
+    "SessionOutcome": "model.observer",
+    "SessionStatus": "model.observer",
     "SipAgent": "dispatch.sip_rules",
     "SipRule": "dispatch.sip_rules",
     "WorkerInfo": "model.call",

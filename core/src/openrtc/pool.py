@@ -15,6 +15,7 @@ from openrtc.model.builders import check_builder
 from openrtc.model.isolation import check_isolation
 from openrtc.model.names import find_name_fault
 from openrtc.model.pool_arguments import translate_arguments
+from openrtc.plugins.observers import Observers, check_observer
 from openrtc.settings.config import SETTINGS, Config
 from openrtc.settings.kinds import Kind
 
@@ -53,6 +54,8 @@ class AgentPool:
         greeting: Said when a session starts, by agents that do not greet themselves.
         agents: Agents to `add`, by their names.
         agent: One agent to `add`, as ``default``.
+        observers: Each a `SessionObserver`, which is told of every session.
+        deployment_version: What observers are told of this deployment, such as the version of its image.
         **others: Arguments of openrtc 0.20, another project of that name, where they have another name here.
 
     Raises:
@@ -78,6 +81,8 @@ class AgentPool:
         greeting: str = "",
         agents: Mapping[str, Callable[..., Any]] | None = None,
         agent: Callable[..., Any] | None = None,
+        observers: Sequence[object] | None = None,
+        deployment_version: str | None = None,
         **others: Any,
     ) -> None:
         check_isolation(isolation or "", "AgentPool")
@@ -106,6 +111,10 @@ class AgentPool:
             else:
                 (self._defaults if name in self._defaults else self._worker)[name] = value
         self._limits: dict[str, Any] = dict(limits or {})
+        self._deployment_version = deployment_version
+        self._observers: list[object] = []
+        for observer in _list_observers(observers):
+            self.add_observer(observer)
         self._check_settings()
         if agent is not None and agents is not None:
             raise OpenRTCError("give agent or agents, not both", origin="AgentPool")
@@ -134,6 +143,18 @@ class AgentPool:
             raise OpenRTCError(f"{name!r}: {fault}", origin="AgentPool.add")
         self._specs[name] = _build_spec(name, agent, options)
         return self
+
+    def add_observer(self, observer: object) -> None:
+        """Let an observer be told of every session.
+
+        Args:
+            observer: A `SessionObserver`; it has at least one of its methods.
+
+        Raises:
+            OpenRTCError: It has none of them.
+        """
+        check_observer(observer)
+        self._observers.append(observer)
 
     def discover(self, *folders: object) -> AgentPool:
         """Use the installed agents and plugins too.
@@ -236,10 +257,21 @@ class AgentPool:
     @property
     def runtime_arguments(self) -> dict[str, Any]:
         """Arguments of ``build_runtime``."""
-        return {"specs": tuple(self._specs.values()), "discovered": self._discovered, "router": self._router}
+        return {
+            "specs": tuple(self._specs.values()),
+            "discovered": self._discovered,
+            "router": self._router,
+            "observers": Observers(tuple(self._observers), self._deployment_version),
+        }
 
 
 _ADD_FIX = "the options are the fields of AgentSpec; those of AgentSession go into session_options={…}"
+
+
+def _list_observers(given: Any) -> Sequence[object]:
+    if given is None or isinstance(given, list | tuple):
+        return given or ()
+    raise OpenRTCError(f"observers is {given!r:.60}", origin="AgentPool", fix="write a list: observers=[…]")
 
 
 def _check(name: str, kind: Kind, value: Any) -> Any:

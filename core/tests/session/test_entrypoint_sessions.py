@@ -71,7 +71,7 @@ async def test_a_session_elsewhere_is_left_alone(done: Done, monkeypatch: pytest
 async def test_when_the_first_one_has_started_that_is_told_once(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
     context: Any = Context(room="the room")
     monkeypatch.setattr(entrypoint_sessions, "get_job_context", lambda required: context)
-    guard_sessions_of(context, lambda session, agent: None, started=lambda: done.append(("told", None)))
+    guard_sessions_of(context, lambda session, agent: None, started=lambda session: done.append(("told", None)))
     for _ in range(2):
         session: Any = AgentSession()
         await session.start(Agent(instructions="x"), room="the room")

@@ -30,6 +30,7 @@ from openrtc.session.ending import find_ending
 from openrtc.session.failure import find_failing_line
 from openrtc.session.guards import guard_agents
 from openrtc.session.hang_up import close_promptly, limit_close
+from openrtc.session.observers import tell_observers_of_start
 from openrtc.session.room_connect import leave_promptly
 from openrtc.session.session import report_model_error, run_ended_hooks_at_shutdown, run_session_hooks
 from openrtc.session.unheard import go_on_when_unheard
@@ -118,6 +119,7 @@ class CastSession:
         self.live.emit_started()
         if ending := find_ending(self.call.job_id):
             ending.clock.start(waits=self.resolved_cast.cast.ends != "never")
+        await tell_observers_of_start(self.call, self.turns.front.session)
         await self.runtime.hooks.collect("openrtc_session_started", limit=HOOK_LIMIT, call=self.call)
 
     def run_in_background(self, work: Coroutine[Any, Any, Any]) -> None:

@@ -54,7 +54,8 @@ def _decide(args: argparse.Namespace) -> tuple[Decision, str | None]:
         room_metadata=args.room_metadata,
     )
     config = configure_by_pool(args, read_settings(args))
-    return explain_route(request, config, print_warning, **runtime_arguments(args))
+    in_code = {name: value for name, value in runtime_arguments(args).items() if name != "observers"}
+    return explain_route(request, config, print_warning, **in_code)
 
 
 def _print(decision: Decision, isolation: str | None) -> None:

@@ -21,7 +21,6 @@ RENAMED = {
 
 _TENANTS = "an agent for each tenant, and a router"
 INSTEAD = {
-    "observers": "a plugin with the hooks openrtc_session_started and openrtc_session_ended, docs/hooks.md",
     "backend": "livekit alone",
     "consecutive_failure_limit": "a failing call ends alone",
     "memory_warn_mb": "memory_limit",
@@ -37,7 +36,6 @@ INSTEAD = {
     "enable_uvloop": "[worker] speedups",
     "slow_session_threshold_ms": "openrtc top, which tells who blocks the loop",
     "introspection_socket_path": "openrtc top, which finds all workers",
-    "deployment_version": "a label of the container",
     "audit_sink": "[worker] metrics_jsonl, docs/events.md",
 }
 """What to use in place of the others."""

@@ -137,6 +137,18 @@ class Hooks:
         if present:
             drop_failures(await self._call_each(present, hook, limit, arguments, on_loop=True))
 
+    async def call_observers(self, observers: Sequence[Implementation], *, limit: float, **arguments: Any) -> None:
+        """Call observers as `collect_on_loop` calls a hook, but all at once and without wrappers.
+
+        Args:
+            observers: The observers' methods.
+            limit: Seconds that each has.
+            **arguments: Their arguments.
+        """
+        present = [one for one in observers if self._blocks[one.plugin, one.hook] < BLOCKS]
+        calls = (self._call(one, limit, arguments, on_loop=True) for one in present)
+        drop_failures(map(self._emit_failure, await asyncio.gather(*calls)))
+
     def collect_now(self, hook: str) -> list[HookResult]:
         """Like `collect`, but at once and in this thread: for hooks without arguments, at start."""
         plan = plan_wrapped_calls(self.implementations(hook), self._list(hook, wrappers=True), {})

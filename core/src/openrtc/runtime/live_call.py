@@ -52,6 +52,8 @@ class LiveCall:
         cpu: The time that its tasks have taken.
         errors: How many errors it had.
         failed: Whether an error ended it.
+        error: Its last error.
+        cancelled: Why its session could not start, where that is nobody's error.
         typed_at: When somebody has last written to the agent, on the monotonic clock; None before that.
         unheard: Whether it went on, or was ended, because nobody heard it.
         left_at: When its last person has left, on the monotonic clock; None while somebody is there, and where nobody
@@ -69,6 +71,8 @@ class LiveCall:
     cpu: CpuMeter = field(default_factory=CpuMeter)
     errors: int = 0
     failed: bool = False
+    error: BaseException | None = None
+    cancelled: BaseException | None = None
     typed_at: float | None = None
     unheard: bool = False
     left_at: float | None = None
@@ -101,6 +105,7 @@ class LiveCall:
             member: Role of the member of a cast in which it failed; by default the one whose code runs now.
         """
         self.errors += 1
+        self.error = error
         self.failed = self.failed or fatal
         said, member = summarize_error(error), member or current_role()
         event = CallError(**self.fields, where=where, error=said, place=place, fatal=fatal, member=member)

@@ -24,6 +24,7 @@ from openrtc.observe.log_guard import reattach
 from openrtc.observe.package_code import note_packages
 from openrtc.plugins.hooks import Hooks
 from openrtc.plugins.load import load
+from openrtc.plugins.observers import NO_OBSERVERS, Observers
 from openrtc.plugins.own_modules import know_distributions, list_packages
 from openrtc.plugins.own_pickles import name_own_modules
 from openrtc.routing.function_router import FunctionRouter, RouterFunction
@@ -64,6 +65,7 @@ class Runtime:
         live: The running calls by job id.
         prewarmed: What the ``prewarm`` of each agent has put into ``userdata``, by the agent's name.
         plugins: Every plugin, usable or not.
+        observers: The observers of a pool.
     """
 
     config: Final[Config]
@@ -79,6 +81,7 @@ class Runtime:
     live: Final[dict[str, LiveCall]] = field(default_factory=dict)
     prewarmed: Final[dict[str, dict[Any, Any]]] = field(default_factory=dict)
     plugins: Final[tuple[LoadedPlugin, ...]] = ()
+    observers: Final[Observers] = NO_OBSERVERS
 
     async def start(self) -> None:
         """Load the shared resources; an agent whose resource is missing is no longer ready."""
@@ -161,6 +164,7 @@ def build_runtime(
     specs: Sequence[AgentSpec] = (),
     discovered: bool = True,
     router: RouterFunction | None = None,
+    observers: Observers = NO_OBSERVERS,
 ) -> Runtime:
     """Import all agents and plugins, on the calling thread, and put them together.
 
@@ -169,6 +173,7 @@ def build_runtime(
         specs: Agents registered in code; they come before the installed ones.
         discovered: Whether installed packages are used.
         router: A router function registered in code; it is asked before the routers of packages.
+        observers: Observers registered in code.
 
     Raises:
         OpenRTCError: The settings name something that does not exist.
@@ -205,6 +210,7 @@ def build_runtime(
         resources=Resources(config.policy.prefer),
         events=events,
         plugins=loaded.plugins,
+        observers=observers,
     )
 
 

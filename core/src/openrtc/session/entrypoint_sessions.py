@@ -13,7 +13,7 @@ from openrtc.session.guards import hold_handoffs
 
 Guard = Callable[[AgentSession[Any], Agent], None]
 Prepare = Callable[[AgentSession[Any]], Awaitable[None]]
-Started = Callable[[], None]
+Started = Callable[[AgentSession[Any]], None]
 
 _guards: weakref.WeakKeyDictionary[JobContext, Guard] = weakref.WeakKeyDictionary()
 _prepare: weakref.WeakKeyDictionary[JobContext, Prepare] = weakref.WeakKeyDictionary()
@@ -29,7 +29,7 @@ def guard_sessions_of(
         context: LiveKit's context of a job that runs an entrypoint.
         guard: What guards it.
         prepare: Awaited for each of them before it starts, when it is guarded.
-        started: Called when the first of them has started.
+        started: Called with the first of them when it has started.
     """
     _guards[context] = guard
     if prepare is not None:
@@ -53,7 +53,7 @@ def _guard_start(start: Any) -> Any:
         with hold_handoffs(self):
             result = await start(self, agent, **options)
         if tell := _started.pop(context, None):
-            tell()
+            tell(self)
         return result
 
     return start_guarded

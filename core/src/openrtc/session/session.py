@@ -24,6 +24,7 @@ from openrtc.session.failure import find_failing_line, mark_reported, report_fai
 from openrtc.session.greeting import choose_greeting, greet
 from openrtc.session.guards import guard_agents, hold_handoffs
 from openrtc.session.hang_up import close_promptly, find_hang_up, limit_close
+from openrtc.session.observers import tell_observers_of_start
 from openrtc.session.options import build_session
 from openrtc.session.own_options import settle_options
 from openrtc.session.profile import build_start_options
@@ -82,6 +83,7 @@ async def run_session(context: JobContext, spec: AgentSpec, call: Call, runtime:
         live.emit_started()
         if ending:
             ending.clock.start()
+        await tell_observers_of_start(call, session)
         greet(session, choose_greeting(spec, agent, runtime))
         await runtime.hooks.collect("openrtc_session_started", limit=HOOK_LIMIT, call=call)
 
@@ -148,15 +150,18 @@ def watch_own_sessions(context: JobContext, call: Call, runtime: Runtime, slot: 
         if runtime.watch is not None:
             runtime.watch(call, session)
 
-    def run_started_hooks() -> None:
+    async def run_started_hooks(session: AgentSession[Any]) -> None:
+        await tell_observers_of_start(call, session)
+        await runtime.hooks.collect("openrtc_session_started", limit=HOOK_LIMIT, call=call)
+
+    def begin_started_hooks(session: AgentSession[Any]) -> None:
         # Not awaited: the entrypoint goes on when its session has started, mostly with a greeting.
-        hooks = runtime.hooks.collect("openrtc_session_started", limit=HOOK_LIMIT, call=call)
-        running = asyncio.create_task(hooks, name="session-started-hooks")
+        running = asyncio.create_task(run_started_hooks(session), name="session-started-hooks")
         _running_hooks.add(running)
         running.add_done_callback(_running_hooks.discard)
 
     guard_sessions_of(
-        context, watch, lambda session: run_session_hooks(session, call, runtime), started=run_started_hooks
+        context, watch, lambda session: run_session_hooks(session, call, runtime), started=begin_started_hooks
     )
     run_ended_hooks_at_shutdown(context, call, runtime)
 

@@ -33,6 +33,7 @@ from openrtc.session.hang_up import watch_hang_up
 from openrtc.session.joined_rooms import leave_rooms_at_end
 from openrtc.session.log_fields import keep_log_fields
 from openrtc.session.loop_threads import give_threads
+from openrtc.session.observers import watch_observed
 from openrtc.session.room_connect import RoomGone, shield_join
 from openrtc.session.session import run_session, watch_own_sessions
 from openrtc.session.shutdown import guard_shutdown_callbacks
@@ -93,6 +94,7 @@ async def run_call(context: JobContext) -> None:
     note_typing(context.room, live)
     goodbye = (loaded.spec.goodbye if loaded.spec else "") or runtime.config.defaults.goodbye
     limits = runtime.list_call_limits(decision.agents)
+    watch_observed(context, call, live, runtime)
     ending = watch_ending(context, live, runtime.config.worker, goodbye, limits)
     add_decision_to_span(decision, live.distribution)
     try:
@@ -103,6 +105,7 @@ async def run_call(context: JobContext) -> None:
         raise
     except RoomGone as gone:
         logger.warning("%s", gone)
+        live.cancelled = gone
         context.shutdown(str(gone))
     except BaseException as error:  # an agent's sys.exit() must not end the other calls
         report_failure(live, error)
