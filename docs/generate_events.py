@@ -26,7 +26,12 @@ Later versions may add kinds and fields: ignore what you do not know.
  "reason": "the room name starts with 'support'", "ms": 0.12}
 ```
 
-A call that goes well is `call_routed`, `call_started`, a `turn_completed` for each answered turn, `call_ended`.
+A call that goes well is `call_routed`, `call_started`, a `turn_completed` for each turn of the agent, a `tool_called` for each of its tools, a `usage` for each model when its session closes, `call_ended`.
+
+## Version 2
+
+`member_spoke` has no `said`: what a member of a cast says stands in its `turn_completed`, as that of any agent does.
+`turn_completed` also comes for what an agent says by itself, such as its greeting: `answered` tells these apart.
 
 This page is generated from `openrtc.observe.events`.
 """
@@ -66,6 +71,8 @@ def _type(described: dict[str, Any]) -> str:
     kind = described["type"]
     if kind == "array":
         return f"list of {described['items']['type']}s"
+    if kind == "object" and (values := described["additionalProperties"].get("type")):
+        return f"object of {values}s"
     return kind if isinstance(kind, str) else " or ".join(kind)
 
 

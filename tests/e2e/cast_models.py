@@ -180,3 +180,6 @@ class _TalkStream(llm.LLMStream):
             )
             delta = llm.ChoiceDelta(role="assistant", tool_calls=[call])
         self._event_ch.send_nowait(llm.ChatChunk(id=utils.shortuuid(), delta=delta))
+        read = sum(len(getattr(item, "text_content", None) or "") for item in self.chat_ctx.items)
+        usage = llm.CompletionUsage(completion_tokens=7, prompt_tokens=read, total_tokens=read + 7)
+        self._event_ch.send_nowait(llm.ChatChunk(id=utils.shortuuid(), usage=usage))

@@ -162,8 +162,8 @@ def test_a_spoken_call_is_seen_in_events_metrics_health_and_top(
     asked = caller.say(voice.say("Where is my order number seven?"))
     answered = caller.wait_for_answer(asked.ended, timeout=30.0)
     assert answered is not None
-    (turn,) = wait_until(lambda: events_in(file, "turn_completed"))
-    assert "order" in turn["heard"]
+    (turn,) = wait_until(lambda: [one for one in events_in(file, "turn_completed") if one["answered"]])
+    assert "order" in turn["heard"] and "Order number 7" in turn["said"]
     assert turn["latency_seconds"] == pytest.approx(answered.began - asked.ended, abs=1.0)
     assert 0 < turn["end_of_turn_seconds"] < turn["latency_seconds"]
     assert turn["llm_ttft_seconds"] >= 0 and turn["tts_ttfb_seconds"] > 0
@@ -195,10 +195,11 @@ def test_a_spoken_call_is_seen_in_events_metrics_health_and_top(
     events = events_in(file)
     for event in events:
         jsonschema.validate(event, SCHEMA)
-    assert [event["event"] for event in events if event["event"] != "resource_loaded"] == [
-        *("worker_started", "worker_registered", "call_routed", "call_started", "turn_completed"),
+    assert [event["event"] for event in events if event["event"] not in ("resource_loaded", "usage")] == [
+        *("worker_started", "worker_registered", "call_routed", "call_started", "tool_called", "turn_completed"),
         *("worker_draining", "call_waiting", "call_ended", "worker_stopped"),
     ]
+    assert [event["type"] for event in events if event["event"] == "usage"] == ["llm_usage", "tts_usage", "stt_usage"]
     of_call = [event for event in events if "job_id" in event]
     assert {(event["room"], event["agent"], event["distribution"]) for event in of_call} == {
         ("support-phone-1", "support", "my-support-agent")

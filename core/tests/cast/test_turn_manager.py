@@ -199,8 +199,11 @@ async def test_a_person_renews_the_budget_and_is_answered_by_the_lead_alone() ->
         await cast.wait_for(1)
         await person(cast.turns, "hello")
         assert await cast.wait_for(2) == ["Tim: t 1", "Tim: t 2"]
-        (turn,) = [one for one in cast.events if isinstance(one, TurnCompleted)]
-        assert (turn.heard, turn.member) == ("hello", "tim")
+        turns = [one for one in cast.events if isinstance(one, TurnCompleted)]
+        assert [(one.member, one.heard, one.said, one.answered) for one in turns] == [
+            ("tim", "", "t 1", False),
+            ("tim", "hello", "t 2", True),
+        ]
 
 
 async def test_an_answer_that_addresses_a_member_lets_it_speak() -> None:

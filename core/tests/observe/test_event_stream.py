@@ -47,6 +47,7 @@ def test_an_event_is_a_flat_json_object_that_begins_with_its_kind() -> None:
         ("agent", "a"),
         ("distribution", "d"),
         ("setup_seconds", 0.5),
+        ("identity", ""),
     ]
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any, get_type_hints
 
@@ -13,6 +14,7 @@ from openrtc.observe.schema import build_event_schema, describe_event, describe_
 
 SCHEMA = build_event_schema()
 EXAMPLES: dict[Any, Any] = {str: "text", int: 3, float: 0.5, bool: True, tuple[str, ...]: ("a", "b")}
+EXAMPLES |= {str | None: "words", Mapping[str, float]: {"input_tokens": 7}}
 
 
 def example(kind: type[Event]) -> Event:

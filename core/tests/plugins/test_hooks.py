@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 
 from openrtc.model import hookspecs as specs
+from openrtc.model.call import Call
+from openrtc.model.decision import Decision
 from openrtc.model.hookspecs import hookimpl
 from openrtc.model.request import RouteRequest
 from openrtc.observe.event_stream import EventStream
+from openrtc.plugins import loop_hook
 from openrtc.plugins.hooks import HUNG_LIMIT, Hooks
 
 REQUEST = RouteRequest(room_name="room-1")
@@ -169,7 +172,7 @@ def test_cancelling_the_caller_is_not_taken_for_a_fault_of_the_plugin() -> None:
 
 def test_every_hook_has_a_worked_example_that_takes_arguments_of_the_hook() -> None:
     hooks = [value for name, value in vars(specs).items() if name.startswith("openrtc_")]
-    assert len(hooks) == 9
+    assert len(hooks) == 10
     for hook in hooks:
         assert "Example::" in (hook.__doc__ or ""), hook.__name__
         assert f"def {hook.__name__}(" in (hook.__doc__ or "")
@@ -211,3 +214,82 @@ def test_what_a_hook_changes_at_the_start_is_put_back_and_told(
     assert (result.value, Path.cwd(), sys.stdout) == ({}, tmp_path, stdout)
     (line,) = (line for line in caplog.messages if line.startswith("a: openrtc_providers ("))
     assert line.endswith(") has changed the current folder: put back, since it is everybody's")
+
+
+async def test_what_a_plugin_records_on_a_call_stands_under_its_distribution_also_later() -> None:
+    recorded: list[tuple[str, str, Any]] = []
+    listeners: list[Any] = []
+
+    def openrtc_session(call: Call) -> None:
+        listeners.append(lambda: call.record("listened", 1))
+
+    def openrtc_session_ended(call: Call) -> None:
+        call.record("ended", 2)
+
+    plugins = [plugin("a", openrtc_session), plugin("b", openrtc_session_ended)]
+    plugins[0].distribution, plugins[1].distribution = "a-dist", "b-dist"
+    call = Call(
+        job_id="AJ_1",
+        agent_name="support",
+        request=REQUEST,
+        decision=Decision.to("support"),
+        recorder=lambda *record: recorded.append(record),
+        recorded_by="support-dist",
+    )
+    hooks = Hooks(plugins)
+    await hooks.collect_on_loop("openrtc_session", limit=1, call=call, session=None)
+    await hooks.collect("openrtc_session_ended", limit=1, call=call, reason="x")
+    call.record("built", 3)
+    for listener in listeners:
+        listener()
+    assert recorded == [("b-dist", "ended", 2), ("support-dist", "built", 3), ("a-dist", "listened", 1)]
+
+
+def redacting(function: Any) -> Any:
+    def openrtc_redact(text: str) -> Any:
+        return function(text)
+
+    return openrtc_redact
+
+
+def test_texts_are_redacted_by_each_in_turn() -> None:
+    def openrtc_redact(text: str) -> Any:
+        (left,) = yield
+        return [f"<{left}>"]
+
+    plugins = [
+        plugin("one", redacting(lambda text: text.replace("4711", "…"))),
+        plugin("two", redacting(lambda text: text.replace("…", "[number]"))),
+    ]
+    assert Hooks(plugins).redact("order 4711") == "order [number]"
+    assert Hooks([*plugins, plugin("three", openrtc_redact, wrapper=True)]).redact("4711") == "<<[number]>>"
+    assert Hooks().redact("order 4711") is None
+
+
+@pytest.mark.parametrize("answer", [None, 7, ValueError("4711"), SystemExit("4711"), StopIteration("4711")])
+def test_nothing_is_written_where_one_fails_to_redact(answer: Any, caplog: pytest.LogCaptureFixture) -> None:
+    def redact(text: str) -> Any:
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    events = EventStream()
+    failed: list[Any] = []
+    events.subscribe(failed.append)
+    hooks = Hooks(
+        [plugin("good", redacting(str)), plugin("bad", redacting(redact)), plugin("g", redacting(str))], events
+    )
+    assert hooks.redact("order 4711") is None
+    if isinstance(answer, BaseException):
+        assert [(one.plugin, one.hook) for one in failed] == [("bad", "openrtc_redact")]
+        assert type(answer).__name__ in caplog.text
+    assert "4711" not in caplog.text + repr(failed)
+
+
+def test_one_that_blocks_as_it_redacts_is_left_out(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_hook, "BLOCK_SECONDS", 0.0)
+    hooks = Hooks([plugin("slow", redacting(str))])
+    assert [hooks.redact("a"), hooks.redact("b"), hooks.redact("c")] == ["a", "b", None]
+    assert "nothing is written of what it would redact" in caplog.messages[1]

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from livekit.agents import Agent, AgentSession, ConversationItemAddedEvent
+from livekit.agents import Agent, AgentSession, CloseEvent, CloseReason, ConversationItemAddedEvent
 from livekit.agents.llm import ChatMessage
 
 from openrtc.model.call import Call
@@ -93,4 +93,5 @@ async def test_its_turns_are_the_calls(done: Done, monkeypatch: pytest.MonkeyPat
     for role, text in (("user", "where is my order"), ("assistant", "on its way")):
         item = ChatMessage(role=role, content=[text])  # type: ignore[arg-type]  # both are roles
         session.emit("conversation_item_added", ConversationItemAddedEvent(item=item))
-    assert [turn.heard for turn in turns] == ["where is my order"]
+    session.emit("close", CloseEvent(reason=CloseReason.USER_INITIATED))
+    assert [(turn.heard, turn.said) for turn in turns] == [("where is my order", "on its way")]

@@ -30,6 +30,7 @@ from openrtc.session.ending import find_ending
 from openrtc.session.failure import find_failing_line
 from openrtc.session.guards import guard_agents
 from openrtc.session.hang_up import close_promptly, limit_close
+from openrtc.session.ledger import keep_ledger
 from openrtc.session.observers import tell_observers_of_start
 from openrtc.session.room_connect import leave_promptly
 from openrtc.session.session import report_model_error, run_ended_hooks_at_shutdown, run_session_hooks
@@ -156,6 +157,7 @@ class CastSession:
         go_on_when_unheard(member.session, self.live)
         if ending := find_ending(self.call.job_id):
             ending.clock.hear(member.session, lambda: member.listens)
+        keep_ledger(member.session, self.live, member.role)
         member.session.on("error", partial(self._on_model_error, member))
         member.session.on("close", lambda event: self._on_session_closed(member, event))
         return member
@@ -175,7 +177,8 @@ class CastSession:
         )
 
     async def _prepare_and_start(self, member: MemberSession) -> None:
-        await run_session_hooks(member.session, self.call, self.runtime)
+        call = replace(self.call, cast_member=CastMember(member.role, self))
+        await run_session_hooks(member.session, call, self.runtime)
         await self.start_member(member)
 
     # What the members' code asks for: the interface `RunningCast`.

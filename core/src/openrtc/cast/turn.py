@@ -126,18 +126,23 @@ def emit_member_spoke(live: LiveCall, role: str, turn: MemberTurn) -> None:
                 **live.fields,
                 member=role,
                 cause=turn.cause,
-                said=turn.text,
                 interrupted=turn.interrupted,
                 seconds=round(time.monotonic() - turn.began, 3),
             )
         )
 
 
-def emit_answer(live: LiveCall, role: str, turn: MemberTurn, speech: SpeechHandle) -> None:
-    """Emit that a member has answered a person, with the latencies that livekit-agents has measured."""
+def emit_turn(live: LiveCall, role: str, turn: MemberTurn, speech: SpeechHandle) -> None:
+    """Emit what a member has said, and heard where it has answered a person; with what livekit-agents has measured."""
+    if turn.cause != "person":
+        if turn.said:
+            live.emit_turn("", turn.text, interrupted=turn.interrupted, answered=False, member=role)
+        return
     measured: Any = next((item.metrics for item in speech.chat_items if isinstance(item, ChatMessage)), {})
     live.emit_turn(
         turn.heard,
+        turn.text,
+        interrupted=turn.interrupted,
         end_of_turn_seconds=turn.end_of_turn,
         llm_ttft_seconds=measured.get("llm_node_ttft"),
         tts_ttfb_seconds=measured.get("tts_node_ttfb"),

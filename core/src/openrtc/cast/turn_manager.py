@@ -18,8 +18,8 @@ from openrtc.cast.questions import Questions
 from openrtc.cast.turn import (
     HeardLine,
     MemberTurn,
-    emit_answer,
     emit_member_spoke,
+    emit_turn,
     get_spoken_text,
     get_start_time,
     is_silent,
@@ -317,8 +317,7 @@ class TurnManager:
             self.on_turn_failed(member, why)
             return
         emit_member_spoke(self._live, member.role, turn)
-        if turn.cause == "person":
-            emit_answer(self._live, member.role, turn, speech)
+        emit_turn(self._live, member.role, turn, speech)
         member.failed_turns = 0
         if turn.interrupted:
             turn.fail_answer(f"{member.role!r} was interrupted")

@@ -43,7 +43,7 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolCalled:
+class ToolUsed:
     """A tool that the agent called.
 
     Args:
@@ -114,7 +114,7 @@ class Ended:
     error: str | None
 
 
-SessionEvent = Heard | ToolCalled | Said | HandedOver | Failed | Ended
+SessionEvent = Heard | ToolUsed | Said | HandedOver | Failed | Ended
 
 
 class SessionWatch:
@@ -158,7 +158,7 @@ class SessionWatch:
             raised = self._raised.pop(call.call_id, None)
             result = output.output if raised is None else self._errors.describe_tool_error(call.name, raised)
             failed = raised is not None or output.is_error
-            self._on_event(ToolCalled(call.name, call.arguments, one_line(result, _RESULT_LIMIT), failed))
+            self._on_event(ToolUsed(call.name, call.arguments, one_line(result, _RESULT_LIMIT), failed))
 
     def _on_item(self, event: ConversationItemAddedEvent) -> None:
         item: Any = event.item

@@ -10,6 +10,8 @@ from openrtc.model.cast_member import CastMember, build_no_cast_error
 from openrtc.model.decision import Decision
 from openrtc.model.request import RouteRequest
 
+Recorder = Callable[[str, str, Any], None]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
@@ -25,6 +27,8 @@ class Call:
         models: The session's models as ``{"stt": …, "llm": …, "tts": …}``, each a model string such as ``offline:``,
             a label such as ``instance of LLM``, or an empty string where the agent or session has none.
         ending: What `end` calls; None where there is nothing to end.
+        recorder: Takes what `record` is given, after the name of who records; None where nothing is kept.
+        recorded_by: Under whose name `record` records: the distribution of the plugin that was given this call.
     """
 
     job_id: str
@@ -35,6 +39,22 @@ class Call:
     cast_member: CastMember | None = None
     models: Mapping[str, str] = field(default_factory=dict)
     ending: Callable[[str, str | None], None] | None = field(default=None, repr=False, compare=False)
+    recorder: Recorder | None = field(default=None, repr=False, compare=False)
+    recorded_by: str = field(default="", compare=False)
+
+    def record(self, key: str, value: Any) -> None:
+        """Add a value to the call's ``call_ended`` event, in its ``records``, under the plugin's distribution.
+
+        It may be called in any thread, also by what listens to the session, until ``openrtc_session_ended`` has
+        returned; the event waits for that, for five seconds at most. It never raises: what cannot be kept is logged.
+
+        Args:
+            key: Its name, up to 100 characters; a further value of the same name takes the place of the first.
+            value: A JSON value, such as ``0.25`` or ``{"usd": 0.25}``; all records of a call together have 32,000 bytes
+                at most. It is written as it is, whatever ``[observe] words`` says.
+        """
+        if self.recorder is not None:
+            self.recorder(self.recorded_by, key, value)
 
     @property
     def member(self) -> CastMember:

@@ -137,6 +137,23 @@ def openrtc_session_ended(call: Call, reason: str) -> None | Awaitable[None]:
 
 
 @hookspec
+def openrtc_redact(text: str) -> str:  # type: ignore[empty-body]
+    """Take out of a text what nobody may read, with ``[observe] words = "redacted"``: what is returned is written.
+
+    It gets what callers and agents say, tools' arguments and results, and texts of errors, each before it goes into a
+    file or the log. It is sync, and called at once, perhaps on the loop of all calls and in any thread: it must be
+    quick. Several take turns, each with what the one before has returned. Where one raises, or returns no string,
+    nothing is written of that text; where nobody implements it, of none.
+
+    Example::
+
+        @hookimpl
+        def openrtc_redact(text):
+            return re.sub(r"[0-9]{6,}", "…", text)
+    """
+
+
+@hookspec
 def openrtc_shutdown(worker: WorkerInfo) -> None | Awaitable[None]:
     """Clean up when the worker has drained. Every implementation runs, even when others raise. Sync or async.
 

@@ -9,8 +9,17 @@ import os
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
+
+WORDS = "openrtc_words"
+"""Marks a field that holds what people or agents said, or what a tool was given or gave; see `openrtc.observe.words`.
+"""
+
+
+def words(default: Any = MISSING) -> Any:
+    """Declare a field that holds words."""
+    return field(default=default, metadata={WORDS: True})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,9 +187,12 @@ class CallStarted(CallEvent):
 
     Args:
         setup_seconds: From the start of the job until now.
+        identity: The person's identity; empty where nobody is there after two seconds: ``call_ended`` names all who
+            came.
     """
 
     setup_seconds: float
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +202,7 @@ class CallError(CallEvent):
     Args:
         where: What failed: ``agent``, ``tool``, ``task``, ``stt``, ``llm``, ``tts``, ``session``, or
             ``turn`` of a member of a cast.
-        error: Type and message of the error, in one line.
+        error: Type and message of the error, in one line; the type alone where words are not written.
         place: ``file:line`` of the deepest frame of the agent's code, if known.
         fatal: Whether it ended the call.
         member: Role of the member of a cast in which it failed; empty for a single agent.
@@ -205,10 +217,19 @@ class CallError(CallEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnCompleted(CallEvent):
-    """The agent has answered a turn of the caller, or was interrupted in it. A latency that is not known is None.
+    """The agent has had a turn: it has answered the caller, or said something by itself. An unknown latency is None.
+
+    Where the caller's last words were not answered, one comes for these, too. Words are null where they are not
+    written: see the setting ``[observe] words``.
 
     Args:
-        heard: The caller's words; of what was typed, the first 4,000 characters.
+        heard: The caller's words, the first 4,000 characters; empty where nothing was heard, as before a greeting.
+        said: The agent's words as far as they were heard, also those before and after a tool; the first 4,000
+            characters.
+        interrupted: Whether the agent was cut short.
+        answered: Whether the agent has answered the caller: false for what it says by itself, such as a greeting or
+            what one member of a cast says to another, and for words of the caller that got no answer, or that a
+            realtime model has recognised only when it had answered.
         end_of_turn_seconds: From the end of the caller's speech until the turn was taken to be over.
         llm_ttft_seconds: Until the language model's first token.
         tts_ttfb_seconds: Until the first audio of the answer was synthesised.
@@ -216,11 +237,62 @@ class TurnCompleted(CallEvent):
         member: Role of the member of a cast that has answered; empty for a single agent.
     """
 
-    heard: str = ""
+    heard: str | None = words("")
+    said: str | None = words("")
+    interrupted: bool = False
+    answered: bool = True
     end_of_turn_seconds: float | None = None
     llm_ttft_seconds: float | None = None
     tts_ttfb_seconds: float | None = None
     latency_seconds: float | None = None
+    member: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCalled(CallEvent):
+    """A tool of the agent has ended, well or not. Of each text the first 4,000 characters are told.
+
+    Words are null where they are not written: see the setting ``[observe] words``.
+
+    Args:
+        name: The tool's name.
+        arguments: Its arguments, as the language model gave them: mostly a JSON object.
+        result: What it has returned, as the language model reads it; empty where that is nothing.
+        error: What was wrong, where it has failed; else empty.
+        failed: Whether it has failed, was cancelled, or could not be called.
+        seconds: How long it has taken.
+        member: Role of the member of a cast that has called it; empty for a single agent.
+    """
+
+    name: str
+    arguments: str | None = words()
+    result: str | None = words("")
+    error: str | None = words("")
+    failed: bool = False
+    seconds: float
+    member: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage(CallEvent):
+    """What one session of a call has used of one model, when the session has closed.
+
+    It is what livekit-agents counts in ``AgentSession.usage`` and in its own session report.
+
+    Args:
+        type: What is counted, as livekit-agents names it: ``llm_usage`` (realtime models, too), ``stt_usage``,
+            ``tts_usage``, ``interruption_usage`` or ``eot_usage``.
+        provider: Who provides the model.
+        model: Its name.
+        counts: What was used, by livekit-agents' names, without what is zero: ``input_tokens``, ``characters_count``,
+            ``audio_duration`` in seconds.
+        member: Role of the member of a cast whose session it was; empty for a single agent.
+    """
+
+    type: str
+    provider: str
+    model: str
+    counts: Mapping[str, float]
     member: str = ""
 
 
@@ -239,20 +311,18 @@ class MemberJoined(CallEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberSpoke(CallEvent):
-    """A member of a cast has had the floor and said something.
+    """A member of a cast has had the floor and said something; what, tells ``turn_completed``.
 
     Args:
         member: Its role.
         cause: Why it spoke: ``opening``, ``person`` (who was answered), ``member`` (another one spoke before),
             ``asked``, ``sent`` or ``handed_over`` (by another member), or ``itself`` (its own code).
-        said: Its words, as far as they were heard.
         interrupted: Whether somebody cut it short.
         seconds: How long it had the floor.
     """
 
     member: str
     cause: str
-    said: str
     interrupted: bool
     seconds: float
 
@@ -315,11 +385,22 @@ class CallEnded(CallEvent):
         seconds: How long it was: from the start of the job until its last person left, or until the end of the job
             where somebody was there to the end, where nobody ever was, and for a LiveKit entrypoint.
         failed: Whether an error ended it.
+        people: The identities of all people who were there.
+        turns: How many turns of the caller were answered.
+        tool_calls: How many tools were called.
+        usage: What all its sessions have used, an object for each model, as in livekit-agents' session report:
+            ``type``, ``provider``, ``model``, and what was used.
+        records: What plugins have recorded by ``call.record(key, value)``, by the name of the plugin's distribution.
     """
 
     reason: str
     seconds: float
     failed: bool = False
+    people: tuple[str, ...] = ()
+    turns: int = 0
+    tool_calls: int = 0
+    usage: tuple[Mapping[str, Any], ...] = ()
+    records: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -424,6 +505,8 @@ EVENTS: tuple[type[Event], ...] = (
     CallStarted,
     CallError,
     TurnCompleted,
+    ToolCalled,
+    Usage,
     MemberJoined,
     MemberSpoke,
     MemberLeft,

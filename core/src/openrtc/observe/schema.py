@@ -11,7 +11,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from openrtc.observe.events import EVENTS, Event
 
-VERSION = 1
+VERSION = 2
 """Of the events: raised when a field is removed or changes its meaning, not when one is added."""
 _GOES = re.compile(r"Goes in \d")
 """How what is said of a field begins that goes in some release: ``Goes in 0.5: use …``."""
@@ -61,8 +61,12 @@ def _build_definition(kind: type[Event]) -> dict[str, Any]:
 
 
 def _build_type(hint: Any) -> dict[str, Any]:
+    if hint is Any:
+        return {}
     if get_origin(hint) is tuple:
         return {"type": "array", "items": _build_type(get_args(hint)[0])}
+    if get_origin(hint) is Mapping:
+        return {"type": "object", "additionalProperties": _build_type(get_args(hint)[1])}
     if isinstance(hint, UnionType):
         return {"type": [_TYPES[part] for part in get_args(hint)]}
     return {"type": _TYPES[hint]}

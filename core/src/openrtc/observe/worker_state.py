@@ -233,7 +233,7 @@ class WorkerState:
             row.started, row.pid = True, event.pid
         elif isinstance(event, CallWaiting | CallAttended):
             row.waiting = isinstance(event, CallWaiting)
-        elif isinstance(event, TurnCompleted):
+        elif isinstance(event, TurnCompleted) and event.answered:
             row.turns, row.latency = row.turns + 1, event.latency_seconds
         elif isinstance(event, CallError):
             row.errors += 1

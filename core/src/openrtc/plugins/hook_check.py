@@ -30,7 +30,7 @@ MARKER = f"{PROJECT}_impl"
 LISTS = ("openrtc_agents", "openrtc_resources")
 """Hooks that may yield what others return as a list."""
 DOCUMENTATION = "docs/hooks.md"
-SYNC_ONLY = ("openrtc_agents", "openrtc_resources", "openrtc_providers")
+SYNC_ONLY = ("openrtc_agents", "openrtc_resources", "openrtc_providers", "openrtc_redact")
 _PLAIN = (type, staticmethod, FunctionType, BuiltinFunctionType, MethodType)
 """Of these `_refuse_undecorated` speaks. Not `inspect.isroutine`, for which a partial function is one since Python
 3.14."""
@@ -121,7 +121,7 @@ def _check_hook(target: object, name: str, entry: Entry) -> str | None:
         raise Fault(f'there is no hook "{hook}"', _suggest_hook(hook) or f"there are {', '.join(known)}", at=function)
     _check_generator(name, hook, function, options)
     if hook in SYNC_ONLY and inspect.iscoroutinefunction(function):
-        raise Fault(f"{name} is async", "this hook is called at start: write def, not async def", at=function)
+        raise Fault(f"{name} is async", "this hook is not awaited: write def, not async def", at=function)
     wrong = [argument for argument in _required_arguments(function) if argument not in known[hook]]
     if wrong:
         takes = f"it may take {', '.join(known[hook])}" if known[hook] else "it takes no arguments"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import inspect
 import logging
 import threading
@@ -15,21 +16,23 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
 import pluggy
 
 from openrtc.model import hookspecs as specs
+from openrtc.model.call import Call
 from openrtc.model.hookspecs import PROJECT
 from openrtc.observe.event_stream import EventStream
 from openrtc.observe.events import PluginFailed
 from openrtc.plugins.fault import source_location
 from openrtc.plugins.guard.clock import PackageCode, find_module
 from openrtc.plugins.guard.scope import package_scope
-from openrtc.plugins.hook_wrappers import plan_wrapped_calls
+from openrtc.plugins.hook_wrappers import Plan, plan_wrapped_calls
 from openrtc.plugins.implementation import HookResult, Implementation, contain_exit
-from openrtc.plugins.loop_hook import BLOCKS, call_on_loop
+from openrtc.plugins.loop_hook import BLOCKS, call_on_loop, take_step
 from openrtc.threads import current_threads
 
 logger = logging.getLogger("openrtc.hooks")
@@ -159,6 +162,52 @@ class Hooks:
         except StopIteration as end:
             return drop_failures(end.value)
 
+    @functools.cached_property
+    def _redactors(self) -> list[tuple[Implementation, list[Implementation]]]:
+        wrappers = self._list("openrtc_redact", wrappers=True)
+        return [(one, wrappers) for one in self.implementations("openrtc_redact")]
+
+    def redact(self, text: str) -> str | None:
+        """Return a text as every ``openrtc_redact`` has left it, in turn; None where it may not be written.
+
+        That is so where nobody implements it, where one fails, and where one has blocked the caller `BLOCKS` times.
+        All are called at once and in this thread.
+
+        Args:
+            text: What somebody has said, or another text that may hold such words.
+        """
+        left: str | None = text if self._redactors else None
+        for implementation, wrappers in self._redactors:
+            if left is None or self._blocks[implementation.plugin, implementation.hook] >= BLOCKS:
+                return None
+            left = self._redact_by(plan_wrapped_calls([implementation], wrappers, {"text": left}), left)
+        return left
+
+    def _redact_by(self, plan: Plan, text: str) -> str | None:
+        try:
+            step = next(plan)
+            while True:
+                step = plan.send(self._redact_now(step, text))
+        except StopIteration as end:
+            results: list[HookResult] = end.value
+        if len(results) == 1 and results[0].error is None and isinstance(results[0].value, str):
+            return results[0].value
+        return None
+
+    def _redact_now(self, step: Implementation, text: str) -> HookResult:
+        started = time.perf_counter()
+        given = {"text": text} if step.argument_names else {}
+        try:
+            value = take_step(step, partial(self._note_block, step), lambda: step.function(**given))
+            return HookResult(step, value, None, _ms_since(started))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin's sys.exit() must not end the worker
+            # Without its message, which may hold the words.
+            failed = HookResult(step, None, _Unredacted(type(error).__name__), _ms_since(started))
+            drop_failures([self._emit_failure(failed)])
+            return failed
+
     async def _call_each(
         self,
         implementations: Sequence[Implementation],
@@ -184,7 +233,7 @@ class Hooks:
     async def _call(
         self, implementation: Implementation, limit: float, arguments: dict[str, Any], *, on_loop: bool = False
     ) -> HookResult:
-        given = {name: arguments[name] for name in implementation.argument_names}
+        given = {name: _give(arguments[name], implementation) for name in implementation.argument_names}
         started = time.perf_counter()
         deadline = asyncio.timeout(limit)
         # Of the call, or of the worker: neither waits for threads that a plugin never gives back.
@@ -214,6 +263,9 @@ class Hooks:
         text = "%s: %s has blocked the loop of all calls for %.1f s"
         if self._blocks[key] == BLOCKS:
             text += "; it is left out from now on"
+            text += (
+                ", and nothing is written of what it would redact" if implementation.hook == "openrtc_redact" else ""
+            )
         logger.error(text, implementation.plugin, implementation.hook, seconds)
 
     def _emit_failure(self, result: HookResult) -> HookResult:
@@ -281,8 +333,19 @@ def drop_failures(results: Iterable[HookResult]) -> list[HookResult]:
     return succeeded
 
 
+class _Unredacted(RuntimeError):
+    """An ``openrtc_redact`` has failed; the message is the type of what it has raised."""
+
+
 class StillHanging(RuntimeError):
     """Too many earlier calls of an implementation have not come back."""
+
+
+def _give(argument: Any, implementation: Implementation) -> Any:
+    """Return an argument as one implementation gets it: what it records on a call stands under its own name."""
+    if isinstance(argument, Call):
+        return replace(argument, recorded_by=implementation.distribution or implementation.plugin)
+    return argument
 
 
 def _call_now(implementation: Implementation) -> HookResult:

@@ -46,7 +46,7 @@ async def call_on_loop(
         TimeoutError: It has not come to an end in time.
         BaseException: Whatever it raises; an async one nothing that would end the loop, such as `SystemExit`.
     """
-    value = _take_step(implementation, note_block, lambda: implementation.function(**arguments))
+    value = take_step(implementation, note_block, lambda: implementation.function(**arguments))
     if not inspect.isawaitable(value):
         return value
     running = asyncio.create_task(_contain(implementation, value, note_block), name=f"hook-{implementation.hook}")
@@ -63,7 +63,7 @@ async def call_on_loop(
 async def _contain(implementation: Implementation, value: Awaitable[Any], note_block: Callable[[float], None]) -> Any:
     coroutine = value if inspect.iscoroutine(value) else _await(value)
     try:
-        return await _run_in_steps(coroutine, partial(_take_step, implementation, note_block))
+        return await _run_in_steps(coroutine, partial(take_step, implementation, note_block))
     except (Exception, asyncio.CancelledError):  # as a task may end
         raise
     except BaseException as error:  # what may end a loop must not leave a task
@@ -91,7 +91,14 @@ def _run_in_steps(
             go_on, given = coroutine.throw, error
 
 
-def _take_step(implementation: Implementation, note_block: Callable[[float], None], step: Callable[[], Any]) -> Any:
+def take_step(implementation: Implementation, note_block: Callable[[float], None], step: Callable[[], Any]) -> Any:
+    """Return what a step of an implementation's code returns; the watchdog can name it meanwhile.
+
+    Args:
+        implementation: Whose code it is.
+        note_block: Called with its seconds where it has blocked the loop.
+        step: The step.
+    """
     token = _running.set(implementation)
     began = time.monotonic()
     try:

@@ -24,6 +24,7 @@ from openrtc.session.failure import find_failing_line, mark_reported, report_fai
 from openrtc.session.greeting import choose_greeting, greet
 from openrtc.session.guards import guard_agents, hold_handoffs
 from openrtc.session.hang_up import close_promptly, find_hang_up, limit_close
+from openrtc.session.ledger import keep_ledger
 from openrtc.session.observers import tell_observers_of_start
 from openrtc.session.options import build_session
 from openrtc.session.own_options import settle_options
@@ -68,6 +69,7 @@ async def run_session(context: JobContext, spec: AgentSpec, call: Call, runtime:
     if attendance:
         attendance.attend(AttendedSession(session, context, attendance.hang_up))
     watch_turns(session, agent, live)
+    keep_ledger(session, live)
     watch_slow_answers(session, live)
     end_when_unheard(session, context, live)
     session.on("close", lambda event: _end_job(event, context, live))
@@ -146,6 +148,7 @@ def watch_own_sessions(context: JobContext, call: Call, runtime: Runtime, slot: 
             ending.note_session(session)
         guard_session(session, agent, context, live, runtime)
         watch_turns(session, agent, live)
+        keep_ledger(session, live)
         watch_slow_answers(session, live)
         if runtime.watch is not None:
             runtime.watch(call, session)
@@ -186,9 +189,14 @@ def report_model_error(event: ErrorEvent, live: LiveCall) -> None:
 
 def run_ended_hooks_at_shutdown(context: JobContext, call: Call, runtime: Runtime) -> None:
     """Let the plugins' ``openrtc_session_ended`` run when the call has ended."""
+    ran = asyncio.Event()
+    runtime.live[call.job_id].awaited.append(ran)
 
     async def run_hooks(reason: str) -> None:
-        await runtime.hooks.collect("openrtc_session_ended", limit=HOOK_LIMIT, call=call, reason=reason)
+        try:
+            await runtime.hooks.collect("openrtc_session_ended", limit=HOOK_LIMIT, call=call, reason=reason)
+        finally:
+            ran.set()
 
     context.add_shutdown_callback(run_hooks)
 

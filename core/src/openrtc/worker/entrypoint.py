@@ -31,6 +31,7 @@ from openrtc.session.failure import CallFailed, report_failure, report_upstream_
 from openrtc.session.guards import contain_tools
 from openrtc.session.hang_up import watch_hang_up
 from openrtc.session.joined_rooms import leave_rooms_at_end
+from openrtc.session.ledger import note_people
 from openrtc.session.log_fields import keep_log_fields
 from openrtc.session.loop_threads import give_threads
 from openrtc.session.observers import watch_observed
@@ -81,6 +82,8 @@ async def run_call(context: JobContext) -> None:
     if decision.rejected is not None:
         raise OpenRTCError(f"the call was rejected: {decision.rejected}")
     name = decision.agents[0]
+    loaded = runtime.catalog.get(name)
+    live = _begin(context, loaded, runtime)
     call = Call(
         job_id=job.id,
         agent_name=name,
@@ -88,9 +91,11 @@ async def run_call(context: JobContext) -> None:
         decision=decision,
         resources=runtime.resources,
         ending=partial(end_call, job.id),
+        recorder=live.ledger.record,
+        recorded_by=live.distribution or name,
     )
-    loaded = runtime.catalog.get(name)
-    live = _begin(context, loaded, runtime)
+    if not context.is_fake_job():
+        note_people(context.room, live)
     note_typing(context.room, live)
     goodbye = (loaded.spec.goodbye if loaded.spec else "") or runtime.config.defaults.goodbye
     limits = runtime.list_call_limits(decision.agents)
@@ -183,7 +188,7 @@ def _begin(context: JobContext, loaded: LoadedAgent, runtime: Runtime) -> LiveCa
 
     async def end(reason: str) -> None:
         if runtime.live.pop(live.job_id, None):
-            live.emit_ended(reason)
+            await live.emit_ended_when_told(reason)
 
     context.add_shutdown_callback(end)
     return live

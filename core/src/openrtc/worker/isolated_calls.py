@@ -16,7 +16,7 @@ from livekit import api
 from openrtc.catalog.loaded import LoadedAgent
 from openrtc.dispatch.connection import LiveKitConnection, open_api
 from openrtc.errors import OpenRTCError, one_line
-from openrtc.observe.events import CallEnded, Event
+from openrtc.observe.events import CallEnded, CallEvent, Event
 from openrtc.posix import find_signals
 from openrtc.runtime.live_call import LiveCall
 from openrtc.runtime.runtime import Runtime
@@ -48,7 +48,7 @@ class IsolatedCalls:
         self._runtime = runtime
         self._ending: set[asyncio.Task[None]] = set()
         self._calls: dict[str, LiveCall] = {}
-        runtime.events.subscribe(self._forget_ended)
+        runtime.events.subscribe(self._note)
         logging.getLogger("livekit.agents").addFilter(_is_not_reported_here)  # logging adds the same one once
 
     def note_launched(self, info: RunningJobInfo) -> None:
@@ -103,10 +103,11 @@ class IsolatedCalls:
         if died:
             await self._remove_participants(info)
 
-    def _forget_ended(self, event: Event) -> None:
-        # The process has emitted its end itself.
-        if isinstance(event, CallEnded):
+    def _note(self, event: Event) -> None:
+        if isinstance(event, CallEnded):  # the process has emitted its end itself
             self._calls.pop(event.job_id, None)
+        elif isinstance(event, CallEvent) and (live := self._calls.get(event.job_id)):
+            live.ledger.note(event)
 
     async def _remove_participants(self, info: RunningJobInfo) -> None:
         # The server would keep them for a while, in case that they come back. A cast has several.

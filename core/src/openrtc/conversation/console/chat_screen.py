@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from openrtc.conversation.console.terminal_input import TerminalInput
-from openrtc.conversation.session_events import Failed, HandedOver, SessionEvent, ToolCalled
+from openrtc.conversation.session_events import Failed, HandedOver, SessionEvent, ToolUsed
 
 PROMPT = "you> "
 _INDENT = "  "
@@ -65,7 +65,7 @@ class ChatScreen:
     def show_event(self, event: SessionEvent) -> None:
         """Print what happened besides words."""
         self._end_line()
-        if isinstance(event, ToolCalled):
+        if isinstance(event, ToolUsed):
             self._print(Text(f"{_INDENT}{event.signature}", style="cyan"))
             self._print(_format_result(event))
         elif isinstance(event, HandedOver):
@@ -105,7 +105,7 @@ class ChatScreen:
             self._console.print(text, soft_wrap=not self._live)
 
 
-def _format_result(called: ToolCalled) -> Text:
+def _format_result(called: ToolUsed) -> Text:
     if called.failed:
         return Text(f"{_INDENT}failed: {called.result}", style="red")
     return Text(f"{_INDENT}= {called.result or 'nothing'}", style="dim cyan")

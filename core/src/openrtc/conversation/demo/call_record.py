@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from openrtc.conversation.session_events import Ended, Failed, HandedOver, Heard, Said, SessionEvent, ToolCalled
+from openrtc.conversation.session_events import Ended, Failed, HandedOver, Heard, Said, SessionEvent, ToolUsed
 from openrtc.model.decision import Decision
 
-TurnEvent = Heard | ToolCalled | Said | HandedOver | Failed
+TurnEvent = Heard | ToolUsed | Said | HandedOver | Failed
 
 
 @dataclass(slots=True)
@@ -104,7 +104,7 @@ class CallRecord:
         last = self.turns[-1].events[-1] if self.turns[-1].events else None
         if isinstance(last, Heard):
             return f"heard: {last.text}"
-        if isinstance(last, ToolCalled):
+        if isinstance(last, ToolUsed):
             return f"called {last.signature}"
         if isinstance(last, Said):
             return f"said: {last.text}"

@@ -15,7 +15,7 @@ from openrtc.catalog.catalog import Catalog
 from openrtc.conversation.demo.call_record import CallRecord, RecordedTurn, TurnEvent
 from openrtc.conversation.demo.transport import ChosenTransport, Transport
 from openrtc.conversation.interrupts import handle_broken_pipe
-from openrtc.conversation.session_events import HandedOver, Heard, Said, ToolCalled
+from openrtc.conversation.session_events import HandedOver, Heard, Said, ToolUsed
 
 _INDENT = "  "
 LABEL = 9
@@ -207,7 +207,7 @@ def _describe_event(event: TurnEvent) -> tuple[str, str, str]:
     """Return a label, a string and the label's style."""
     if isinstance(event, Heard):
         return "heard", event.text, "blue"
-    if isinstance(event, ToolCalled):
+    if isinstance(event, ToolUsed):
         return "called", f"{event.signature} failed: {event.result}" if event.failed else event.signature, "cyan"
     if isinstance(event, Said):
         return "said", event.text, "green"

@@ -1,0 +1,140 @@
+"""The ledger of calls on the real server: what was said, which tools were called, what the models have used."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.callers import CallersProcess
+from e2e.cast_agents import CAST_AGENTS
+from e2e.cast_room import HELLO, CastRoom, events_of
+from e2e.packages import Package
+from e2e.server_api import ServerApi
+from e2e.worker import WorkerProcess
+
+pytestmark = pytest.mark.realtime
+
+LEDGER = Package(
+    name="ledger-watcher",
+    modules={
+        "ledger_watcher.py": """
+            import json
+            import logging
+
+            from livekit.agents import AgentSession, JobContext, get_job_context
+
+            from e2e.cast_agents import TURNS, Talker
+            from e2e.cast_models import TalkLLM, ToneSTT, ToneTTS
+            from openrtc import current_member, hookimpl
+
+            logger = logging.getLogger("ledger-watcher")
+
+
+            async def desk(context: JobContext):
+                session = AgentSession(stt=ToneSTT(), llm=TalkLLM("Tim", "desk"), tts=ToneTTS(440.0), **TURNS)
+                await session.start(Talker(), room=context.room)
+
+
+            @hookimpl
+            def openrtc_session(call, session):
+                member = call.cast_member.role if call.cast_member else ""
+
+                def report(event):
+                    usage = get_job_context().make_session_report(session).to_dict()["usage"]
+                    logger.info("CASE %s", json.dumps({"agent": call.agent_name, "usage": usage}))
+                    call.record(f"models {member}".strip(), len(usage or []))
+
+                session.on("close", report)
+
+
+            @hookimpl
+            async def openrtc_session_ended(call, reason):
+                call.record("reason", reason)
+                call.record("bad", {1, 2})
+        """
+    },
+    agents={"desk": "ledger_watcher:desk"},
+    plugins={"ledger": "ledger_watcher"},
+)
+
+
+def reported_usage(worker: WorkerProcess, agent: str) -> list[list[dict[str, Any]]]:
+    """Return what livekit-agents has reported of the sessions of an agent, in the order of their ends."""
+    lines = [json.loads(one["message"].partition("CASE ")[2]) for one in worker.records('CASE {"agent')]
+    return [line["usage"] or [] for line in lines if line["agent"] == agent]
+
+
+def answered_turns(worker: WorkerProcess, room: CastRoom) -> list[dict[str, Any]]:
+    """Return the turns of the person that were answered."""
+    return [turn for turn in events_of(worker, room.room, "turn_completed") if turn["answered"]]
+
+
+def has_answered(turns: int, worker: WorkerProcess, room: CastRoom) -> bool:
+    """Whether so many turns of the person were answered."""
+    return len(answered_turns(worker, room)) == turns
+
+
+def test_the_ledger_of_a_class_in_a_process_of_a_cast_and_of_an_entrypoint(
+    start_worker: Callable[..., WorkerProcess], api: ServerApi, callers: CallersProcess, tmp_path: Path
+) -> None:
+    for package in (CAST_AGENTS, LEDGER):
+        folder = package.install_into(tmp_path / "packages")
+    worker = start_worker(
+        *("--allow", f"{CAST_AGENTS.name},{LEDGER.name}", "--isolate", "tim=process"),
+        *("--metrics-jsonl", str(tmp_path / "events.jsonl")),
+        folders=[folder],
+    )
+    rooms = {name: CastRoom(api, callers, f"{name}-1") for name in ("tim", "desk", "quiet")}
+    for room in reversed(rooms.values()):
+        room.wait_until(partial(events_of, worker, room.room, "call_started"), 60.0)
+        if room.room != "desk-1":
+            room.wait_for_words("this is Tim at the dispatch desk")
+        said = room.say(HELLO)
+        room.wait_for("Tim", since=said.ended)
+        room.type("Tim wait(0.2)")
+        room.wait_for_words("Tim was told done")
+        room.type("Tim wait(soon)")
+        room.wait_until(partial(has_answered, 3, worker, room))
+    for room in rooms.values():
+        room.close()
+    api.delete_all_rooms()
+
+    for name, room in rooms.items():
+        room.wait_until(partial(events_of, worker, room.room, "call_ended"))
+        (started,), (ended,) = (events_of(worker, room.room, kind) for kind in ("call_started", "call_ended"))
+        assert started["identity"] == "ann"
+        assert ended["people"] == ["ann"]
+        turns = events_of(worker, room.room, "turn_completed")
+        assert ended["turns"] == sum(turn["answered"] for turn in turns) == 3
+        assert ended["tool_calls"] == 2
+        assert [(turn["heard"], turn["said"], turn["interrupted"]) for turn in answered_turns(worker, room)] == [
+            ("hello there", "Tim speaks line 1 and answers you", False),
+            ("Tim wait(0.2)", "Tim was told done", False),
+            ("Tim wait(soon)", "Tim was told An internal error occurred", False),
+        ]
+        by_itself = [turn["said"] for turn in turns if not turn["answered"]]
+        assert by_itself == ([] if name == "desk" else ["this is Tim at the dispatch desk"])
+        waited, failed = events_of(worker, room.room, "tool_called")
+        assert (waited["name"], waited["arguments"], waited["result"]) == ("wait", '{"words": ["0.2"]}', "done")
+        assert 0.2 <= waited["seconds"] < 1.0 and not waited["failed"]
+        assert failed["failed"] and "could not convert string to float" in failed["error"]
+        assert not events_of(worker, room.room, "member_spoke") or name == "quiet"
+
+        # To the last digit.
+        usage = events_of(worker, room.room, "usage")
+        told = [
+            {"type": one["type"], "provider": one["provider"], "model": one["model"]} | one["counts"] for one in usage
+        ]
+        reported = reported_usage(worker, name)
+        assert told == ended["usage"] == [one for session in reported for one in session] and told
+        assert {"llm_usage", "tts_usage"} <= {one["type"] for one in told}
+        assert all(count > 0 for one in usage for count in one["counts"].values())
+        models = {"models dispatcher": 2, "models driver": 0} if name == "quiet" else {"models": 2}
+        assert ended["records"] == {LEDGER.name: {"reason": ended["reason"], **models}}
+    assert all("it cannot be JSON: TypeError" in one["message"] for one in worker.records("call.record"))
+    assert worker.records("call.record")
