@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from openrtc.cli.commands import ALIASES, COMMANDS, EXAMPLES
-from openrtc.cli.main import build_parser, main
+from openrtc.cli.main import main
+from openrtc.cli.parsers import build_parser
 
 if TYPE_CHECKING:
     from conftest import Site
@@ -68,7 +69,7 @@ def test_the_help_of_every_command_shows_examples_that_it_takes(parser: argparse
     for line in parser.epilog.splitlines()[1:]:
         command = line.strip()
         assert command.startswith(parser.prog)
-        parser.parse_args(shlex.split(command.removeprefix(parser.prog)))
+        parser.parse_args(shlex.split(command.removeprefix(parser.prog), comments=True))
 
 
 def test_every_command_without_actions_has_examples_of_its_own() -> None:

@@ -34,6 +34,7 @@ from openrtc import AgentSpec, Cast, Member
 TEAM = AgentSpec(cast=Cast(members=[Member(role=role, agent="helpdesk") for role in ("a", "b")]))
 """
 ARGUMENTS = {
+    "completion": ["bash"],
     "route": ["--room", "x"],
     "call": ["support"],
     "dispatch": ["list", "x"],

@@ -31,6 +31,7 @@ COMMANDS = {
     "sip": "let agents answer the telephone: rule create, list, delete",
     "connect": "join one room directly",
     "download-files": "download the models that the installed plugins need",
+    "completion": "let a shell complete commands, options and names of agents",
 }
 """Name and summary of each command, in the order of ``openrtc --help``."""
 
@@ -63,6 +64,11 @@ EXAMPLES = {
     ),
     "connect": ("openrtc connect --room support-call-1 --agent support",),
     "download-files": ("openrtc download-files",),
+    "completion": (
+        """openrtc completion bash     # in ~/.bashrc: eval "$(openrtc completion bash)\"""",
+        """openrtc completion zsh      # in ~/.zshrc, after compinit: eval "$(openrtc completion zsh)\"""",
+        "openrtc completion fish     # in ~/.config/fish/config.fish: openrtc completion fish | source",
+    ),
 }
 """Examples of each command that has no actions, as ``--help`` shows them."""
 

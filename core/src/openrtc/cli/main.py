@@ -7,13 +7,13 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Any, NoReturn, cast
+from typing import NoReturn, cast
 
 from openrtc.child_environment import PROCESS_ROLE
-from openrtc.cli.commands import ALIASES, COMMANDS, COMMANDS_THAT_MEND, EXAMPLES, Command, Pool
-from openrtc.cli.help import Formatter, show_examples
+from openrtc.cli.commands import ALIASES, COMMANDS, COMMANDS_THAT_MEND, Command, Pool
 from openrtc.cli.output import print_warning
 from openrtc.cli.own_process import hide_secret, tolerant_output
+from openrtc.cli.parsers import build_main_parser, build_parser
 from openrtc.cli.setting_options import COMMON_FLAGS, add_common_options
 from openrtc.errors import OpenRTCError
 
@@ -65,6 +65,10 @@ def main(argv: Sequence[str] | None = None, *, pool: Pool | None = None) -> int:
 
 def program(argv: Sequence[str] | None = None, *, pool: Pool | None = None) -> NoReturn:
     """Run a command as a program of its own: end the process with the command's exit code."""
+    if "_ARGCOMPLETE" in os.environ:
+        from openrtc.cli.completions import answer_shell
+
+        answer_shell()
     hide_secret()
     with tolerant_output():
         code = main(argv, pool=pool)
@@ -87,7 +91,7 @@ def _has_threads_left() -> bool:
 def _run(argv: list[str], pool: Pool | None) -> int:
     position = _find_command(argv)
     if position is None:
-        parser = _build_main_parser({} if {"-V", "--version"} & set(argv) else _list_of_packages(argv))
+        parser = build_main_parser({} if {"-V", "--version"} & set(argv) else _list_of_packages(argv))
         parser.parse_args(argv)
         parser.print_help()
         return 0
@@ -145,55 +149,3 @@ def _find_command(argv: Sequence[str]) -> int | None:
             return position
         takes_value = word in COMMON_FLAGS and not takes_value
     return None
-
-
-def build_parser(name: str, module: Command) -> argparse.ArgumentParser:
-    """Build the parser of one command; the common options may stand before the command too."""
-    description = f"{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}."
-    parser = argparse.ArgumentParser(
-        prog=f"openrtc {name}",
-        description=description,
-        epilog=show_examples(EXAMPLES.get(name, ())),
-        allow_abbrev=False,
-        formatter_class=Formatter,
-    )
-    parser.add_argument("-V", "--version", action=_Version, nargs=0, help=argparse.SUPPRESS)
-    parser.set_defaults(run=getattr(module, "run", None))  # a command that has actions has no run of its own
-    module.add_arguments(parser)
-    add_common_options(parser)
-    return parser
-
-
-def _build_main_parser(of_packages: Mapping[str, str]) -> argparse.ArgumentParser:
-    """Build the parser for ``openrtc`` without a command.
-
-    Args:
-        of_packages: The summary of each command that a package brings.
-    """
-    parser = argparse.ArgumentParser(
-        prog="openrtc",
-        description="Run many LiveKit voice agents, each a pip package, in one shared worker process.",
-        epilog="openrtc COMMAND --help explains a command, with examples.",
-        allow_abbrev=False,
-        formatter_class=Formatter,
-    )
-    parser.add_argument("-V", "--version", action=_Version, nargs=0, help="show the versions and exit")
-    add_common_options(parser)
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for name, summary in {**COMMANDS, **of_packages}.items():
-        commands.add_parser(name, help=summary.replace("%", "%%"))
-    return parser
-
-
-class _Version(argparse.Action):
-    """Prints the versions from metadata, importing neither the worker nor livekit."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        from importlib_metadata import PackageNotFoundError, version
-
-        for name in ("openrtc-core", "livekit-agents"):
-            try:
-                print(name, version(name))
-            except PackageNotFoundError:
-                print(name, "(not installed)")
-        parser.exit()
