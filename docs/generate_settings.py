@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from openrtc.settings.config import SETTINGS, TABLES
 from openrtc.settings.kinds import Some
 from openrtc.settings.setting import Setting
+from openrtc.settings.variables import OF_PROCESSES, VARIABLES
 
 PAGE = Path(__file__).with_name("settings.md")
 HEAD = """# Settings
@@ -27,16 +29,27 @@ A wrong setting ends the command with exit code 2 and one line that says where i
 A name that no agent or distribution has is a warning; in `[routing] default`, and in `[isolation]` where it looks like a slip of the pen, it is an error.
 `openrtc start --strict` accepts no warning.
 
-`LIVEKIT_AGENT_NAME_OVERRIDE`, by which a platform forces its own name on a worker, outweighs every `agent_name`.
+The variables that are no settings are [below](#variables-that-are-no-settings).
 
-This page is generated from `openrtc.settings.config`.
+This page is generated from `openrtc.settings.config` and `openrtc.settings.variables`.
 """
 COLUMNS = "| key | variable | flag | value | default | what it is |\n|---|---|---|---|---|---|"
 
 
 def page() -> str:
     """Return the whole page."""
-    return "\n".join([HEAD, *map(_section, TABLES)])
+    return "\n".join([HEAD, *map(_section, TABLES), *_list_variables()])
+
+
+def _list_variables() -> Iterator[str]:
+    yield "## Variables that are no settings\n"
+    yield "| variable | what it is |\n|---|---|"
+    yield from (f"| `{name}` | {text} |" for name, text in VARIABLES.items())
+    yield "\nModel plugins read keys of their own, such as `OPENAI_API_KEY`; `.env` and `.env.local` hold those, too."
+    yield "\nThese are set by OpenRTC for its own processes, or by a shell:\n"
+    yield "| variable | what it does |\n|---|---|"
+    yield from (f"| `{name}` | {text} |" for name, text in OF_PROCESSES.items())
+    yield ""
 
 
 def _section(table: str) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import runpy
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -35,6 +38,36 @@ def test_the_event_reference_and_its_schema_are_what_the_events_give() -> None:
 def test_the_settings_reference_is_what_the_declarations_give() -> None:
     generator = runpy.run_path(str(ROOT / "docs" / "generate_settings.py"))
     assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == generator["page"]()
+
+
+def test_the_reference_of_public_names_is_what_their_docstrings_give() -> None:
+    generator = runpy.run_path(str(ROOT / "docs" / "generate_api.py"))
+    assert (ROOT / "docs" / "api.md").read_text(encoding="utf-8") == generator["page"]()
+
+
+def test_every_variable_that_the_code_reads_is_documented_and_no_other() -> None:
+    from openrtc.settings.config import SETTINGS
+    from openrtc.settings.variables import OF_PROCESSES, VARIABLES
+
+    modules = [*PACKAGE.rglob("*.py"), *ROOT.glob("plugins/*/src/**/*.py"), *ROOT.glob("plugins/*/hatch_build.py")]
+    read = set(chain.from_iterable(map(find_variables, modules)))
+    others = {*VARIABLES, *OF_PROCESSES}
+    assert read - {setting.variable for setting in SETTINGS} - others == set()
+    assert others - read - {"NO_COLOR"} == set()  # which rich reads, and the argparse of Python 3.14
+
+
+def find_variables(path: Path) -> Iterator[str]:
+    """Yield what a module reads of the environment by name, and every string that can only be a variable of ours."""
+    if path == PACKAGE / "settings" / "variables.py":
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and re.fullmatch("(OPENRTC|LIVEKIT)_[A-Z0-9_]+", str(node.value)):
+            yield str(node.value)
+        key = node.args[0] if isinstance(node, ast.Call) and node.args else getattr(node, "slice", None)
+        holder = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else None
+        holder = node.value if isinstance(node, ast.Subscript) else holder
+        if holder is not None and isinstance(key, ast.Constant) and ast.unparse(holder).endswith("environ"):
+            yield str(key.value)
 
 
 def test_the_table_of_livekits_ways_is_what_is_tested() -> None:

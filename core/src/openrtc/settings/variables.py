@@ -1,0 +1,35 @@
+"""The environment variables that are read and are no setting: for `docs/settings.md`."""
+
+from __future__ import annotations
+
+VARIABLES = {
+    "OPENRTC_CONFIG": "the settings file, in place of `openrtc.toml` in the current folder; `--config` outweighs it",
+    "OPENRTC_LIVEKIT_SERVER": "the `livekit-server` to start, before one on the PATH, beside Python or in the cache",
+    "OPENRTC_TURN_DETECTOR": "`english` or `multilingual` (the default): which model openrtc-turn-detector loads",
+    "LIVEKIT_REMOTE_EOT_URL": "where end-of-turn detection is served: openrtc-turn-detector then loads no multilingual "
+    "model",
+    "LIVEKIT_AGENT_NAME_OVERRIDE": "a platform's own name for the worker; outweighs every `agent_name`",
+    "LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE": "`0`: livekit-agents' own turn detection and voice activity detection "
+    "are loaded by the first call that needs them; `console` sets it",
+    "LIVEKIT_INFERENCE_URL": "the gateway of LiveKit's hosted models, where that is not LiveKit Cloud's",
+    "LIVEKIT_INFERENCE_API_KEY": "its key, where that is not `LIVEKIT_API_KEY`",
+    "LIVEKIT_OBSERVABILITY_URL": "where livekit-agents uploads recordings, where that is not LiveKit Cloud",
+    "NO_COLOR": "anything: no colours on a terminal",
+    "COLUMNS": "the width of tables and of `--help`; by default the terminal's, and in a pipe each row is one line",
+    "XDG_RUNTIME_DIR": "where workers keep the sockets of `openrtc top`; by default a folder of the user's own in the "
+    "temporary folder",
+    "XDG_CACHE_HOME": "where openrtc-livekit-server keeps the server that it has built; by default `~/.cache`",
+    "VIRTUAL_ENV": "set by an activated environment: commands that fix something then name `uv` without `--python`",
+}
+"""What each is, for somebody who sets it."""
+
+OF_PROCESSES = {
+    "OPENRTC_HUNG_PACKAGES": "hands to a process that begins again which packages it leaves out",
+    "OPENRTC_PROCESS_ROLE": "gives a process of a supervisor its role",
+    "LIVEKIT_CONFIG": "taken away from the local server, which would read its settings there",
+    "TMPDIR": "set to shared memory where no temporary folder can be written",
+    "UV_THREADPOOL_SIZE": "threads of uvloop that look up names, where nobody sets it",
+    "COMP_LINE": "a shell's command line, which it asks to be completed",
+    "COMP_POINT": "where the cursor is in it",
+}
+"""Those that OpenRTC itself, or a shell, sets for its own processes: nobody else has to."""
