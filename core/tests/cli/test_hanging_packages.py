@@ -60,6 +60,22 @@ def test_a_worker_begins_again_without_each_package_that_hangs(site: Site, agent
     assert "Traceback" not in log
 
 
+def test_a_worker_begins_again_where_no_python_can_run_any_more(site: Site, agent_source: str) -> None:
+    holds_the_lock = "\nimport itertools\nsum(itertools.repeat(1))"  # and lets no signal through
+    site.add("first-hung", agents={"aa": "first_hung:X"}, files={"first_hung.py": holds_the_lock})
+    site.add("my-agent", agents={"helpdesk": "my_agent:Support"}, files={"my_agent.py": agent_source})
+    site.add("second-hung", agents={"zz": "second_hung:X"}, files={"second_hung.py": holds_the_lock})
+    done = start(site)
+    assert done.returncode == SERVER_LOST, done.stderr
+    reason = "its import had not ended after 2 seconds"
+    for name, agent in (("first-hung", "aa"), ("second-hung", "zz")):
+        owner = f'{name} 1.0 (entry point "{agent}", {name.replace("-", "_")}:X)'
+        assert done.stderr.count(f"openrtc: {owner}: {reason}: the worker begins again without it") == 1
+        assert f"{agent} of {name} is broken: {reason} (" in done.stderr
+    assert f'File "{site.folder}/first_hung.py", line 3 in <module>' in done.stderr
+    assert "agents: helpdesk; default: helpdesk" in done.stderr
+
+
 def test_a_supervisor_begins_again_without_a_package_that_hangs(site: Site) -> None:
     site.add("my-hung", agents={"aa": "my_hung:X"}, files={"my_hung.py": HANG})
     done = start(site, "--processes", "1")

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     with contextlib.ExitStack() as server:
         # A server goes on when another program takes this process's place, and keeps its port.
         again = BeginAgain(environ, hung, clean_up=server.close)
-        use_clock(ThreadClock(again, stop=again.stop))
+        use_clock(ThreadClock(again, stop=again.stop, last_resort=again))
         if args.with_server:
             config = server.enter_context(_start_server(config))
         return run_worker(config, runtime_arguments(args), lk_address=args.lk_address)

@@ -59,5 +59,5 @@ def run(args: argparse.Namespace) -> int:
     from openrtc.worker.run import run_worker
 
     again = BeginAgain(environ, hung)
-    use_clock(ThreadClock(again, stop=again.stop))
+    use_clock(ThreadClock(again, stop=again.stop, last_resort=again))
     return run_worker(config, runtime_arguments(args))

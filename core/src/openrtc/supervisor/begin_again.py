@@ -11,6 +11,7 @@ from openrtc.errors import one_line
 from openrtc.model.hung_package import HungPackage, put_hung
 from openrtc.observe.stdio import flush_output, give_output_back
 from openrtc.plugins.guard.clock import PackageCode
+from openrtc.plugins.guard.exec_timer import ExecTimer
 from openrtc.posix import read_alarms, stop_alarms
 from openrtc.supervisor.process_role import ProcessRole, repeat_command
 from openrtc.worker.process_exit import CANNOT_RUN
@@ -19,7 +20,7 @@ logger = logging.getLogger("openrtc.worker")
 
 
 class BeginAgain:
-    """What a worker does about code that hangs; an `Answer` of the clock, called in its thread.
+    """What a worker does about code that hangs; an `Answer` of the clock, called in its thread, and its last resort.
 
     Made before any package's code runs: that may change the folder, and what `os` does.
 
@@ -44,6 +45,7 @@ class BeginAgain:
         self._command = repeat_command()
         self._folder = _find_folder()
         self._execute, self._exit = os.execve, os._exit
+        self._timer = ExecTimer.find() if role is None else None  # a supervisor looks at its own
 
     def __call__(self, code: PackageCode, hung: HungPackage) -> None:
         """Begin again."""
@@ -59,6 +61,24 @@ class BeginAgain:
         except Exception as error:  # whatever it is, nobody would hear of it here, and the worker would hang on
             logger.critical("the worker cannot begin again, and ends: %s", one_line(f"{error!r}"))
             self._end()
+
+    def arm(self, code: PackageCode, hung: HungPackage, seconds: float) -> bool:
+        """Begin again after some seconds, also where no Python can run then; whether that can be done here."""
+        if self._timer is None or any(one.key == hung.key for one in self._hung):
+            return False
+        environ = put_hung(self._environ, [*self._hung, hung])
+        line = f"openrtc: {code.owner}: {hung.reason}: the worker begins again without it"
+        try:
+            self._timer.start(seconds, self._command, environ, line=line, folder=self._folder)
+        except OSError as error:
+            logger.debug("where no Python can run, the worker cannot begin again: %s", error)
+            return False
+        return True
+
+    def disarm(self) -> None:
+        """Do not begin again."""
+        if self._timer is not None:
+            self._timer.stop()
 
     def stop(self, code: PackageCode) -> None:
         """End the worker, which is told to stop while code hangs: there are no calls yet."""

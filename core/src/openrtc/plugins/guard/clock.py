@@ -6,7 +6,7 @@ compiled, so an answer ends the process or begins it anew.
 
 Code that also holds the interpreter's lock keeps this thread from running. Regular expressions and huge numbers let
 signals through: then a timer does the thread's work. For what lets nothing through, `faulthandler`, whose thread needs
-no lock, prints the stack and ends the process, a little later.
+no lock, prints the stack a little later. It also ends the process, unless there is a last resort that begins it anew.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from openrtc.errors import OpenRTCError, one_line
 from openrtc.model.hung_package import IMPORT, HungPackage, name_hung
@@ -39,6 +39,9 @@ from openrtc.posix import (
     why_no_interrupt,
 )
 
+if TYPE_CHECKING:
+    from openrtc.plugins.guard.exec_timer import ExecTimer
+
 logger = logging.getLogger("openrtc.clock")
 
 FIRST_TOLD_SECONDS = 5.0
@@ -51,6 +54,8 @@ TIMER_SECONDS = 0.5
 """Of this process's work between two looks of the timer: on a machine shared by many, that takes seconds."""
 LOCKED_SECONDS = 5.0
 """How much later than its time code is ended that holds the interpreter's lock: a busy machine is not taken for it."""
+AFTER_STACK_SECONDS = 0.5
+"""How much later the process begins anew than the stack of such code is printed."""
 STOP_GRACE_SECONDS = 1.0
 """How long code may still take that was already told when the process is told to stop; else until it is told."""
 GIVEN_UP = 2
@@ -126,6 +131,16 @@ class Clock(Protocol):
         """Return what there is to tell of the code that runs, if there is."""
 
 
+class LastResort(Protocol):
+    """Does after some time what an answer does, also where no Python can run."""
+
+    def arm(self, code: PackageCode, hung: HungPackage, seconds: float) -> bool:
+        """Do it after so many seconds, unless it is disarmed before; whether it will."""
+
+    def disarm(self) -> None:
+        """Do nothing."""
+
+
 class ThreadClock:
     """A clock that looks from a thread of its own, which is there only while code runs and shortly after.
 
@@ -135,6 +150,7 @@ class ThreadClock:
         first: Seconds after which code is told first.
         stop: What is done about code that takes long while the process is told to stop, which else nobody may hear of;
             it does not return.
+        last_resort: What does the answer's work where no Python can run, if anything does.
     """
 
     def __init__(
@@ -144,8 +160,11 @@ class ThreadClock:
         ends: bool = True,
         first: float = FIRST_TOLD_SECONDS,
         stop: Callable[[PackageCode], object] | None = None,
+        last_resort: LastResort | None = None,
     ) -> None:
         self._answer = answer
+        self._last_resort = last_resort
+        self._armed = False
         self._ends = ends
         self._first = first
         self._stop = stop
@@ -167,6 +186,9 @@ class ThreadClock:
         if self._stop and why_no_interrupt() is None:
             self._stop_watch = self._stop_watch or StopWatch()
             self._stop_watch.begin()
+        if self._last_resort and limit:
+            hung, seconds = code.give_up(limit, None), limit + LOCKED_SECONDS + AFTER_STACK_SECONDS
+            self._armed = self._last_resort.arm(code, hung, seconds)
         now = time.monotonic()
         with self._lock:
             self._running = _Running(code, limit, threading.get_ident(), now, time.time(), now + self._first)
@@ -188,6 +210,10 @@ class ThreadClock:
         if self._has_timer:
             self._has_timer = False
             stop_calling_back()
+        if self._last_resort and self._armed:
+            self._armed = False
+            self._last_resort.disarm()
+            faulthandler.cancel_dump_traceback_later()
         if self._stop_watch and os.getpid() == self._pid:
             self._stop_watch.end()
 
@@ -242,8 +268,8 @@ class ThreadClock:
             running.tell_at = running.began + 2 * (running.tell_at - running.began)
         self._next_look = min(now + IDLE_SECONDS, running.tell_at, stops_at, ends_at if running.limit else math.inf)
         if self._ends and running.limit and _stderr is not None:
-            longest = self._next_look - now + running.limit + LOCKED_SECONDS
-            faulthandler.dump_traceback_later(longest, exit=True, file=_stderr)
+            longest = ends_at - now if self._armed else self._next_look - now + running.limit
+            faulthandler.dump_traceback_later(longest + LOCKED_SECONDS, exit=not self._armed, file=_stderr)
         return True
 
     def _find_stop(self, running: _Running) -> float:
@@ -295,6 +321,35 @@ def give_up(code: PackageCode, hung: HungPackage) -> None:
     _exit(GIVEN_UP)
 
 
+class EndInLine:
+    """The last resort of a command that cannot go on without some code: it ends in one line too."""
+
+    def __init__(self) -> None:
+        self._timer: ExecTimer | None = None
+        self._looked = False
+
+    def arm(self, code: PackageCode, hung: HungPackage, seconds: float) -> bool:
+        """End the command after some seconds, unless it is disarmed before; whether that can be done here."""
+        if not self._looked:
+            self._looked = True
+            from openrtc.plugins.guard.exec_timer import ExecTimer
+
+            self._timer = ExecTimer.find()
+        if self._timer is None:
+            return False
+        line = f"openrtc: {OpenRTCError(hung.reason, origin=code.owner, fix=hung.fix)}"
+        try:
+            self._timer.start(seconds, (), os.environ, line=line, code=GIVEN_UP)
+        except OSError:
+            return False
+        return True
+
+    def disarm(self) -> None:
+        """Let it go on."""
+        if self._timer is not None:
+            self._timer.stop()
+
+
 def go_on(code: PackageCode, hung: HungPackage) -> None:
     """Let code go on, whatever time it takes: somebody else ends the process."""
 
@@ -314,7 +369,7 @@ class _StoppedClock:
 STOPPED_CLOCK: Clock = _StoppedClock()
 """Of a process that waits for nothing any more, or whose parent looks at the time."""
 
-_clock: Clock = ThreadClock(give_up)
+_clock: Clock = ThreadClock(give_up, last_resort=EndInLine())
 _limit = 60.0  # seconds, until the settings are read
 _inside = False
 
