@@ -32,6 +32,8 @@ nox.options.sessions = ["lint", "tests", "minimums"]
 ROOT = Path(__file__).parent
 SERVER = "./plugins/openrtc-livekit-server"
 OFFLINE = "./plugins/openrtc-offline"
+CHOSEN = ["./plugins/openrtc-budget", "./plugins/openrtc-cost"]
+"""Plugins that change calls by being installed: who tries the demo has not asked for them."""
 SPEECH = {OFFLINE: "[espeak]"}  # the GPL voice is an extra, which only the demo and the tests install
 REALTIME = "livekit-plugins-openai"
 """Only the tests talk to it, with a stand-in for the paid API behind it."""
@@ -212,7 +214,7 @@ def demo(session: nox.Session) -> None:
     """Hold a spoken conversation with each sample agent, without keys, accounts or model downloads."""
     session.log("installing OpenRTC and its sample agents: about a minute")
     session.log("this includes espeakng-loader, a GPL-3.0 speech synthesiser, as the extra openrtc-offline[espeak]")
-    install(session, without(SERVER))
+    install(session, without(SERVER, *CHOSEN))
     session.run("openrtc", "demo", *session.posargs)
 
 
@@ -281,9 +283,9 @@ def distributions() -> list[str]:
     return ["./core", *sorted(f"./{path.parent.relative_to(ROOT).as_posix()}" for path in found)]
 
 
-def without(left_out: str) -> list[str]:
-    """Return the folders of all distributions but one."""
-    return [folder for folder in distributions() if folder != left_out]
+def without(*left_out: str) -> list[str]:
+    """Return the folders of all distributions but some."""
+    return [folder for folder in distributions() if folder not in left_out]
 
 
 def with_extras(folders: Iterable[str]) -> list[str]:

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CORE = "openrtc-core"
-OURS = (CORE, "openrtc-livekit-server", "openrtc-offline", "openrtc-silero", "openrtc-turn-detector")
+OURS = (
+    CORE,
+    "openrtc-budget",
+    "openrtc-cost",
+    "openrtc-livekit-server",
+    "openrtc-offline",
+    "openrtc-silero",
+    "openrtc-turn-detector",
+)
 """The distributions of this project."""
 
 FOLDERS = ("plugins", "sample_agents", "")

@@ -14,6 +14,11 @@ VARIABLES = {
     "LIVEKIT_INFERENCE_URL": "the gateway of LiveKit's hosted models, where that is not LiveKit Cloud's",
     "LIVEKIT_INFERENCE_API_KEY": "its key, where that is not `LIVEKIT_API_KEY`",
     "LIVEKIT_OBSERVABILITY_URL": "where livekit-agents uploads recordings, where that is not LiveKit Cloud",
+    "OPENRTC_BUDGET_MINUTES": "minutes after which openrtc-budget ends a call",
+    "OPENRTC_BUDGET_TOKENS": "tokens of language models after which it does",
+    "OPENRTC_BUDGET_USD": "US dollars after which it does, as openrtc-cost counts them",
+    "OPENRTC_BUDGET_GOODBYE": "what is said then, in place of `[defaults] goodbye`",
+    "OPENRTC_COST_PRICES": "prices of your own for openrtc-cost, as JSON; see its README",
     "NO_COLOR": "anything: no colours on a terminal",
     "COLUMNS": "the width of tables and of `--help`; by default the terminal's, and in a pipe each row is one line",
     "XDG_RUNTIME_DIR": "where workers keep the sockets of `openrtc top`; by default a folder of the user's own in the "

@@ -1,0 +1,1 @@
+"""Ends calls politely when their budget is spent."""
