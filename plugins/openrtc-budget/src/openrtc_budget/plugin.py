@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import partial
 from typing import Any
 
 from openrtc import Call, OpenRTCError, hookimpl
@@ -44,10 +45,10 @@ def openrtc_session(call: Call, session: Any) -> None:
     """Follow what a session uses."""
     sessions = _usage.setdefault(call.job_id, {})
     if MINUTES and call.job_id not in _clocks:
-        end = (call.end, f"openrtc-budget: {MINUTES:g} minutes are spent", GOODBYE)
-        _clocks[call.job_id] = asyncio.get_running_loop().call_later(MINUTES * 60, *end)
+        reason = f"openrtc-budget: {MINUTES:g} minutes are spent"
+        end = partial(call.end, reason, GOODBYE)
+        _clocks[call.job_id] = asyncio.get_running_loop().call_later(MINUTES * 60, end)
 
-    @session.on("session_usage_updated")
     def check(event: Any) -> None:
         sessions[id(session)] = event.usage.model_usage
         used = [one for models in sessions.values() for one in models]
@@ -55,6 +56,8 @@ def openrtc_session(call: Call, session: Any) -> None:
             call.end(f"openrtc-budget: {TOKENS:g} tokens are spent", GOODBYE)
         if USD and price_usage(used)["usd"] >= USD:
             call.end(f"openrtc-budget: {USD:g} USD are spent", GOODBYE)
+
+    session.on("session_usage_updated", check)
 
 
 @hookimpl
