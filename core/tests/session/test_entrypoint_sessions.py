@@ -83,7 +83,9 @@ async def test_its_turns_are_the_calls(done: Done, monkeypatch: pytest.MonkeyPat
     events.subscribe(lambda event: turns.append(event) if isinstance(event, TurnCompleted) else None)
     live = LiveCall(events=events, job_id="AJ_1", room="r", agent="front", distribution="desks")
     catalog = SimpleNamespace(get=lambda name: SimpleNamespace(spec=None))
-    runtime: Any = SimpleNamespace(live={"AJ_1": live}, watch=None, hooks=Hooks(), catalog=catalog)
+    runtime: Any = SimpleNamespace(
+        live={"AJ_1": live}, watch=None, hooks=Hooks(), catalog=catalog, find_lacks=lambda _: ()
+    )
     context: Any = Context(room="the room", is_fake_job=lambda: True, add_shutdown_callback=lambda callback: None)
     monkeypatch.setattr(entrypoint_sessions, "get_job_context", lambda required: context)
     call = Call(job_id="AJ_1", agent_name="front", request=RouteRequest(room_name="r"), decision=Decision.to("front"))

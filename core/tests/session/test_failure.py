@@ -3,9 +3,12 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 import pytest
 
+from openrtc.observe import package_code
 from openrtc.observe.event_stream import EventStream
 from openrtc.observe.events import CallError, Event
 from openrtc.runtime.live_call import LiveCall
@@ -13,9 +16,13 @@ from openrtc.session.failure import (
     CallFailed,
     LoopBroken,
     UpstreamErrorFilter,
+    find_failing_line,
     report_failure,
     report_unraisable_errors,
 )
+
+if TYPE_CHECKING:
+    from conftest import Site
 
 
 class Calls:
@@ -125,3 +132,27 @@ def test_an_error_that_cannot_be_raised_is_one_line(
         "SystemExit: 3",
     ]
     assert all(f"{__file__}:" in line and "\n" not in line for line in lines)
+
+
+def test_the_place_is_the_packages_own_line_and_not_where_a_library_has_failed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.add(
+        "desk",
+        files={
+            "desk_lib.py": """
+                def ask():
+                    try:
+                        {}["deep"]
+                    except KeyError as error:
+                        raise RuntimeError("no connection") from error
+            """,
+            "desk_agent.py": "import desk_lib\ndef tool():\n    desk_lib.ask()",
+        },
+    )
+    monkeypatch.setattr(package_code, "_packages", {"desk_agent": False})
+    with pytest.raises(RuntimeError) as raised:
+        import_module("desk_agent").tool()
+    assert find_failing_line(raised.value).endswith("desk_agent.py:3")
+    monkeypatch.setattr(package_code, "_packages", {})
+    assert find_failing_line(raised.value).endswith("desk_lib.py:4"), "of what is nobody's, the deepest"

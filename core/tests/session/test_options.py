@@ -55,6 +55,7 @@ async def built(*plugins: Any, defaults: Any = None, resources: Any = None, **sp
         hooks=Hooks(plugins),
         providers=Providers(Hooks()),
         resources=resources or {},
+        find_lacks=lambda _: (),
     )
     agent_spec = AgentSpec(name="a", agent=Agent, llm=Mute(), **spec)
     session, _, _ = await build_session(agent_spec, Agent(instructions="x"), CALL, runtime, text_only=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 import pytest
@@ -87,6 +88,49 @@ async def test_one_that_fails_ends_all(diary: list[str]) -> None:
     with pytest.raises(RuntimeError, match="lost"):
         await running
     await registrations.aclose()
+
+
+class Refused(Exception):
+    status = 401
+
+
+def log_refusal() -> None:
+    """Log what livekit-agents does where the server refuses a key."""
+    logger = logging.getLogger("livekit.agents")
+    logger.warning("failed to connect to livekit, retrying in 0s", extra={"error": Refused()})
+
+
+async def test_a_key_that_the_server_refuses_from_the_start_ends_them_at_once(
+    diary: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    servers, registrations, _ = three(diary)
+    servers["x"].run = lambda: refuse(servers["x"])  # type: ignore[method-assign]  # this one's alone
+
+    async def refuse(server: OneServer) -> None:
+        log_refusal()
+        await OneServer.run(server)
+
+    await asyncio.wait_for(registrations.run(), 5.0)
+    assert registrations.refused
+    assert not caplog.records, "it is said once, by whoever ends the worker"
+    await registrations.aclose()
+
+
+async def test_a_key_that_was_right_before_is_tried_again(diary: list[str], caplog: pytest.LogCaptureFixture) -> None:
+    servers, registrations, _ = three(diary)
+    servers["x"].emit("worker_registered", "AW_1", None)
+    servers["x"].run = lambda: refuse(servers["x"])  # type: ignore[method-assign]  # this one's alone
+
+    async def refuse(server: OneServer) -> None:
+        log_refusal()
+        await OneServer.run(server)
+
+    running = asyncio.create_task(registrations.run())
+    await wait_until(lambda: len(diary) == 3)
+    assert not registrations.refused and not running.done()
+    assert "failed to connect" in caplog.text
+    await registrations.aclose()
+    await running
 
 
 async def test_none_is_started_after_a_drain_has_begun(diary: list[str]) -> None:

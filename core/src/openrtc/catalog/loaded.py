@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from openrtc.discovery.entries import Entry
 from openrtc.discovery.name_clashes import THIS_PROGRAM
 from openrtc.model.agents import AgentSpec
+from openrtc.model.lack import Lack
 from openrtc.model.livekit_worker import LiveKitWorker
 from openrtc.model.status import READY, HasStatus, Status
 from openrtc.settings.config import Policy
@@ -30,6 +31,7 @@ class LoadedAgent(HasStatus):
         because_of: The distribution that makes this difference, if that is known.
         worker: What it is where its package has written it as a worker of livekit-agents' own kind.
         notes: What an operator should know of it, each in half a line.
+        lacks: What it lacks to answer, in that case.
     """
 
     name: str
@@ -44,6 +46,7 @@ class LoadedAgent(HasStatus):
     because_of: str = ""
     worker: LiveKitWorker | None = None
     notes: tuple[str, ...] = ()
+    lacks: tuple[Lack, ...] = ()
 
     def __post_init__(self) -> None:
         if self.spec is not None:

@@ -24,6 +24,7 @@ def entry_row(entry: Entry, config: Config) -> dict[str, Any]:
         "summary": entry.summary,
         "load_ms": None,
         "notes": [],
+        "lacks": [],
         "isolation": config.isolation.get(entry.name),
     }
 
@@ -38,5 +39,6 @@ def loaded_row(agent: LoadedAgent, config: Config) -> dict[str, Any]:
         "distribution": agent.distribution,
         "load_ms": agent.load_ms or None,
         "notes": list(agent.notes),
+        "lacks": [lack.to_json() for lack in agent.lacks],
         "isolation": choose_isolation(agent.name, agent.asked_isolation, config.isolation, config.worker.isolation),
     }

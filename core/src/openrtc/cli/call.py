@@ -55,12 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Hold the call; exit 1 when nobody answers, or not every time."""
     from openrtc.cli.output import json_output
-    from openrtc.dispatch.connection import LiveKitConnection
+    from openrtc.dispatch.local_server import find_connection
 
     attributes = parse_pairs(args.attribute)
     args.agent = args.agent or args.named_agent
     config = read_checked_config(args, [args.agent])
-    connection = LiveKitConnection.of(config.worker)
+    connection = find_connection(config.worker)
     with json_output() if args.json else contextlib.nullcontext(_hide) as write:
         result = run_async(_call(args, config, connection, attributes))
         code: int = result.pop("exit_code")
@@ -103,6 +103,8 @@ async def _converse(
     for utterance in utterances:
         turns.append(await call.say(utterance, args.answer_within))
         _show_turn(show, turns[-1], args.answer_within)
+        if turns[-1].left:
+            break
     return {
         "room": call.room,
         "agent": agent,
@@ -119,14 +121,16 @@ def _show_turn(show: Any, turn: SpokenTurn, limit: float) -> None:
     if turn.heard:
         show(f"  {'heard':9} {turn.heard}")
     if turn.latency is None:
-        show(f"  {'silence':9} no answer was heard within {limit:g} s")
+        show(f"  {'silence':9} {turn.left or f'no answer was heard within {limit:g} s'}")
     else:
         show(f"  {'said':9} {turn.said or '(not written)'}  ({turn.latency:.2f} s)")
 
 
 def _turn_to_json(turn: SpokenTurn) -> dict[str, Any]:
     latency = None if turn.latency is None else round(turn.latency, 3)
-    return {"asked": turn.asked, "heard": turn.heard, "said": turn.said, "latency_seconds": latency}
+    return {"asked": turn.asked, "heard": turn.heard, "said": turn.said, "latency_seconds": latency} | (
+        {"left": turn.left} if turn.left else {}
+    )
 
 
 def _hide(_: object) -> None:

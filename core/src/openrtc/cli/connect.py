@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
             )
             decision = await choose_agent(runtime, job, args.agent)
             server = WorkerServer(runtime)
-            async with run_local_worker(server):
+            async with run_local_worker(server, watched=True):
                 await launch_job(server, job, decision, without_room=False)
                 over = asyncio.create_task(wait_until_idle(server))
                 await asyncio.wait({over, stop.first}, return_when=asyncio.FIRST_COMPLETED)

@@ -7,6 +7,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from openrtc.cli.lk_options import add_address_option
 from openrtc.cli.setting_options import (
@@ -14,11 +15,13 @@ from openrtc.cli.setting_options import (
     read_config,
     runtime_arguments,
 )
+from openrtc.server.settings import LIVEKIT_DEV_KEY, LIVEKIT_DEV_SECRET
 from openrtc.settings.config import Config, WorkerSettings
 
+if TYPE_CHECKING:
+    from openrtc.runtime.runtime import Runtime
+
 DEV_URL = "ws://127.0.0.1:7880"
-DEV_KEY, DEV_SECRET = "devkey", "secret"
-"""The credentials of ``livekit-server --dev``; they are public."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +35,13 @@ def run(args: argparse.Namespace) -> int:
     """Run a worker until it is stopped."""
     from openrtc.model.hung_package import take_hung
 
-    defaults = {"url": DEV_URL, "api_key": DEV_KEY, "api_secret": DEV_SECRET, "port": 0, "log_level": "debug"}
+    defaults = {
+        "url": DEV_URL,
+        "api_key": LIVEKIT_DEV_KEY,
+        "api_secret": LIVEKIT_DEV_SECRET,
+        "port": 0,
+        "log_level": "debug",
+    }
     environ, hung = dict(os.environ), take_hung(os.environ)
     config = replace(read_config(args, None, **defaults), hung=hung)
     from openrtc.speedups.imports import speed_up_imports
@@ -51,7 +60,19 @@ def run(args: argparse.Namespace) -> int:
         use_clock(ThreadClock(again, stop=again.stop, last_resort=again))
         if args.with_server:
             config = server.enter_context(_start_server(config))
-        return run_worker(config, runtime_arguments(args), lk_address=args.lk_address)
+        return run_worker(
+            config, runtime_arguments(args), lk_address=args.lk_address, revise=_use_offline_models, patient=False
+        )
+
+
+def _use_offline_models(runtime: Runtime) -> Runtime:
+    """Take the offline models where nobody names others, as the console and the demo do; refuse to run without any."""
+    from openrtc.runtime.offline_defaults import with_offline_defaults
+    from openrtc.worker.start_checks import require_answers
+
+    runtime = with_offline_defaults(runtime, offline=True)
+    require_answers(runtime)
+    return runtime
 
 
 @contextlib.contextmanager
@@ -75,8 +96,6 @@ def _print_invitation(worker: WorkerSettings) -> None:
     room = "playground-1"
     connection = LiveKitConnection.of(worker)
     token = create_token("you", room, agents=[AgentRequest()] if connection.names.own else [], connection=connection)
-    keys = f"--url {worker.url} --api-key {worker.api_key} --api-secret {worker.api_secret}"
-    named = f" --agent-name {worker.agent_name}" if worker.agent_name else ""
     print(f"LiveKit server: {worker.url}  (this machine only)")
-    print(f"Join the room {room!r} from any LiveKit client with this token:\n{token}")
-    print(f"Or call an agent: openrtc call AGENT {keys}{named}\n", flush=True)
+    print("Call an agent, in another terminal: openrtc call AGENT")
+    print(f"Or join the room {room!r} from any LiveKit client with this token:\n{token}\n", flush=True)

@@ -111,9 +111,9 @@ def read_connection(
     args: argparse.Namespace, agents: Sequence[str] = (), *, needs_url: bool = True
 ) -> LiveKitConnection:
     """Read the settings as `read_checked_config` does, and return which LiveKit server they name."""
-    from openrtc.dispatch.connection import LiveKitConnection
+    from openrtc.dispatch.local_server import find_connection
 
-    return LiveKitConnection.of(read_checked_config(args, agents).worker, needs_url=needs_url)
+    return find_connection(read_checked_config(args, agents).worker, needs_url=needs_url)
 
 
 def parse_duration(text: str) -> timedelta:

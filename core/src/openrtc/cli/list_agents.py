@@ -148,7 +148,13 @@ def _print(rows: Sequence[dict[str, Any]], entries: Sequence[Entry], loaded: boo
         for row in rows:
             package = Text(f"{row['distribution']} {row['version']}".strip())
             ms = [Text(f"{row['load_ms']:.0f}" if row["load_ms"] else "")] if loaded else []
-            table.add_row(Text(row["name"]), style_state(row["state"]), package, *ms, Text(_describe(row, loaded)))
+            table.add_row(
+                Text(row["name"]),
+                style_state("lacking" if row["lacks"] else row["state"]),
+                package,
+                *ms,
+                Text(_describe(row, loaded)),
+            )
         out.print(table)
         print_fixes(out, rows)
     if problems := sum(1 for entry in entries if entry.group != AGENTS_GROUP and entry.state is State.BROKEN):
@@ -163,6 +169,7 @@ def _describe(row: dict[str, Any], loaded: bool) -> str:
     if loaded and row["alone"]:
         after = f", and works after {row['alone']['because_of']}" if row["alone"]["because_of"] else ""
         return f"{row['summary']} (it is broken alone{after}: {row['alone']['reason']})".strip()
+    lacks = f"(it lacks {'; '.join(lack['what'] for lack in row['lacks'])})" if row["lacks"] else ""
     isolation = f"(isolation: {row['isolation']})" if row["isolation"] not in (None, "coroutine") else ""
     notes = f"({'; '.join(row['notes'])})" if row["notes"] else ""
-    return " ".join(filter(None, (row["summary"], isolation, notes)))
+    return " ".join(filter(None, (row["summary"], lacks, isolation, notes)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import NoReturn, cast
@@ -110,6 +111,8 @@ def _run(argv: list[str], pool: Pool | None) -> int:
 
         show_livekit()
         check_own_requirements(_ignore if PROCESS_ROLE in os.environ else print_warning)
+    # PyJWT would warn of it for each token; no LiveKit server takes a wrong one, and that is said.
+    warnings.filterwarnings("ignore", message="The HMAC key is")
     code: int = args.run(args)
     return code
 

@@ -24,6 +24,7 @@ IGNORE_REQUIREMENTS = "A requirement that does not matter here: --ignore-require
 STYLES = {
     "ready": "green",
     "installed": "green",
+    "lacking": "yellow",
     "disabled": "dim",
     "not-allowed": "dim",
     "incompatible": "yellow",
@@ -112,12 +113,14 @@ def print_fixes(out: Console, rows: Iterable[Mapping[str, Any]]) -> None:
 
     Args:
         out: Where to.
-        rows: Agents or plugins; what the operator has switched off is no problem.
+        rows: Agents or plugins; what the operator has switched off is no problem, and what one lacks is one.
     """
     from rich.text import Text
 
+    rows = list(rows)
     problems = list(filter(is_problem, rows))
     fixes = dict.fromkeys((row["name"], row["fix"], row["location"]) for row in problems)
+    fixes |= dict.fromkeys((row["name"], lack["fix"], None) for row in rows for lack in row.get("lacks", ()))
     if fixes:
         out.print("\nHow to fix:")
     for name, fix, location in fixes:

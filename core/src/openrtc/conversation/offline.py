@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from openrtc.errors import OpenRTCError
 from openrtc.install_commands import install_command
 from openrtc.model.provider import ProviderContext
 from openrtc.runtime.providers import OFFLINE, OFFLINE_DISTRIBUTION, OFFLINE_SCHEME, Providers
-from openrtc.runtime.runtime import Runtime
 
 
 def models_fix() -> str:
@@ -26,11 +24,3 @@ def find_voice(providers: Providers) -> tuple[Any, str]:
         return providers.build("tts", OFFLINE, ProviderContext(agent_name="caller", agent=None)), ""
     except OpenRTCError as error:
         return None, str(error)
-
-
-def with_offline_defaults(runtime: Runtime, **defaults: Any) -> Runtime:
-    """Return the runtime with other ``[defaults]``, or as it is where there are no offline models."""
-    if runtime.providers.why_unavailable(OFFLINE_SCHEME):
-        return runtime
-    config = runtime.config
-    return replace(runtime, config=replace(config, defaults=replace(config.defaults, **defaults)))

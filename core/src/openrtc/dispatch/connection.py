@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import http
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -25,6 +26,7 @@ REQUEST_LIFETIME = timedelta(minutes=1)
 
 API_SECONDS = 10.0
 """How long the server may take to answer; `livekit.api` has the same."""
+KEY_FIX = "check LIVEKIT_API_KEY and LIVEKIT_API_SECRET, or --api-key and --api-secret: they are of another server"
 
 _REFUSALS = ("unauthenticated", "permission_denied")
 """Twirp codes by which the server says that the key or secret is wrong."""
@@ -66,7 +68,7 @@ class LiveKitConnection:
             raise OpenRTCError(
                 f"missing: {', '.join(missing)}",
                 fix="set it in the environment, in .env or by --url --api-key --api-secret; "
-                "without a server: openrtc demo",
+                "without a server: openrtc dev --with-server, or openrtc demo",
             )
         return cls(url=url, api_key=worker.api_key, api_secret=worker.api_secret, agent_name=worker.agent_name)
 
@@ -94,6 +96,11 @@ def strip_credentials(url: str) -> str:
     """Return an address without user name and password, so that it can be logged."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
+
+
+def describe_refusal(url: str, api_key: str) -> str:
+    """Return that a LiveKit server does not take a key and its secret."""
+    return f"{strip_credentials(url)} refuses the API key {api_key!r} with this secret"
 
 
 @contextlib.asynccontextmanager
@@ -137,5 +144,6 @@ async def open_api(connection: LiveKitConnection, accept: Iterable[str] = ()) ->
     except api.TwirpError as error:
         if error.code in accept:
             raise
-        fix = "check the API key and secret" if error.code in _REFUSALS else None
-        raise OpenRTCError(f"{where} refused: {one_line(error.message)}", fix=fix) from error
+        if error.code in _REFUSALS or error.status == http.HTTPStatus.UNAUTHORIZED:
+            raise OpenRTCError(describe_refusal(connection.url, connection.api_key), fix=KEY_FIX) from error
+        raise OpenRTCError(f"{where} refused: {one_line(error.message) or error.code}") from error

@@ -51,6 +51,23 @@ def explain_by_workers(
     return _explain_silence(dispatch, address, seconds, here, bool(named))
 
 
+def find_failure(room: str, address: str) -> str:
+    """Return what has ended a call in a room, as far as a worker on this machine knows; empty where none does.
+
+    Args:
+        room: Name of the room.
+        address: The server's address.
+    """
+    from openrtc.observe.snapshots import read_snapshots
+
+    here = (one for one in read_snapshots() if _strip_scheme(one.get("url", "")) == _strip_scheme(address))
+    found = [failure for one in here for failure in one.get("recent_failures", ()) if failure["room"] == room]
+    if not found:
+        return ""
+    where = f" at {found[-1]['place']}" if found[-1]["place"] else ""
+    return f"{found[-1]['error']}{where}"
+
+
 def _strip_scheme(url: str) -> str:
     """Return an address without its scheme: ws and http lead to the same server."""
     return strip_credentials(url).partition("://")[2]

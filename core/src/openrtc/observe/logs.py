@@ -20,6 +20,9 @@ from openrtc.observe.repeated_lines import RepeatedLines, describe_repeats
 CALL_FIELDS = ("job_id", "room", "agent", "role", "distribution")
 """What every log line of a call carries, as far as it is known."""
 
+_NATIVE_NOISE = "Attempted to drop unknown FFI handle"
+"""What the native library says at the end of healthy calls: it has dropped what Python lets go of later."""
+
 OF_PACKAGE = 10
 """How often a package's own line is written before it is counted: who looks for a fault wants to see each as it comes.
 """
@@ -47,8 +50,8 @@ def configure_logs(level: str, style: str, write: Callable[[logging.LogRecord], 
         install(WorkerLog(lines.write, lines.flush))
     set_levels(level)
     warnings.formatwarning = _format_warning
-    # The public secret of `livekit-server --dev` is that short; PyJWT would warn of it for each token.
-    warnings.filterwarnings("ignore", message="The HMAC key is 6 bytes long")
+    # The public secret of `livekit-server --dev` is short; PyJWT would warn of it for each token.
+    warnings.filterwarnings("ignore", message="The HMAC key is")
     logging.captureWarnings(True)
 
 
@@ -79,7 +82,12 @@ def set_levels(level: str) -> None:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     # What the native WebRTC library logs helps only those who debug that library.
     logging.getLogger("livekit").setLevel(max(logging.WARNING, root.level))
+    logging.getLogger("livekit").addFilter(_is_no_noise)  # logging adds the same one once
     logging.getLogger("livekit.agents").setLevel(root.level)
+
+
+def _is_no_noise(record: logging.LogRecord) -> bool:
+    return _NATIVE_NOISE not in record.getMessage()
 
 
 class LogLines:

@@ -31,6 +31,9 @@ JOIN_SECONDS = 60.0
 ENDED_REMEMBERED = 256
 """How many ended calls are remembered, so that their last log lines still get the call's fields."""
 
+FAILURES_REMEMBERED = 20
+"""So many errors that ended calls are kept for whoever asks why an agent has gone."""
+
 REJECTS_REMEMBERED = 50
 """How many rejected calls are remembered with their reasons, for `openrtc dispatch --wait`, which asks for them."""
 
@@ -142,6 +145,7 @@ class WorkerState:
         self.rejects: Counter[str] = Counter()
         self.left_behind: dict[str, LeftCount] = {}
         self._recent_rejects: deque[CallRejected] = deque(maxlen=REJECTS_REMEMBERED)
+        self._recent_failures: deque[CallError] = deque(maxlen=FAILURES_REMEMBERED)
 
     def __call__(self, event: Event) -> None:
         """Take note of an event."""
@@ -171,6 +175,15 @@ class WorkerState:
                 for one in self._recent_rejects
             ]
 
+    @property
+    def recent_failures(self) -> list[dict[str, Any]]:
+        """The last errors that ended calls, oldest first, as ``openrtc top --json`` shows them."""
+        with self._lock:
+            return [
+                {"time": one.time, "room": one.room, "agent": one.agent, "error": one.error, "place": one.place}
+                for one in self._recent_failures
+            ]
+
     def find_fields(self, job_id: str) -> dict[str, str]:
         """Return room, agent and distribution of a call, as far as they are known; also when it is over."""
         # Without the lock, which the thread that logs may hold: looking up one key is safe.
@@ -182,6 +195,8 @@ class WorkerState:
         return job_id in self._ended_calls
 
     def _note_call(self, event: CallEvent) -> None:
+        if isinstance(event, CallError) and event.fatal:
+            self._recent_failures.append(event)
         if isinstance(event, CallRejected):
             self.rejects[event.cause] += 1
             self._recent_rejects.append(event)

@@ -15,9 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from openrtc.discovery.entries import Entry
-from openrtc.model.builders import name_of
-from openrtc.plugins.own_modules import plain_name
-from openrtc.plugins.own_sources import ModuleSource, OwnSources, list_names
+from openrtc.plugins.own_sources import ModuleSource, OwnSources, list_names, walk_used
 
 _CONTAINERS = {
     *("dict", "list", "set", "bytearray", "defaultdict", "deque", "OrderedDict", "Counter", "ChainMap"),
@@ -59,51 +57,21 @@ def find_module_state(roots: Iterable[Callable[..., Any]], entry: Entry) -> tupl
         roots: What calls run: functions and classes.
         entry: The entry point whose distribution they are of.
     """
-    return tuple(_Search(OwnSources(entry)).run(roots))
+    sources = OwnSources(entry)
+    found: dict[str, ModuleWrite] = {}
+    for source, node in walk_used(sources, roots):
+        for written, line in _list_writes(sources, source, node):
+            found.setdefault(written, ModuleWrite(written, f"{source.file}:{line}"))
+    return tuple(found.values())
 
 
-class _Search:
-    def __init__(self, sources: OwnSources) -> None:
-        self._sources = sources
-        self._seen: set[tuple[str, str]] = set()
-        self._waiting: list[tuple[ModuleSource, str]] = []
-
-    def run(self, roots: Iterable[Callable[..., Any]]) -> Iterator[ModuleWrite]:
-        for root in roots:
-            module, _, name = name_of(root).partition(":")
-            if source := self._sources.find(plain_name(module)):
-                self._reach(source, name.partition(".")[0])
-        told: set[str] = set()
-        while self._waiting:
-            source, name = self._waiting.pop(0)
-            for node in source.bound.get(name, ()):
-                self._follow(source, node)
-                for written, line in self._list_writes(source, node):
-                    if written not in told:
-                        told.add(written)
-                        yield ModuleWrite(written, f"{source.file}:{line}")
-
-    def _reach(self, source: ModuleSource, name: str) -> None:
-        for one in [name] if name else source.bound:  # a module that is handed over has all that it holds used
-            if (source.module, one) not in self._seen:
-                self._seen.add((source.module, one))
-                self._waiting.append((source, one))
-
-    def _follow(self, source: ModuleSource, node: ast.AST) -> None:
-        nodes = list(ast.walk(node))
-        inner = {id(one.value) for one in nodes if isinstance(one, ast.Attribute)}
-        for one in nodes:
-            names = list_names(one) if id(one) not in inner else None
-            if names and (found := self._sources.resolve(source, names)):
-                self._reach(*found)
-
-    def _list_writes(self, source: ModuleSource, node: ast.AST) -> Iterator[tuple[str, int]]:
-        if isinstance(node, ast.ClassDef):
-            for one in node.body:
-                if isinstance(one, Named):
-                    yield from _Scope(one, source, self._sources, owner=node).list_writes()
-        elif isinstance(node, Named):
-            yield from _Scope(node, source, self._sources).list_writes()
+def _list_writes(sources: OwnSources, source: ModuleSource, node: ast.AST) -> Iterator[tuple[str, int]]:
+    if isinstance(node, ast.ClassDef):
+        for one in node.body:
+            if isinstance(one, Named):
+                yield from _Scope(one, source, sources, owner=node).list_writes()
+    elif isinstance(node, Named):
+        yield from _Scope(node, source, sources).list_writes()
 
 
 @dataclass

@@ -6,10 +6,12 @@ import ast
 import importlib.util
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from openrtc.discovery.entries import Entry
+from openrtc.model.builders import name_of
 from openrtc.plugins.own_modules import find_own_modules, imported_name, package_of, plain_name
 
 MOST_STEPS = 20
@@ -110,6 +112,41 @@ class OwnSources:
     def _is_own(self, module: str, file: str) -> bool:
         is_its_package = module.partition(".")[0] == plain_name(self._entry.module).partition(".")[0]
         return is_its_package or (self._own is not None and self._own.holds(file))
+
+
+def walk_used(sources: OwnSources, roots: Iterable[Callable[..., Any]]) -> Iterator[tuple[ModuleSource, ast.AST]]:
+    """Yield what functions and classes are, and all that they name in modules of their own; each thing once.
+
+    Args:
+        sources: The sources of their distribution.
+        roots: The functions and classes.
+
+    Yields:
+        A module's source, and the function, class or value in it.
+    """
+    seen: set[tuple[str, str]] = set()
+    waiting: list[tuple[ModuleSource, str]] = []
+
+    def reach(source: ModuleSource, name: str) -> None:
+        for one in [name] if name else source.bound:  # a module that is handed over has all that it holds used
+            if (source.module, one) not in seen:
+                seen.add((source.module, one))
+                waiting.append((source, one))
+
+    for root in roots:
+        module, _, name = name_of(root).partition(":")
+        if source := sources.find(plain_name(module)):
+            reach(source, name.partition(".")[0])
+    while waiting:
+        source, name = waiting.pop(0)
+        for node in source.bound.get(name, ()):
+            nodes = list(ast.walk(node))
+            inner = {id(one.value) for one in nodes if isinstance(one, ast.Attribute)}
+            for one in nodes:
+                names = list_names(one) if id(one) not in inner else None
+                if names and (found := sources.resolve(source, names)):
+                    reach(*found)
+            yield source, node
 
 
 def list_names(node: ast.AST) -> list[str] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from openrtc.install_commands import install_command
 from openrtc.model.agents import AgentSpec
 from openrtc.model.call import Call, WorkerInfo
 from openrtc.model.call_limits import CallLimits
+from openrtc.model.lack import Lack
 from openrtc.model.resource import ResourceSpec
 from openrtc.model.status import State, Status
 from openrtc.observe.event_stream import EventStream
@@ -23,6 +24,7 @@ from openrtc.observe.events import ResourceLoaded
 from openrtc.observe.log_guard import reattach
 from openrtc.observe.package_code import note_packages
 from openrtc.plugins.hooks import Hooks
+from openrtc.plugins.lacks import find_lacks
 from openrtc.plugins.load import load
 from openrtc.plugins.observers import NO_OBSERVERS, Observers
 from openrtc.plugins.own_modules import know_distributions, list_packages
@@ -82,6 +84,7 @@ class Runtime:
     prewarmed: Final[dict[str, dict[Any, Any]]] = field(default_factory=dict)
     plugins: Final[tuple[LoadedPlugin, ...]] = ()
     observers: Final[Observers] = NO_OBSERVERS
+    _lacks: dict[str, tuple[Lack, ...]] = field(default_factory=dict, init=False)
 
     async def start(self) -> None:
         """Load the shared resources; an agent whose resource is missing is no longer ready."""
@@ -121,6 +124,26 @@ class Runtime:
         """Return the limits that a call of these agents has."""
         limits = self.config.limits
         return [limits[name] for name in sorted(self.catalog.limited_agents(agents)) if name in limits]
+
+    def find_lacks(self, agent: str) -> tuple[Lack, ...]:
+        """Return what an agent that is ready lacks to answer, as far as that can be told without building it."""
+        if agent not in self._lacks:
+            kinds = [kind for kind in MODEL_KINDS if self.providers.why_unavailable(OFFLINE_SCHEME, kind) is None]
+            try:
+                self._lacks[agent] = find_lacks(
+                    self.catalog.get(agent), self.config, offline=kinds, without_keys=self._explain_offline(kinds)
+                )
+            except Exception as error:  # somebody's source, whatever it holds
+                logger.debug("agent %r: it cannot be told what it lacks", agent, exc_info=error)
+                self._lacks[agent] = ()
+        return self._lacks[agent]
+
+    def _explain_offline(self, kinds: Collection[str]) -> str:
+        """Return how to run with the offline models."""
+        if kinds:
+            return "--offline"
+        unusable = _find_unusable_offline(self.plugins)
+        return f"{unusable.fix if unusable and unusable.fix else install_command(OFFLINE_DISTRIBUTION)}, then --offline"
 
     def list_offered_keys(self) -> set[str]:
         """Return the keys of the resources that plugins offer, loaded or not."""
@@ -200,7 +223,7 @@ def build_runtime(
     _log_unusable([*catalog.rows, *loaded.plugins])
     providers = Providers(hooks, config.policy.prefer)
     if config.defaults.offline:
-        _check_offline_models(providers)
+        _check_offline_models(providers, loaded.plugins)
     return Runtime(
         config=config,
         catalog=catalog,
@@ -221,8 +244,11 @@ def _list_agent_modules(catalog: Catalog) -> Iterator[str]:
             yield str(getattr(build, "__module__", ""))
 
 
-def _check_offline_models(providers: Providers) -> None:
+def _check_offline_models(providers: Providers, plugins: Iterable[LoadedPlugin]) -> None:
     if problem := providers.why_unavailable(OFFLINE_SCHEME):
+        if unusable := _find_unusable_offline(plugins):
+            problem = f"{unusable.distribution} is {unusable.state}: {unusable.reason}"
+            raise OpenRTCError(f"the offline models cannot be used: {problem}", origin="--offline", fix=unusable.fix)
         raise OpenRTCError(
             f"the offline models cannot be used: {problem}",
             origin="--offline",
@@ -231,6 +257,12 @@ def _check_offline_models(providers: Providers) -> None:
     for kind in MODEL_KINDS:
         if problem := providers.why_unavailable(OFFLINE_SCHEME, kind):
             logger.warning("--offline: no %s where neither the agent nor [defaults] names one: %s", kind, problem)
+
+
+def _find_unusable_offline(plugins: Iterable[LoadedPlugin]) -> LoadedPlugin | None:
+    """Return the plugin with the offline models, where it is installed and cannot be used."""
+    name = OFFLINE_DISTRIBUTION.partition("[")[0]
+    return next((one for one in plugins if one.distribution == name and one.state is not State.READY), None)
 
 
 def _build_router(config: Config, catalog: Catalog, hooks: Hooks) -> Router:

@@ -17,6 +17,15 @@ DEV_API_KEY = "devkey"
 DEV_API_SECRET = "openrtc-local-dev-secret-known-to-all"
 """API secret of a local server. It is public, so not a secret at all: use it on loopback addresses only."""
 
+LIVEKIT_DEV_KEY, LIVEKIT_DEV_SECRET = "devkey", "secret"
+"""The credentials of ``livekit-server --dev``; they are public, too."""
+
+PUBLIC_KEYS = {
+    "openrtc": (DEV_API_KEY, DEV_API_SECRET),
+    "livekit-server --dev": (LIVEKIT_DEV_KEY, LIVEKIT_DEV_SECRET),
+}
+"""API keys and secrets that everybody knows, by whose they are."""
+
 _CONFIG_VARIABLE = "LIVEKIT_CONFIG"
 _DISCARD_PORT = 9  # of RFC 863: nothing listens there
 _SERVER_VARIABLES = {"NODE_IP", "UDP_PORT", "REDIS_HOST", "REDIS_PASSWORD"}
@@ -60,6 +69,11 @@ def build_environment(settings: Mapping[str, object]) -> dict[str, str]:
     """
     own = {k: v for k, v in drop_secrets().items() if not k.startswith("LIVEKIT_") and k not in _SERVER_VARIABLES}
     return own | {_CONFIG_VARIABLE: json.dumps(settings)}
+
+
+def find_public_key(api_key: str, api_secret: str) -> str:
+    """Return whose an API key and secret are that everybody knows, a name of `PUBLIC_KEYS`; empty for all others."""
+    return next((whose for whose, pair in PUBLIC_KEYS.items() if pair == (api_key, api_secret)), "")
 
 
 def find_free_port(kind: socket.SocketKind) -> int:

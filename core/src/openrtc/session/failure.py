@@ -7,13 +7,16 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 from openrtc.errors import OpenRTCError, summarize_error
+from openrtc.observe.package_code import match_package
 from openrtc.runtime.live_call import LiveCall
 
 logger = logging.getLogger("openrtc.worker")
 
 _OWN_FOLDER = Path(__file__).resolve().parents[1]
+_INSTALLED = {"site-packages", "dist-packages"}
 _PYTHON_FOLDER = Path(logging.__file__).parents[1]
 
 
@@ -129,22 +132,43 @@ def mark_reported(error: BaseException) -> bool:
 
 
 def find_failing_line(error: BaseException) -> str:
-    """Return ``file:line`` of the deepest frame of ``error`` that is neither OpenRTC's, livekit's nor Python's own."""
-    # The cause first: of an AgentExit it is the sys.exit in the agent's code.
-    frames = traceback.extract_tb((error.__cause__ or error).__traceback__)
-    outside = [frame for frame in frames if not is_framework(frame.filename)]
-    agents_own = [frame for frame in outside if not _is_library(frame.filename)]
-    deepest = (agents_own or outside or frames)[-1:]
-    return f"{deepest[0].filename}:{deepest[0].lineno}" if deepest else "an unknown place"
+    """Return ``file:line`` of the deepest frame of ``error`` that is an agent's own.
+
+    Where there is none, that of the deepest one that is neither OpenRTC's, livekit's nor Python's own; then any.
+    """
+    # The cause first: of an AgentExit it is the sys.exit in the agent's code. What a library has raised from an error
+    # deeper in itself has the agent's frames on the outer one.
+    chain = [one for one in (error.__cause__, error) if one is not None]
+    frames = [list(traceback.walk_tb(one.__traceback__)) for one in chain]
+    for counts in (_is_package, _is_outside, _is_no_framework, lambda _: True):
+        for of_one in frames:
+            found = [(frame, line) for frame, line in of_one if counts(frame)]
+            if found:
+                frame, line = found[-1]
+                return f"{frame.f_code.co_filename}:{line}"
+    return "an unknown place"
+
+
+def _is_package(frame: FrameType) -> bool:
+    """Whether a frame is code of an installed agent's or plugin's package."""
+    return match_package(str(frame.f_globals.get("__name__", ""))) is not None
+
+
+def _is_outside(frame: FrameType) -> bool:
+    return _is_no_framework(frame) and not _is_library(frame.f_code.co_filename)
+
+
+def _is_no_framework(frame: FrameType) -> bool:
+    return not is_framework(frame.f_code.co_filename)
 
 
 def is_framework(filename: str) -> bool:
     """Whether a source file is OpenRTC's or livekit's."""
     path = Path(filename)
-    return _OWN_FOLDER in path.parents or ("livekit" in path.parts and "site-packages" in path.parts)
+    return _OWN_FOLDER in path.parents or ("livekit" in path.parts and _INSTALLED & set(path.parts) != set())
 
 
 def _is_library(filename: str) -> bool:
     """Whether a source file is of Python's library, or of OpenTelemetry, in whose spans livekit runs agents' code."""
     path = Path(filename)
-    return "opentelemetry" in path.parts or (_PYTHON_FOLDER in path.parents and "site-packages" not in path.parts)
+    return "opentelemetry" in path.parts or (_PYTHON_FOLDER in path.parents and not _INSTALLED & set(path.parts))

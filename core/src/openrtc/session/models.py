@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from livekit.agents import Agent, AgentSession, llm
+from livekit.agents import Agent, AgentSession, inference, llm
 from livekit.agents.utils import is_given
 
+from openrtc.errors import OpenRTCError
 from openrtc.model.agents import AgentSpec
+from openrtc.model.lack import Lack
 from openrtc.model.provider import ProviderContext
 from openrtc.runtime.providers import MODEL_KINDS, OFFLINE, OFFLINE_SCHEME, ModelKind, Providers, describe_model
 from openrtc.settings.config import SessionDefaults
@@ -54,6 +56,27 @@ def build_models(chosen: Mapping[ModelKind, Any], providers: Providers, context:
         OpenRTCError: A provider cannot be used here, or failed.
     """
     return {kind: providers.build(kind, model, context) for kind, model in chosen.items()}
+
+
+def require_served(agent: Agent, models: Mapping[str, Any], lacks: Sequence[Lack]) -> None:
+    """Raise where a model of a session is one of LiveKit's Cloud that nobody serves here.
+
+    livekit-agents would try again and again, and log each time.
+
+    Args:
+        agent: The session's agent.
+        models: The models of the session, by kind.
+        lacks: What the agent is known to lack.
+
+    Raises:
+        OpenRTCError: Says which, and the ways out.
+    """
+    lack = next((one for one in lacks if one.kind == "cloud"), None)
+    if lack is None:
+        return
+    used = [own if is_given(own := getattr(agent, kind)) else models.get(kind) for kind in MODEL_KINDS]
+    if any(isinstance(model, str | inference.STT | inference.LLM | inference.TTS) for model in used):
+        raise OpenRTCError(f"it lacks {lack.what}", fix=lack.fix)
 
 
 def has_realtime_model(agent: Agent, session: AgentSession[Any]) -> bool:

@@ -34,7 +34,7 @@ from openrtc.model.provider import ProviderContext
 from openrtc.runtime.providers import MODEL_KINDS, ModelKind
 from openrtc.runtime.runtime import HOOK_LIMIT, Runtime
 from openrtc.session.hearing import MANUAL, SpeechInput
-from openrtc.session.models import build_models, choose_models, first_given, is_realtime, label_models
+from openrtc.session.models import build_models, choose_models, first_given, is_realtime, label_models, require_served
 from openrtc.session.own_options import make_own_options
 
 logger = logging.getLogger("openrtc.worker")
@@ -71,6 +71,7 @@ async def build_session(
     call = replace(call, models=label_models(chosen, agent))
     context = ProviderContext(agent_name=call.agent_name, agent=agent, examples=spec.examples)
     models = build_models(chosen, runtime.providers, context)
+    require_served(agent, models, runtime.find_lacks(call.agent_name))
     realtime = is_realtime(agent.llm if is_given(agent.llm) else models.get("llm"))
     if not text_only and not realtime:
         needed = [kind for kind in MODEL_KINDS if kind != "stt" or hearing != "nobody"]

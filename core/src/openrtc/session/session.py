@@ -12,6 +12,7 @@ from openrtc.errors import one_line, summarize_error
 from openrtc.model.agents import AgentSpec
 from openrtc.model.call import Call
 from openrtc.runtime.live_call import LiveCall
+from openrtc.runtime.providers import MODEL_KINDS
 from openrtc.runtime.runtime import HOOK_LIMIT, Runtime
 from openrtc.session.attendance import Attendance, EntrypointSlot, Limits
 from openrtc.session.attended_session import AttendedSession, build_caller_filter, stay_when_callers_leave
@@ -25,6 +26,7 @@ from openrtc.session.greeting import choose_greeting, greet
 from openrtc.session.guards import guard_agents, hold_handoffs
 from openrtc.session.hang_up import close_promptly, find_hang_up, limit_close
 from openrtc.session.ledger import keep_ledger
+from openrtc.session.models import require_served
 from openrtc.session.observers import tell_observers_of_start
 from openrtc.session.options import build_session
 from openrtc.session.own_options import settle_options
@@ -141,6 +143,8 @@ def watch_own_sessions(context: JobContext, call: Call, runtime: Runtime, slot: 
     def watch(session: AgentSession[Any], agent: Agent) -> None:
         if spec := runtime.catalog.get(call.agent_name).spec:
             give_default_models(session, agent, spec, runtime)
+        named: dict[str, Any] = {kind: getattr(session, kind) for kind in MODEL_KINDS}
+        require_served(agent, named, runtime.find_lacks(call.agent_name))
         if slot:
             slot.note_session(session)
             session.on("close", lambda _: slot.note_close(session))

@@ -118,6 +118,10 @@ class _ImporterFinder(MetaPathFinder):
         return spec
 
 
+HEARD_SECONDS = 0.05
+"""What calls wait for less than this nobody hears."""
+
+
 class _DeferringLoader(Loader):
     """Executes such a module among stand-ins.
 
@@ -216,9 +220,7 @@ class _LazyPackages(MetaPathFinder, Loader):
         return self._bases[-1]
 
     def _warn_if_calls_waited(self, seconds: float) -> None:
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:  # not in a loop: at the start, or in a thread beside it
+        if seconds < HEARD_SECONDS or not _is_in_call():
             return
         logger.warning(
             "calls have waited %.2f s for what %s imports when it is first used (%s); to import it at the start, leave "
@@ -227,6 +229,17 @@ class _LazyPackages(MetaPathFinder, Loader):
             self._importer.__name__,
             ", ".join(package for package in self._packages if package in sys.modules),
         )
+
+
+def _is_in_call() -> bool:
+    """Whether code of a call with somebody in a room runs in the loop of all calls."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:  # not in a loop: at the start, or in a thread beside it
+        return False
+    agents = sys.modules.get("livekit.agents")  # which this must not import by itself
+    context = agents.get_job_context(required=False) if agents else None
+    return context is not None and not context.is_fake_job()
 
 
 class _LazyBase:

@@ -9,10 +9,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from openrtc.catalog.loaded import LoadedAgent
 from openrtc.catalog.rows import loaded_row
 from openrtc.observe.health.readiness import STARTING, describe_readiness
 from openrtc.observe.health.server import HealthServer
@@ -59,10 +61,13 @@ def build_health_routes(runtime: Runtime, monitor: Monitor) -> list[web.RouteDef
 
     async def ready(_: web.Request) -> web.Response:
         most, left_out = runtime.config.worker.max_sessions, runtime.config.hung
-        return _answer_ready(monitor.why_unready(), max_sessions=most, beat_age=monitor.beat_age(), left_out=left_out)
+        found = {name: [lack.what for lack in runtime.find_lacks(name)] for name in runtime.catalog.ready}
+        lacks = {name: what for name, what in found.items() if what}
+        age = monitor.beat_age()
+        return _answer_ready(monitor.why_unready(), max_sessions=most, beat_age=age, left_out=left_out, lacks=lacks)
 
     async def agents(_: web.Request) -> web.Response:
-        rows = [loaded_row(row, runtime.config) for row in runtime.catalog.rows]
+        rows = [_describe_agent(row, runtime) for row in runtime.catalog.rows]
         return web.json_response({"schema_version": 1, "agents": rows})
 
     async def metrics(_: web.Request) -> web.Response:
@@ -71,6 +76,11 @@ def build_health_routes(runtime: Runtime, monitor: Monitor) -> list[web.RouteDef
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
     return [web.get("/ready", ready), web.get("/agents", agents), web.get("/metrics", metrics)]
+
+
+def _describe_agent(row: LoadedAgent, runtime: Runtime) -> dict[str, Any]:
+    lacks = runtime.find_lacks(row.name) if row.name in runtime.catalog.ready else ()
+    return loaded_row(replace(row, lacks=lacks), runtime.config)
 
 
 def _build_starting_routes() -> list[web.RouteDef]:

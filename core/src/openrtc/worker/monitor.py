@@ -30,6 +30,7 @@ from openrtc.observe.sockets import events_path, make_private_folder, remove_sta
 from openrtc.observe.worker_state import CallRow, WorkerState
 from openrtc.posix import NO_UNIX_SOCKETS, has_unix_sockets
 from openrtc.runtime.runtime import Runtime
+from openrtc.server.settings import find_public_key
 from openrtc.worker.load import SERVER_LIMIT, LoadGauge
 from openrtc.worker.orders import Orders
 from openrtc.worker.registrations import Registrations
@@ -144,6 +145,8 @@ class Monitor:
             "agent_name": worker.agent_name,
             "agent_names": list(self._server.registrations.names),
             "url": strip_credentials(worker.url),
+            # Never a secret: only which of those that everybody knows it is.
+            "public_key": find_public_key(worker.api_key, worker.api_secret),
             "uptime_seconds": round(time.time() - self._since, 3),
             "sessions": sum(not call.waiting for call in calls),
             "waiting": sum(call.waiting for call in calls),
@@ -160,6 +163,7 @@ class Monitor:
             "growth_estimate": growth.to_json() if (growth := self.growth.estimate()) else None,
             "rejects": dict(self.state.rejects),
             "recent_rejects": self.state.recent_rejects,
+            "recent_failures": self.state.recent_failures,
             "blocked_ms": round(self.state.blocked * 1000, 1),
             "calls": [call.to_json() for call in calls],
             # Without a connection to the server, the worker's agents do not come back to its rooms either.

@@ -67,6 +67,8 @@ def may_use_inference_llm(runtime: Runtime, environ: Mapping[str, str]) -> bool:
     """
     if is_cloud(runtime.config.worker.url) or any(environ.get(name) for name in INFERENCE_VARIABLES):
         return True
+    if any(lack.kind == "cloud" for name in runtime.catalog.ready for lack in runtime.find_lacks(name)):
+        return True  # its source names one: the session is built before it is refused
     return any(isinstance(model, str) and "/" in model for model in _list_language_models(runtime))
 
 

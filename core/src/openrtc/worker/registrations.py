@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from typing import Any
 
 from livekit.agents import AgentServer
 
@@ -15,6 +16,10 @@ _STARTUP_LINES = ("starting worker", "plugin registered", "preloading plugins", 
 """What each `AgentServer` logs when it starts: with a hundred agent names, a hundred times the same."""
 _startup_is_logged: ContextVar[bool] = ContextVar("openrtc_startup_is_logged", default=False)
 """Whether the first registration of this worker has logged these lines; the tasks of the others inherit it."""
+_REFUSALS = (401, 403)
+"""HTTP status by which the LiveKit server says that it does not know the key, or that the secret is another."""
+_on_refusal: ContextVar[Callable[[], bool] | None] = ContextVar("openrtc_on_refusal", default=None)
+"""Called where the LiveKit server refuses the key of this task's registration; says whether that is final."""
 
 
 class Registrations:
@@ -31,8 +36,10 @@ class Registrations:
         self._ids: dict[str, str] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._ending = False
+        self._refused = asyncio.Event()
         self._on_complete: list[Callable[[], None]] = []
         logging.getLogger("livekit.agents").addFilter(_is_news)  # logging adds the same one once
+        logging.getLogger("livekit.agents").addFilter(_is_no_refusal)
         for name, server in self._servers.items():
             server.on("worker_registered", lambda worker_id, _, name=name: self._note_registered(name, worker_id))
 
@@ -76,12 +83,17 @@ class Registrations:
         """Whether any has tried often enough to reach the LiveKit server."""
         return any(has_given_up(server) for server in self._servers.values())
 
+    @property
+    def refused(self) -> bool:
+        """Whether the LiveKit server does not know the key, or not with this secret, and has registered none."""
+        return self._refused.is_set()
+
     def on_complete(self, call: Callable[[], None]) -> None:
         """Let ``call`` be called whenever one has been registered and so all are."""
         self._on_complete.append(call)
 
     async def run(self) -> None:
-        """Run all of them until they are closed, or one fails.
+        """Run all of them until they are closed, one fails, or the LiveKit server refuses the key at the start.
 
         Raises:
             Exception: What ended one of them.
@@ -91,9 +103,16 @@ class Registrations:
         for name in self.names[1:]:
             if started and not self._ending:
                 self._start(name)
-        done, _ = await asyncio.wait(self._running.values(), return_when=asyncio.FIRST_EXCEPTION)
-        for task in done:
-            task.result()
+        refused = asyncio.create_task(self._refused.wait(), name="registration refused")
+        try:
+            waiting: set[asyncio.Task[Any]] = set(self._running.values())
+            while waiting and not refused.done():
+                done, _ = await asyncio.wait({*waiting, refused}, return_when=asyncio.FIRST_COMPLETED)
+                for task in done & waiting:
+                    task.result()
+                waiting -= done
+        finally:
+            refused.cancel()
 
     async def send_status(self) -> None:
         """Tell the LiveKit server now how full the worker is."""
@@ -137,7 +156,15 @@ class Registrations:
 
     async def _run_one(self, server: AgentServer) -> None:
         _startup_is_logged.set(server is not self.first)
+        _on_refusal.set(self._note_refused)
         await server.run()
+
+    def _note_refused(self) -> bool:
+        """Note that the LiveKit server has refused the key; whether that is final, since it has registered none."""
+        if self._ids:  # it was right before: livekit-agents goes on trying
+            return False
+        self._refused.set()
+        return True
 
     def _note_registered(self, name: str, worker_id: str) -> None:
         self._ids[name] = worker_id
@@ -145,6 +172,14 @@ class Registrations:
         if self.complete:
             for call in self._on_complete:
                 call()
+
+
+def _is_no_refusal(record: logging.LogRecord) -> bool:
+    """Whether a line of livekit-agents tells of something else than of a key that is wrong from the start."""
+    if getattr(getattr(record, "error", None), "status", None) not in _REFUSALS:
+        return True
+    note = _on_refusal.get()
+    return note is None or not note()
 
 
 def _is_news(record: logging.LogRecord) -> bool:

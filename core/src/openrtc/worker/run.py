@@ -17,9 +17,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from openrtc.dispatch.connection import KEY_FIX, describe_refusal
 from openrtc.errors import OpenRTCError, one_line
 from openrtc.install_commands import install_command
 from openrtc.model.call import WorkerInfo
@@ -57,7 +58,7 @@ from openrtc.worker.process_exit import REPLACE_ME, SERVER_LOST, STOPPED_AT_ONCE
 from openrtc.worker.recycle import wait_for_recycle_reason
 from openrtc.worker.server import WorkerServer
 from openrtc.worker.signal_guard import SignalGuard
-from openrtc.worker.start_checks import require_distributions, warn_of_chance_default
+from openrtc.worker.start_checks import report_lacks, require_distributions, warn_of_chance_default
 from openrtc.worker.stuck_stop import StuckStop
 
 logger = logging.getLogger("openrtc.worker")
@@ -72,6 +73,8 @@ def run_worker(
     channel: ControlChannel | None = None,
     *,
     lk_address: tuple[str, int] | None = None,
+    revise: Callable[[Runtime], Runtime] = lambda runtime: runtime,
+    patient: bool = True,
 ) -> int:
     """Import all agents and plugins on this, the main, thread and run a worker until it is told to stop.
 
@@ -80,6 +83,8 @@ def run_worker(
         arguments: Further arguments of `build_runtime`.
         channel: To the supervisor, if there is one.
         lk_address: Where the program ``lk`` listens that starts the worker anew when a file has changed, if it does.
+        revise: Returns the runtime that is used in place of the one that was built.
+        patient: Whether live calls may finish after the first signal.
 
     Returns:
         The exit code.
@@ -91,7 +96,8 @@ def run_worker(
     with open_health_server(config.worker) as health:
         runtime = build_runtime(config, **arguments)
         _check_agents(runtime)
-        return _run_calls(runtime, arguments, channel, health, lk_address)
+        runtime = revise(runtime)
+        return _run_calls(runtime, arguments, channel, health, lk_address, patient=patient)
 
 
 def load_all(config: Config, arguments: Mapping[str, Any]) -> Runtime:
@@ -130,27 +136,35 @@ def _run_calls(
     channel: ControlChannel | None,
     health: HealthServer | None,
     lk_address: tuple[str, int] | None = None,
+    *,
+    patient: bool = True,
 ) -> int:
     fitted = fit_sessions(runtime)
     prewarm_agents(fitted)
 
     async def main() -> int:
-        return await serve(WorkerServer(fitted, child_arguments=arguments, health=health), channel, lk_address)
+        server = WorkerServer(fitted, child_arguments=arguments, health=health)
+        return await serve(server, channel, lk_address, patient=patient)
 
     return run_contained(main(), new_event_loop(runtime.config.worker.speedups))
 
 
 async def serve(
-    server: WorkerServer, channel: ControlChannel | None = None, lk_address: tuple[str, int] | None = None
+    server: WorkerServer,
+    channel: ControlChannel | None = None,
+    lk_address: tuple[str, int] | None = None,
+    *,
+    patient: bool = True,
 ) -> int:
     """Register the worker and run calls until it is told to stop or should be replaced; then drain.
 
-    With ``lk_address`` no signal drains it: ``lk`` kills it soon, and hands the calls to the next one.
+    With ``lk_address`` no signal drains it: ``lk`` kills it soon, and hands the calls to the next one. Neither does one
+    that is not ``patient``, as on a developer's machine: live calls are ended at the first signal.
 
     Returns:
         The exit code: 0 when it was asked to stop and every call could finish, else as in `process_exit`.
     """
-    with contextlib.closing(StopSignals(channel, patient=lk_address is None)) as stop:
+    with contextlib.closing(StopSignals(channel, patient=patient and lk_address is None)) as stop:
         drain_all = stop.drain if channel is None else lambda: channel.report(DRAIN_ALL)
         server.orders.follow(stop.drain, drain_all)
         if channel:
@@ -260,9 +274,10 @@ def _report_start(server: WorkerServer) -> None:
     for name in ready:
         if notes := runtime.catalog.get(name).notes:
             logger.info("agent %r: %s", name, "; ".join(notes))
+    report_lacks(runtime)
     logger.info("routing: %s", " > ".join(runtime.router.rules))
     if runtime.config.defaults.offline:
-        logger.info("models: offline: where neither the agent nor [defaults] names one")
+        logger.info("models: those of openrtc-offline, where neither the agent nor [defaults] names one")
     runtime.events.emit(
         WorkerStarted(
             isolation=server.isolation,
@@ -322,6 +337,9 @@ async def _run_until_stopped(server: WorkerServer, stop: StopSignals, channel: C
 
 def _report_end(running: asyncio.Task[None], server: WorkerServer) -> int:
     """Return the exit code of a worker whose registrations have ended by themselves."""
+    worker = server.runtime.config.worker
+    if server.registrations.refused:
+        raise OpenRTCError(describe_refusal(worker.url, worker.api_key), fix=KEY_FIX)
     error = running.exception()
     if error is None:
         return 0

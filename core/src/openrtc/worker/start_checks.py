@@ -6,6 +6,7 @@ import logging
 
 from openrtc.catalog.loaded import LoadedAgent, LoadedPlugin
 from openrtc.catalog.required import find_unmet
+from openrtc.errors import OpenRTCError
 from openrtc.model.dispatch_names import WorkerNames
 from openrtc.runtime.runtime import Runtime
 
@@ -26,6 +27,25 @@ def require_distributions(runtime: Runtime) -> None:
         logger.error("%s", error)
     if unmet:
         raise unmet[0]
+
+
+def report_lacks(runtime: Runtime) -> None:
+    """Say once what each agent lacks to answer; it takes calls all the same."""
+    for name in runtime.catalog.ready:
+        for lack in runtime.find_lacks(name):
+            logger.warning("agent %r cannot answer: it lacks %s", name, lack)
+
+
+def require_answers(runtime: Runtime) -> None:
+    """Raise where no agent can answer since each lacks models.
+
+    Raises:
+        OpenRTCError: Says what one lacks, and the ways out.
+    """
+    lacking = [[lack for lack in runtime.find_lacks(name) if lack.kind == "models"] for name in runtime.catalog.ready]
+    if lacking and all(lacking):
+        first = lacking[0][0]
+        raise OpenRTCError(f"no agent can answer: {runtime.catalog.ready[0]!r} lacks {first.what}", fix=first.fix)
 
 
 def warn_of_chance_default(runtime: Runtime) -> None:

@@ -17,7 +17,7 @@ from openrtc.conversation.room_caller import RoomCaller
 from openrtc.conversation.speech import count_seconds
 from openrtc.dispatch.agent_request import AgentRequest
 from openrtc.dispatch.connection import LiveKitConnection
-from openrtc.dispatch.diagnosis import explain_lost_dispatch
+from openrtc.dispatch.diagnosis import explain_lost_dispatch, find_failure
 from openrtc.dispatch.dispatches import create_dispatch, list_dispatches, room_exists
 from openrtc.dispatch.tokens import create_token
 from openrtc.dispatch.waiting import DispatchLost
@@ -51,12 +51,14 @@ class SpokenTurn:
         heard: What the agent's speech recognition made of it; empty where it does not say.
         said: The agent's answer, as it was written.
         latency: Seconds from the end of the caller's speech to the agent's first sound; None where there was none.
+        left: Why there was none, where the agent has left the call meanwhile.
     """
 
     asked: str
     heard: str
     said: str
     latency: float | None
+    left: str = ""
 
 
 class PlacedCall:
@@ -74,6 +76,9 @@ class PlacedCall:
         self._events: dict[str, list[float]] = {"reached": [], "heard": [], "spoken": []}
         self._caller = RoomCaller(lambda event, at: self._events[event].append(at))
         self._transcript = Transcript(self._caller.room)
+        self._leavers: list[str] = []
+        self._failure = ""
+        self._caller.room.on("participant_disconnected", self._note_leaver)
         self.room = room
         self.identity = f"caller-{secrets.token_hex(3)}"
 
@@ -108,10 +113,25 @@ class PlacedCall:
             where = self._connection.address
             fix = "is the LiveKit server running, and are the key and the secret its own?"
             raise OpenRTCError(f"cannot join a room at {where}: {one_line(str(error))}", fix=fix) from error
-        await self._wait_until(lambda: bool(self._events["reached"]), seconds)
+        watching = asyncio.create_task(self._watch_for_failure(), name="failure")
+        try:
+            await self._wait_until(lambda: bool(self._events["reached"] or self.has_left or self._failure), seconds)
+        finally:
+            watching.cancel()
         if not self._events["reached"]:
             raise await self._explain_silence(seconds)
         return self._events["reached"][0] - began
+
+    @property
+    def has_left(self) -> bool:
+        """Whether an agent was there, and none is."""
+        return bool(self._leavers) and not self.agents
+
+    async def explain_leaving(self) -> str:
+        """Return why the agent is not there any more, as far as that can be known from here."""
+        why = self._failure or await asyncio.to_thread(find_failure, self.room, self._connection.address)
+        who = self._leavers[-1] if self._leavers else self._request.agent or "the agent"
+        return f"{who} has failed: {why}" if why else f"{who} has left the call"
 
     async def wait_for_greeting(self) -> str:
         """Wait until the agent has said what it says by itself, and return it."""
@@ -138,6 +158,7 @@ class PlacedCall:
         ended = self._events["spoken"][-1]
         await self._wait_until(lambda: self._find_answer_after(ended) is not None or not self.agents, seconds)
         answered = self._find_answer_after(ended)
+        left = await self.explain_leaving() if answered is None and not self.agents else ""
         if answered is not None:
             await self._wait_until(self._is_quiet, ANSWER_END_LIMIT)
         return SpokenTurn(
@@ -145,6 +166,7 @@ class PlacedCall:
             heard=self._transcript.words_of(self.identity, since=mark),
             said=self._transcript.words_of_others(self.identity, since=mark),
             latency=None if answered is None else answered - ended,
+            left=left,
         )
 
     async def hang_up(self) -> None:
@@ -172,7 +194,19 @@ class PlacedCall:
                 connection=self._connection,
             )
 
+    def _note_leaver(self, participant: rtc.RemoteParticipant) -> None:
+        if participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT:
+            self._leavers.append(read_answering_agent(participant.attributes) or participant.name)
+
+    async def _watch_for_failure(self) -> None:
+        """Ask the workers of this machine whether the agent has failed before it came into the room."""
+        while not self._failure:
+            await asyncio.sleep(1.0)
+            self._failure = await asyncio.to_thread(find_failure, self.room, self._connection.address)
+
     async def _explain_silence(self, seconds: float) -> OpenRTCError:
+        if self._failure or self.has_left:
+            return DispatchLost(await self.explain_leaving(), fix="look into its worker's log")
         if self.agents:
             return DispatchLost(
                 f"{self.agent} is in room {self.room!r}, but has no audio after {seconds:g} s",

@@ -16,9 +16,9 @@ from openrtc.conversation.console.text_chat import TextChat
 from openrtc.conversation.console_logging import ReportedErrors, configure_console_logs, print_to_stderr
 from openrtc.conversation.interrupts import READER_GONE, Interrupts, handle_broken_pipe
 from openrtc.conversation.local_worker import run_local_worker
-from openrtc.conversation.offline import with_offline_defaults
 from openrtc.errors import OpenRTCError
 from openrtc.model.decision import Decision
+from openrtc.runtime.offline_defaults import with_offline_defaults
 from openrtc.runtime.providers import OFFLINE
 from openrtc.runtime.runtime import Runtime, build_runtime
 from openrtc.session.containment import run_contained
@@ -93,7 +93,7 @@ async def _chat(
     interrupts = Interrupts(stop)
     handle_broken_pipe(console, frontend.hang_up)
     screen.show_note(_introduce(runtime, decision, chosen=bool(agent)))
-    async with run_local_worker(server):
+    async with run_local_worker(server, watched=True):
         await launch_job(server, job, decision, without_room=True)
         await wait_until_idle(server)
     return interrupts.exit_code or (READER_GONE if console.quiet else _find_exit_code(frontend, terminal))

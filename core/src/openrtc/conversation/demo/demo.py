@@ -21,10 +21,10 @@ from openrtc.conversation.demo.preflight import Preflight, run_preflight
 from openrtc.conversation.demo.transport import ChosenTransport, Transport, choose_transport
 from openrtc.conversation.interrupts import READER_GONE, Interrupts, handle_broken_pipe
 from openrtc.conversation.local_worker import run_local_worker
-from openrtc.conversation.offline import with_offline_defaults
 from openrtc.errors import OpenRTCError
 from openrtc.model.dispatch_names import WorkerNames
 from openrtc.observe.process_memory import resident_bytes
+from openrtc.runtime.offline_defaults import with_offline_defaults
 from openrtc.runtime.runtime import Runtime, build_runtime
 from openrtc.server.local import LocalServer
 from openrtc.session.containment import run_contained

@@ -72,6 +72,8 @@ async def run_preflight(runtime: Runtime, name: str, *, text_only: bool, in_room
         if in_rooms:
             return Preflight(name, choose_questions(spec.examples, ()) if spec.examples else ())
         return Preflight(name, lacking="it waits in a room for somebody to join, and this demo has no rooms")
+    if lacks := [lack for lack in runtime.find_lacks(name) if lack.kind in ("key", "cloud")]:
+        return Preflight(name, lacking=f"it lacks {' and '.join(map(str, lacks))}")
     try:
         agent = await build_agent(spec, _build_call(name, runtime))
         missing = await _find_missing_models(runtime, spec, agent, name, text_only=text_only)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from openrtc.model.hung_package import HungPackage
@@ -17,6 +17,7 @@ def describe_readiness(
     max_sessions: int | None = None,
     beat_age: float = 0.0,
     left_out: Sequence[HungPackage] = (),
+    lacks: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
     """Return whether calls are taken, as JSON.
 
@@ -26,11 +27,13 @@ def describe_readiness(
         max_sessions: How many; None while it is not known yet how many fit.
         beat_age: How long ago the loop of the calls has last run, in seconds.
         left_out: What the start has left out.
+        lacks: What agents that take calls lack to answer them, by their names.
     """
-    answer = {
+    answer: dict[str, Any] = {
         "ready": reason is None,
         "reason": f"{reason}: {waits_for}" if reason == STARTING and waits_for else reason,
         "max_sessions": max_sessions,
         "loop_beat_seconds": round(beat_age, 3),
     }
-    return answer | ({"left_out": {one.distribution: one.reason for one in left_out}} if left_out else {})
+    answer |= {"left_out": {one.distribution: one.reason for one in left_out}} if left_out else {}
+    return answer | ({"lacks": {name: list(what) for name, what in lacks.items()}} if lacks else {})

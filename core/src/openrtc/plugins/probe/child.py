@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.connection import Connection
@@ -20,8 +20,11 @@ from openrtc.catalog.loaded import LoadedAgent
 from openrtc.discovery.entries import AGENTS_GROUP, Entry
 from openrtc.discovery.hidden_livekit import show_livekit
 from openrtc.discovery.tolerance import tolerate_unreadable_metadata
+from openrtc.model.lack import Lack
+from openrtc.plugins.contributions import collect_contributions
 from openrtc.plugins.guard.clock import STOPPED_CLOCK, use_clock
 from openrtc.plugins.importing import explain_error
+from openrtc.plugins.lacks import find_lacks
 from openrtc.plugins.load import load
 from openrtc.plugins.own_modules import know_distributions
 from openrtc.posix import leave_session
@@ -172,17 +175,29 @@ def describe_loaded(request: Request, entries: Iterable[Entry]) -> dict[str, Any
     know_distributions(request.entries)
     loaded = load(entries, request.config)
     numbers = {id(entry): number for number, entry in enumerate(request.entries)}
+    offered = {key for plugin in loaded.plugins for key in collect_contributions(plugin).resources}
     plugins = {numbers[id(plugin.entry)]: plugin for plugin in loaded.plugins}
     return {
-        "loaded": [_to_json(agent, numbers) for agent in loaded.agents],
-        "settled": [_to_json(agent, numbers) for agent in Catalog.of(loaded).rows],
+        "loaded": [_to_json(agent, numbers, request.config) for agent in loaded.agents],
+        "settled": [_to_json(agent, numbers, request.config, offered) for agent in Catalog.of(loaded).rows],
         "plugins": {number: plugin.status.to_json() for number, plugin in plugins.items()},
     }
 
 
-def _to_json(agent: LoadedAgent, numbers: Mapping[int, int]) -> dict[str, Any]:
+def _to_json(
+    agent: LoadedAgent, numbers: Mapping[int, int], config: Config, resources: Collection[str] | None = None
+) -> dict[str, Any]:
     assert agent.entry is not None  # none is registered in code
     summary = agent.spec.summary if agent.spec else agent.entry.summary
     fields = ("name", "load_ms", "asked_isolation", "shape", "members", "notes")
     own = {name: getattr(agent, name) for name in fields}
+    own["lacks"] = [lack.to_json() for lack in _find_lacks(agent, config, resources)]
     return own | {"number": numbers[id(agent.entry)], "summary": summary, "status": agent.status.to_json()}
+
+
+def _find_lacks(agent: LoadedAgent, config: Config, resources: Collection[str] | None) -> tuple[Lack, ...]:
+    try:
+        return find_lacks(agent, config, resources=resources)
+    except Exception as error:  # somebody's source, whatever it holds
+        logger.debug("agent %r: it cannot be told what it lacks", agent.name, exc_info=error)
+        return ()

@@ -8,6 +8,7 @@ from typing import Any
 
 from openrtc.catalog.loaded import LoadedAgent
 from openrtc.discovery.entries import Entry
+from openrtc.model.lack import Lack
 from openrtc.model.status import State, Status
 
 Row = tuple[int, LoadedAgent]
@@ -72,9 +73,10 @@ def _read_row(row: Mapping[str, Any], entries: Sequence[Entry]) -> Row:
     fields = dict(row)
     number, summary = fields.pop("number"), fields.pop("summary")
     members, notes = tuple(fields.pop("members")), tuple(fields.pop("notes"))
+    lacks = tuple(Lack(**lack) for lack in fields.pop("lacks"))
     status = _read_status(fields.pop("status"))
     entry = replace(entries[number], summary=summary)
-    return number, LoadedAgent(entry=entry, status=status, members=members, notes=notes, **fields)
+    return number, LoadedAgent(entry=entry, status=status, members=members, notes=notes, lacks=lacks, **fields)
 
 
 def _read_status(fields: Mapping[str, Any]) -> Status:

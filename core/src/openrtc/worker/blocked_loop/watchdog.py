@@ -71,6 +71,7 @@ class Watchdog:
         live: Returns the running call with a job id, if any.
         breaker: Ends what blocks the loop for too long, if given.
         stuck: Says whether the worker must end without its loop, if given.
+        least: Seconds from which on a block is logged.
     """
 
     def __init__(
@@ -80,12 +81,14 @@ class Watchdog:
         live: Callable[[str], LiveCall | None],
         breaker: LoopBreaker | None = None,
         stuck: StuckStop | None = None,
+        least: float = 0.0,
     ) -> None:
         self._loop = loop
         self._events = events
         self._live = live
         self._breaker = breaker
         self._stuck = stuck
+        self._least = least
         self._stopped = threading.Event()
         self._base: frozenset[CodeType] = frozenset()
         """What is on the stack of whatever the loop runs: of the loop itself, and of what has started it."""
@@ -187,7 +190,7 @@ class Watchdog:
         self._log(block, seconds, ongoing)
 
     def _log(self, block: Block, seconds: float, ongoing: bool) -> None:
-        if seconds < ERROR_SECONDS and not self._is_first_in_a_while(block.place):
+        if seconds < self._least or (seconds < ERROR_SECONDS and not self._is_first_in_a_while(block.place)):
             return
         whose = f" of agent {block.call.agent!r}" if block.call else ""
         whose = f" of plugin package {block.plugin!r}" if block.plugin else whose
