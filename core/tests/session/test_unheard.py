@@ -153,6 +153,14 @@ async def test_a_phone_that_was_answered_could_hear(session: Any, live: LiveCall
     await wait_until(lambda: context.reasons)
 
 
+async def test_a_recorder_before_the_rooms_output_changes_nothing(session: Any, live: LiveCall, context: Any) -> None:
+    end_when_unheard(session, context, live)
+    session.output.audio = SimpleNamespace(next_in_chain=SimpleNamespace(next_in_chain=session.sink))
+    session.room.join()
+    session.speak()
+    await wait_until(lambda: context.reasons)
+
+
 async def test_whoever_types_gets_text_at_once_until_somebody_subscribes(
     session: Any, live: LiveCall, context: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

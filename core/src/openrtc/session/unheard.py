@@ -16,6 +16,7 @@ from livekit import rtc
 from livekit.agents import AgentSession, JobContext, SpeechCreatedEvent
 from livekit.agents.types import TOPIC_CHAT
 from livekit.agents.voice import SpeechHandle
+from livekit.agents.voice.io import AudioOutput
 
 from openrtc.errors import OpenRTCError
 from openrtc.runtime.live_call import LiveCall
@@ -168,7 +169,14 @@ class _UnheardSpeech:
     def _could_hear(self) -> bool:
         output, room_io = self._session.output, self._session.room_io
         # An avatar, for example, speaks in the agent's place, and text needs no listener.
-        if output.audio is not room_io.audio_output or not output.audio_enabled:
+        if not _leads_to(output.audio, room_io.audio_output) or not output.audio_enabled:
             return False
         people = filter(is_person, room_io.room.remote_participants.values())
         return any(person.attributes.get(CALL_STATUS, "active") == "active" for person in people)
+
+
+def _leads_to(output: AudioOutput | None, target: AudioOutput | None) -> bool:
+    """Whether an output is another one, or hands its audio on to it: a recorder stands before the room's."""
+    while output is not None and output is not target:
+        output = getattr(output, "next_in_chain", None)
+    return output is target

@@ -19,6 +19,9 @@ VARIABLES = {
     "OPENRTC_BUDGET_USD": "US dollars after which it does, as openrtc-cost counts them",
     "OPENRTC_BUDGET_GOODBYE": "what is said then, in place of `[defaults] goodbye`",
     "OPENRTC_COST_PRICES": "prices of your own for openrtc-cost, as JSON; see its README",
+    "OPENRTC_RECORDER_FOLDER": "where openrtc-recorder keeps the recordings of calls; without it, it records none",
+    "OPENRTC_RECORDER_DAYS": "days after which it removes them; 30 where it is not set",
+    "OPENRTC_RECORDER_SAYS": "what the agent says before its call is recorded; by default `This call is recorded.`",
     "NO_COLOR": "anything: no colours on a terminal",
     "COLUMNS": "the width of tables and of `--help`; by default the terminal's, and in a pipe each row is one line",
     "XDG_RUNTIME_DIR": "where workers keep the sockets of `openrtc top`; by default a folder of the user's own in the "

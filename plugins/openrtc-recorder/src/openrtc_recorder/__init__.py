@@ -1,0 +1,1 @@
+"""Records the calls of OpenRTC workers, once their agent has said so."""
