@@ -15,7 +15,6 @@ from openrtc.cli.setting_options import (
     read_config,
     runtime_arguments,
 )
-from openrtc.server.settings import LIVEKIT_DEV_KEY, LIVEKIT_DEV_SECRET
 from openrtc.settings.config import Config, WorkerSettings
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run a worker until it is stopped."""
     from openrtc.model.hung_package import take_hung
+    from openrtc.server.settings import LIVEKIT_DEV_KEY, LIVEKIT_DEV_SECRET
 
     defaults = {
         "url": DEV_URL,

@@ -155,13 +155,11 @@ def _show(args: argparse.Namespace, dispatch: Dispatch, **outcome: dict[str, Any
 
 
 def _print_table(dispatches: Any) -> None:
-    from rich.text import Text
+    from openrtc.cli.table import TextTable
 
-    from openrtc.cli.output import build_console, build_table
-
-    table = build_table("Dispatch", "Room", "Agent", "Worker's name", "Jobs")
+    table = TextTable("Dispatch", "Room", "Agent", "Worker's name", "Jobs")
     for one in dispatches:
         jobs = ", ".join(f"{job.id} {job.state} {job.identity}".strip() for job in one.jobs) or "none yet"
         named = one.agent_name or "(automatic)"
-        table.add_row(*map(Text, (one.id, one.room, one.agent or "(routing decides)", named, jobs)))
-    build_console().print(table)
+        table.add(one.id, one.room, one.agent or "(routing decides)", named, jobs)
+    table.print()

@@ -11,7 +11,7 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
     """Asks for the terminal's width itself: `argparse` asks for it with a module that takes 3 ms to import."""
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=_read_width() - 2)  # as argparse has it
+        super().__init__(prog, width=read_width() - 2)  # as argparse has it
 
 
 def show_examples(lines: Iterable[str]) -> str | None:
@@ -20,7 +20,8 @@ def show_examples(lines: Iterable[str]) -> str | None:
     return f"examples:\n{shown}" if shown else None
 
 
-def _read_width() -> int:
+def read_width() -> int:
+    """Return the columns of the terminal, as ``COLUMNS`` or the terminal itself has them."""
     columns = os.environ.get("COLUMNS", "")
     if columns.isdecimal() and int(columns) > 0:
         return int(columns)

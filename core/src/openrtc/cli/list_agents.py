@@ -134,31 +134,24 @@ def _judge(rows: Sequence[dict[str, Any]]) -> int:
 
 
 def _print(rows: Sequence[dict[str, Any]], entries: Sequence[Entry], loaded: bool) -> None:
-    from rich.text import Text
-
-    from openrtc.cli.output import build_console, build_table, print_fixes, style_state
+    from openrtc.cli.output import print_fixes
+    from openrtc.cli.table import TextTable
     from openrtc.discovery.entries import AGENTS_GROUP
     from openrtc.model.status import State
 
-    out = build_console()
     if not rows:
-        out.print(Text(HOW_TO_GET_ONE))
+        print(HOW_TO_GET_ONE)
     else:
-        table = build_table("Agent", "State", "Package", *(["ms"] if loaded else []), "What it is")
+        table = TextTable("Agent", "State", "Package", *(["ms"] if loaded else []), "What it is")
         for row in rows:
-            package = Text(f"{row['distribution']} {row['version']}".strip())
-            ms = [Text(f"{row['load_ms']:.0f}" if row["load_ms"] else "")] if loaded else []
-            table.add_row(
-                Text(row["name"]),
-                style_state("lacking" if row["lacks"] else row["state"]),
-                package,
-                *ms,
-                Text(_describe(row, loaded)),
-            )
-        out.print(table)
-        print_fixes(out, rows)
+            package = f"{row['distribution']} {row['version']}".strip()
+            ms = [f"{row['load_ms']:.0f}" if row["load_ms"] else ""] if loaded else []
+            state = "lacking" if row["lacks"] else row["state"]
+            table.add(row["name"], state, package, *ms, _describe(row, loaded))
+        table.print()
+        print_fixes(rows)
     if problems := sum(1 for entry in entries if entry.group != AGENTS_GROUP and entry.state is State.BROKEN):
-        out.print(f"\n{problems} plugin{'s' if problems > 1 else ''} cannot be used: see openrtc plugins")
+        print(f"\n{problems} plugin{'s' if problems > 1 else ''} cannot be used: see openrtc plugins")
 
 
 def _describe(row: dict[str, Any], loaded: bool) -> str:

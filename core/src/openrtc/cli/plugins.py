@@ -49,21 +49,18 @@ def _find_rows(args: argparse.Namespace) -> tuple[list[dict[str, Any]], list[dic
 
 
 def _print(plugins: Sequence[dict[str, Any]], commands: Sequence[dict[str, Any]]) -> None:
-    from rich.text import Text
+    from openrtc.cli.output import print_fixes
+    from openrtc.cli.table import TextTable
 
-    from openrtc.cli.output import build_console, build_table, print_fixes, style_state
-
-    out = build_console()
     rows = [*plugins, *commands]
     if not rows:
-        out.print(Text(NONE_INSTALLED))
+        print(NONE_INSTALLED)
         return
-    table = build_table("Plugin", "State", "Version", "What it brings")
+    table = TextTable("Plugin", "State", "Version", "What it brings")
     for row in rows:
-        about = Text(row["reason"] or "; ".join(_list_contributions(row)))
-        table.add_row(Text(row["name"]), style_state(row["state"]), Text(row["version"]), about)
-    out.print(table)
-    print_fixes(out, rows)
+        table.add(row["name"], row["state"], row["version"], row["reason"] or "; ".join(_list_contributions(row)))
+    table.print()
+    print_fixes(rows)
 
 
 def _list_contributions(row: dict[str, Any]) -> list[str]:

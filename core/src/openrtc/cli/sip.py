@@ -119,14 +119,12 @@ def _delete(args: argparse.Namespace) -> int:
 
 
 def _print_table(rules: Sequence[SipRule]) -> None:
-    from rich.text import Text
+    from openrtc.cli.table import TextTable
 
-    from openrtc.cli.output import build_console, build_table
-
-    table = build_table("Rule", "Name", "Rooms", "Agents", "Trunks", "PIN")
+    table = TextTable("Rule", "Name", "Rooms", "Agents", "Trunks", "PIN")
     for rule in rules:
         agents = ", ".join(one.agent or one.agent_name or "(automatic)" for one in rule.agents)
         rooms = rule.room or f"{rule.room_prefix}…"
         trunks = ", ".join(rule.trunks) or "all"
-        table.add_row(*map(Text, (rule.id, rule.name, rooms, agents, trunks, "yes" if rule.pin else "no")))
-    build_console().print(table)
+        table.add(rule.id, rule.name, rooms, agents, trunks, "yes" if rule.pin else "no")
+    table.print()

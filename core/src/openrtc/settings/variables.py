@@ -23,6 +23,7 @@ VARIABLES = {
     "OPENRTC_RECORDER_DAYS": "days after which it removes them; 30 where it is not set",
     "OPENRTC_RECORDER_SAYS": "what the agent says before its call is recorded; by default `This call is recorded.`",
     "NO_COLOR": "anything: no colours on a terminal",
+    "TERM": "the kind of terminal; `dumb` has no colours",
     "COLUMNS": "the width of tables and of `--help`; by default the terminal's, and in a pipe each row is one line",
     "XDG_RUNTIME_DIR": "where workers keep the sockets of `openrtc top`; by default a folder of the user's own in the "
     "temporary folder",
