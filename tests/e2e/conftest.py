@@ -22,7 +22,7 @@ def cast_worker(
     """A worker with the casts of `e2e.cast_agents`; it takes every call, so it ends before other tests begin."""
     folder = tmp_path_factory.mktemp("casts")
     packages = [CAST_AGENTS.install_into(folder / "packages")]
-    options = ["--allow", CAST_AGENTS.name, "--metrics-jsonl", str(folder / "events.jsonl")]
+    options = ["--allow", CAST_AGENTS.name, "--metrics-jsonl", str(folder / "events.jsonl"), "--words", "full"]
     with openrtc_worker(api, folder / "worker.log", *options, folders=packages) as running:
         show_log_on_failure(request.node, running)
         yield running.wait_until_ready()

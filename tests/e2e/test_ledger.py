@@ -86,7 +86,7 @@ def test_the_ledger_of_a_class_in_a_process_of_a_cast_and_of_an_entrypoint(
         folder = package.install_into(tmp_path / "packages")
     worker = start_worker(
         *("--allow", f"{CAST_AGENTS.name},{LEDGER.name}", "--isolate", "tim=process"),
-        *("--metrics-jsonl", str(tmp_path / "events.jsonl")),
+        *("--metrics-jsonl", str(tmp_path / "events.jsonl"), "--words", "full"),
         folders=[folder],
     )
     rooms = {name: CastRoom(api, callers, f"{name}-1") for name in ("tim", "desk", "quiet")}

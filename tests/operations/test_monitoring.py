@@ -148,7 +148,7 @@ def test_a_spoken_call_is_seen_in_events_metrics_health_and_top(
     file = tmp_path / "events.jsonl"
     worker = start_worker(
         *("--allow", "my-support-agent,openrtc-offline", "--offline", "--max-sessions", "3"),
-        *("--metrics-jsonl", str(file)),
+        *("--metrics-jsonl", str(file), "--words", "full"),
         variables={"XDG_RUNTIME_DIR": runtime_folder},
     )
     assert ask(worker, "/") == (200, "OK")

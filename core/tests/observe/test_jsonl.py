@@ -13,12 +13,13 @@ from openrtc.errors import OpenRTCError
 from openrtc.observe.event_stream import EventStream
 from openrtc.observe.events import CallRejected, WorkerStopped
 from openrtc.observe.jsonl import JsonlFile
+from openrtc.observe.words import FULL, Words
 
 
 def test_events_are_appended_one_object_a_line(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     for number in range(2):
-        file = JsonlFile(path)
+        file = JsonlFile(path, Words(FULL))
         file(WorkerStopped(served=number))
         file.flush()
         assert len(path.read_text().splitlines()) == number + 1
@@ -28,7 +29,7 @@ def test_events_are_appended_one_object_a_line(tmp_path: Path) -> None:
 
 def test_any_text_stays_one_line(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    file = JsonlFile(path)
+    file = JsonlFile(path, Words(FULL))
     file(CallRejected(job_id="j", room="zwei\nZeilen \udc80 ☎", cause="full", reason="x"))
     file.close()
     (line,) = path.read_text(encoding="utf-8").splitlines()
@@ -39,7 +40,7 @@ def test_a_file_in_no_folder_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(
         OpenRTCError, match=r"^--metrics-jsonl: .*nowhere.* cannot be written: No such file or directory"
     ):
-        JsonlFile(tmp_path / "nowhere" / "events.jsonl")
+        JsonlFile(tmp_path / "nowhere" / "events.jsonl", Words(FULL))
 
 
 def test_a_pipe_without_a_reader_holds_nobody_and_gets_the_events_when_one_comes(
@@ -47,7 +48,7 @@ def test_a_pipe_without_a_reader_holds_nobody_and_gets_the_events_when_one_comes
 ) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    file = JsonlFile(pipe)
+    file = JsonlFile(pipe, Words(FULL))
     file(WorkerStopped(served=1))
     assert "nobody reads the pipe" in caplog.text
     for served in (2, 3):  # the second reader comes when the first has gone
@@ -67,7 +68,7 @@ def test_a_reader_that_stands_still_costs_events_and_these_are_counted(
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reads = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    file = JsonlFile(pipe)
+    file = JsonlFile(pipe, Words(FULL))
     for _ in range(12_000):
         file(CallRejected(job_id="j", room="r" * 500, cause="full", reason="x"))
     seen = 0
@@ -87,7 +88,7 @@ def test_a_reader_that_stands_still_costs_events_and_these_are_counted(
 def test_a_full_disk_is_one_line_and_holds_nobody(caplog: pytest.LogCaptureFixture) -> None:
     events = EventStream()
     others: list[object] = []
-    file = JsonlFile(Path("/dev/full"))
+    file = JsonlFile(Path("/dev/full"), Words(FULL))
     events.subscribe(file)
     events.subscribe(others.append)
     began = time.monotonic()

@@ -11,6 +11,7 @@ import pytest
 from openrtc.observe import package_code
 from openrtc.observe.event_stream import EventStream
 from openrtc.observe.events import CallError, Event
+from openrtc.observe.words import Words, use_words_in_log
 from openrtc.runtime.live_call import LiveCall
 from openrtc.session.failure import (
     CallFailed,
@@ -69,6 +70,24 @@ def test_an_error_that_upstream_only_logs_is_one_line_and_one_event(
     assert isinstance(event, CallError)
     assert (event.where, event.error, event.fatal) == ("session", "KeyError: 'choices'", False)
     assert calls.call.errors == 1 and not calls.call.failed
+
+
+@pytest.mark.parametrize(("mode", "said"), [("none", "KeyError"), ("full", "KeyError: 'choices'")])
+def test_the_text_of_a_tools_error_is_in_a_log_with_words_alone(
+    upstream: logging.Logger, calls: Calls, caplog: pytest.LogCaptureFixture, mode: str, said: str
+) -> None:
+    caplog.set_level("DEBUG")
+    use_words_in_log(Words(mode))
+    try:
+        chat()
+    except KeyError:
+        upstream.exception("exception occurred while executing tool")
+    use_words_in_log(Words())
+    (record,) = [record for record in caplog.records if record.name == upstream.name]
+    assert record.getMessage().startswith(f"exception occurred while executing tool: {said} at ")
+    assert ("'choices'" in caplog.text) == (mode == "full")
+    (event,) = calls.emitted
+    assert isinstance(event, CallError) and event.error == "KeyError: 'choices'", "each sink decides for itself"
 
 
 def test_a_failed_call_is_not_told_twice(

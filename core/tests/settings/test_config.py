@@ -10,7 +10,7 @@ from openrtc.cli.setting_options import add_common_options, add_worker_options
 from openrtc.settings.config import SETTINGS, TABLES, Config
 from openrtc.settings.load import load_config
 
-FROM_CODE = {"defaults.vad", "defaults.turn_detection"}
+FROM_CODE = {"defaults.vad", "defaults.turn_detection", "observe.terminal"}
 
 
 def test_every_field_is_a_setting_whose_path_variable_and_flag_are_its_own() -> None:

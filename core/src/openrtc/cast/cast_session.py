@@ -267,7 +267,8 @@ class CastSession:
         self._report_loss(member.role, why, failed=failed, ends=ends)
         self.turns.remove(member, why)
         if ends:
-            self.end(f"member {member.role!r}: {why}")
+            what, _, _ = why.partition(": ")  # the text of an error follows, which the log has
+            self.end(f"member {member.role!r}: {what}")
             return
         self._leaving.append(asyncio.create_task(member.leave()))
         if member is self.turns.ear:

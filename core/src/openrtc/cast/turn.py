@@ -153,6 +153,6 @@ def emit_turn(live: LiveCall, role: str, turn: MemberTurn, speech: SpeechHandle)
 
 def report_failed_turn(live: LiveCall, role: str, why: str) -> None:
     """Emit and log that a member could not say something."""
-    live.emit_error("turn", OpenRTCError(f"its turn failed: {why}"), "", member=role)
+    live.emit_error("turn", OpenRTCError(why), "", member=role)
     text = "agent %r: a turn of its member %r failed: %s"
     logger.error(text, live.agent, role, why, extra={**live.fields, "role": role})

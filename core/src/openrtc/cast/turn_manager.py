@@ -27,6 +27,7 @@ from openrtc.cast.turn import (
 )
 from openrtc.errors import OpenRTCError, summarize_error
 from openrtc.model.agents import Cast, HumanTurn
+from openrtc.observe.words import words_of_log
 from openrtc.runtime.live_call import LiveCall
 from openrtc.session.goodbye import say_goodbye
 from openrtc.suggest import did_you_mean
@@ -177,7 +178,7 @@ class TurnManager:
         self.floor.cut()  # before the choice, which may take a while: nobody may talk on meanwhile
         member = await self._choose_who_answers(text)
         self.share_human_words(text, speaker)
-        logger.debug("%r answers %r", member.role, text)
+        logger.debug("%r answers %r", member.role, words_of_log().clean(text))
         return member
 
     @property

@@ -43,7 +43,8 @@ def run(args: argparse.Namespace) -> int:
         "log_level": "debug",
     }
     environ, hung = dict(os.environ), take_hung(os.environ)
-    config = replace(read_config(args, None, **defaults), hung=hung)
+    config = read_config(args, None, **defaults)
+    config = replace(config, hung=hung, observe=replace(config.observe, terminal=True))
     from openrtc.speedups.imports import speed_up_imports
 
     speed_up_imports(config.worker.speedups)

@@ -11,6 +11,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from openrtc.errors import one_line
+
 WIDE = 110
 """Columns from which on the rule that chose the agent, and more of each worker, is shown."""
 
@@ -97,9 +99,17 @@ def build_screen(workers: Sequence[dict[str, Any]], width: int, *, live: bool = 
             parts.append(Text(f"{worker['pid']}: {_describe_growth(growth)}", style="dim"))
     if calls:
         parts += [Text(), _build_table(CALL_COLUMNS, width, (_call_cells(worker, call) for worker, call in calls))]
+        parts += [Text(line[:width], style="dim") for _, call in calls if (line := _describe_words(call))]
     else:
         parts += [Text(), Text("no call is live", style="dim")]
     return Group(*parts)
+
+
+def _describe_words(call: dict[str, Any]) -> str:
+    """Return what was said last in a call; empty where that is not shown, or nothing was said."""
+    heard, said = (one_line(call.get(name) or "") for name in ("last_heard", "last_said"))
+    words = "   ".join([f"heard: {heard}"] * bool(heard) + [f"said: {said}"] * bool(said))
+    return f"{call['room']}   {words}" if words else ""
 
 
 def _build_head(workers: Sequence[dict[str, Any]], calls: int, live: bool) -> Text:

@@ -12,6 +12,7 @@ from pathlib import Path
 from openrtc.errors import OpenRTCError
 from openrtc.observe.events import Event
 from openrtc.observe.line_relay import Descriptor, LineWriter, describe_drop, describe_reason
+from openrtc.observe.words import Words
 
 logger = logging.getLogger("openrtc.observe")
 
@@ -26,13 +27,15 @@ class JsonlFile:
 
     Args:
         path: The file, created when there is none, or a pipe, which somebody may read now or later.
+        words: Which words it has.
 
     Raises:
         OpenRTCError: The file cannot be opened for writing.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, words: Words) -> None:
         self._path = path
+        self._words = words
         self._write: Descriptor | None = None
         self._file = -1
         try:
@@ -47,7 +50,7 @@ class JsonlFile:
 
     def __call__(self, event: Event) -> None:
         """Let an event be written."""
-        text = json.dumps(event.to_json(), ensure_ascii=False) + "\n"
+        text = json.dumps(self._words.describe(event), ensure_ascii=False) + "\n"
         self._lines.put(text.encode("utf-8", "backslashreplace"))
 
     def flush(self) -> None:

@@ -16,6 +16,7 @@ from openrtc.errors import one_line
 from openrtc.observe.log_guard import WRITTEN, WorkerLog, current_log, install, keep_open
 from openrtc.observe.package_code import match_package
 from openrtc.observe.repeated_lines import RepeatedLines, describe_repeats
+from openrtc.observe.words import clean_log_fields
 
 CALL_FIELDS = ("job_id", "room", "agent", "role", "distribution")
 """What every log line of a call carries, as far as it is known."""
@@ -260,7 +261,7 @@ def _format_time(at: float) -> str:
 def read_extra_fields(record: logging.LogRecord) -> dict[str, Any]:
     """Return what a record carries beyond the standard fields, the call's own first."""
     kept = {key: value for key, value in vars(record).items() if key not in _STANDARD and value not in ("", None)}
-    extra: dict[str, Any] = hide_secrets(kept)
+    extra: dict[str, Any] = clean_log_fields(hide_secrets(kept))
     return {key: extra.pop(key) for key in CALL_FIELDS if key in extra} | extra
 
 

@@ -24,6 +24,9 @@ from openrtc.observe.events import (
     WorkerDraining,
     WorkerRegistered,
 )
+from openrtc.observe.words import FULL, Words
+
+ALL_WORDS = Words(FULL)
 
 JOIN_SECONDS = 60.0
 """A call that was accepted and has not started by then never will: the LiveKit server did not assign it."""
@@ -75,6 +78,8 @@ class CallRow:
         started: Whether its session has started.
         waiting: Whether nobody is in it, not yet or no more, so that it holds no slot.
         turns: How many turns of the caller were answered.
+        heard: The caller's words in the last turn of the agent; None where they are not shown.
+        said: The agent's words in it; likewise.
         latency: From the end of the caller's speech to the agent's first audio in the last turn, in seconds.
         errors: How many errors it had.
         blocked: Seconds for which its code has blocked the loop, as far as that is over.
@@ -93,6 +98,8 @@ class CallRow:
     waiting: bool = False
     turns: int = 0
     latency: float | None = None
+    heard: str | None = None
+    said: str | None = None
     errors: int = 0
     blocked: float = 0.0
     blocking: float = 0.0
@@ -119,6 +126,8 @@ class CallRow:
             "age_seconds": round(max(0.0, time.time() - self.since), 3),
             "turns": self.turns,
             "last_latency_seconds": self.latency,
+            "last_heard": self.heard,
+            "last_said": self.said,
             "errors": self.errors,
             "cpu_share": None if self.cpu_share is None else round(self.cpu_share, 4),
             "blocked_ms": round((self.blocked + self.blocking) * 1000, 1),
@@ -128,12 +137,16 @@ class CallRow:
 class WorkerState:
     """A sink that keeps what events say of a worker; for use from any thread.
 
+    Args:
+        words: Which words of the calls it keeps.
+
     `draining` says whether the worker drains, `worker_id` the id that the LiveKit server gave it, empty at first;
     `ended`, `failed` and `blocked` count calls, failed calls and seconds; `rejects` counts by cause, `left_behind` by
     distribution.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, words: Words = ALL_WORDS) -> None:
+        self._words = words
         self._lock = threading.Lock()
         self._calls: dict[str, CallRow] = {}
         self._ended_calls: dict[str, dict[str, str]] = {}
@@ -248,8 +261,10 @@ class WorkerState:
             row.started, row.pid = True, event.pid
         elif isinstance(event, CallWaiting | CallAttended):
             row.waiting = isinstance(event, CallWaiting)
-        elif isinstance(event, TurnCompleted) and event.answered:
-            row.turns, row.latency = row.turns + 1, event.latency_seconds
+        elif isinstance(event, TurnCompleted):
+            row.heard, row.said = self._words.clean(event.heard), self._words.clean(event.said)
+            if event.answered:
+                row.turns, row.latency = row.turns + 1, event.latency_seconds
         elif isinstance(event, CallError):
             row.errors += 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -23,6 +24,7 @@ from openrtc.observe.event_stream import EventStream
 from openrtc.observe.events import ResourceLoaded
 from openrtc.observe.log_guard import reattach
 from openrtc.observe.package_code import note_packages
+from openrtc.observe.words import FULL, Words, use_words_in_log
 from openrtc.plugins.hooks import Hooks
 from openrtc.plugins.lacks import find_lacks
 from openrtc.plugins.load import load
@@ -38,6 +40,9 @@ from openrtc.runtime.resources import Resources
 from openrtc.settings.config import Config
 
 logger = logging.getLogger("openrtc.worker")
+
+ALLOW_PII = "LIVEKIT_TELEMETRY_ALLOW_PII"
+"""livekit-agents' variable that says whether its spans have what was said."""
 
 HOOK_LIMIT = 10.0
 """Seconds that each implementation of a session hook or of ``openrtc_shutdown`` has: one that hangs must hold back
@@ -217,6 +222,10 @@ def build_runtime(
     plugins = [plugin for plugin in loaded.plugins if plugin.state is State.READY]
     events = EventStream()
     hooks = Hooks([FunctionRouter(router), *plugins] if router else plugins, events)
+    use_words_in_log(Words(config.observe.words_in_log, hooks.redact))
+    if config.observe.words:
+        # So livekit-agents' own spans have the same; it reads the variable when a tracer provider is set.
+        os.environ[ALLOW_PII] = "1" if config.observe.words == FULL else "0"
     catalog = Catalog.of(loaded, specs=specs)
     note_packages(_list_agent_modules(catalog))
     check_agent_names(config, catalog.names, logger.warning)

@@ -11,6 +11,7 @@ from types import FrameType
 
 from openrtc.errors import OpenRTCError, summarize_error
 from openrtc.observe.package_code import match_package
+from openrtc.observe.words import words_of_log
 from openrtc.runtime.live_call import LiveCall
 
 logger = logging.getLogger("openrtc.worker")
@@ -52,10 +53,14 @@ class UpstreamErrorFilter(logging.Filter):
         # CallFailed is raised only for livekit-agents to end the job, which logs it once more.
         if isinstance(error, CallFailed) or not mark_reported(error):
             return False
-        place, said = find_failing_line(error), summarize_error(error)
+        place = find_failing_line(error)
         if call := self._current_call():
             call.emit_error("session", error, place)
-        logger.debug("%s", record.getMessage(), exc_info=error)
+        said = summarize_error(error)
+        if "executing tool" in record.getMessage():  # its text may tell what the caller has said
+            said = words_of_log().clean_error(said)
+        # A traceback ends with the error's text.
+        logger.debug("%s", record.getMessage(), exc_info=error if said == summarize_error(error) else None)
         # Changed in place: the record goes on to whatever handlers the operator has. `exc_text` is the traceback that
         # a handler before this one may have formatted.
         record.msg, record.args = "%s: %s at %s", (record.getMessage(), said, place)

@@ -229,6 +229,40 @@ class SessionDefaults:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ObserveSettings:
+    """What is written of calls.
+
+    Args:
+        terminal: Whether the log goes to the terminal of a developer, who sees all words where nothing else is set.
+    """
+
+    words: str | None = setting(
+        None,
+        Choice("none", "redacted", "full"),
+        "what is written of what people and agents say, of tools' arguments and results, and of errors' texts: "
+        "nothing, what the plugins' openrtc_redact leaves, or all; by default nothing, and all in openrtc top and in "
+        "the terminal of openrtc dev; see docs/operating.md",
+        section=_LOGS,
+    )
+    terminal: bool = False
+
+    @property
+    def words_in_files(self) -> str:
+        """Which words files have."""
+        return self.words or "none"
+
+    @property
+    def words_in_log(self) -> str:
+        """Which words the log has."""
+        return self.words or ("full" if self.terminal else "none")
+
+    @property
+    def words_in_top(self) -> str:
+        """Which words ``openrtc top`` shows to the user whose worker it is."""
+        return self.words or "full"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """Which installed distributions may be used; all names are normalised (PEP 503)."""
 
@@ -278,6 +312,7 @@ class Config:
         worker: How the worker runs.
         routing: How calls are routed.
         defaults: Models and greeting of agents that set none.
+        observe: What is written of calls.
         policy: Which distributions may be used; the table ``[plugins]``.
         limits: What single agents are allowed, by the agent's name.
         isolation: Where the calls of single agents run, by the agent's name.
@@ -292,6 +327,7 @@ class Config:
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     routing: RoutingSettings = field(default_factory=RoutingSettings)
     defaults: SessionDefaults = field(default_factory=SessionDefaults)
+    observe: ObserveSettings = field(default_factory=ObserveSettings)
     policy: Policy = field(default_factory=Policy)
     limits: Mapping[str, CallLimits] = setting(
         {},
@@ -343,6 +379,7 @@ TABLES = {
     "worker": "worker",
     "routing": "routing",
     "defaults": "defaults",
+    "observe": "observe",
     "plugins": "policy",
     "limits": "limits",
     "isolation": "isolation",
@@ -353,6 +390,7 @@ SETTINGS: tuple[Setting, ...] = (
     *list_settings(WorkerSettings, "worker"),
     *list_settings(RoutingSettings, "routing"),
     *list_settings(SessionDefaults, "defaults"),
+    *list_settings(ObserveSettings, "observe"),
     *list_settings(Policy, "plugins"),
     *list_settings(Config),
 )

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from openrtc.errors import OpenRTCError
 from openrtc.posix import why_not_trusted
-from openrtc.settings.config import SETTINGS, TABLES, Config, Policy, RoutingSettings, SessionDefaults, WorkerSettings
+from openrtc.settings.config import (
+    SETTINGS,
+    TABLES,
+    Config,
+    ObserveSettings,
+    Policy,
+    RoutingSettings,
+    SessionDefaults,
+    WorkerSettings,
+)
 from openrtc.settings.env_files import EnvFiles, read_env_files
 from openrtc.settings.setting import Setting
 from openrtc.suggest import did_you_mean
@@ -223,6 +232,7 @@ def _build(found: Found, source: Path | None) -> Config:
         worker=WorkerSettings(**table("worker")),
         routing=RoutingSettings(**table("routing")),
         defaults=SessionDefaults(**table("defaults")),
+        observe=ObserveSettings(**table("observe")),
         policy=Policy(**table("plugins")),
         limits=table("limits").get("", {}),
         isolation=table("isolation").get("", {}),

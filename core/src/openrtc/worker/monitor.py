@@ -19,6 +19,7 @@ from openrtc.dispatch.connection import strip_credentials
 from openrtc.dispatch.relaunch import AnsweredDispatch
 from openrtc.errors import OpenRTCError
 from openrtc.model.cast_member import current_role
+from openrtc.observe.call_lines import CallLines
 from openrtc.observe.forwarding import EventReceiver
 from openrtc.observe.jsonl import JsonlFile
 from openrtc.observe.logs import CallFields, complete_call_fields
@@ -27,6 +28,7 @@ from openrtc.observe.process_memory import resident_bytes
 from openrtc.observe.prometheus import Gauges, PrometheusMetrics
 from openrtc.observe.snapshots import SnapshotServer
 from openrtc.observe.sockets import events_path, make_private_folder, remove_stale, snapshot_path
+from openrtc.observe.words import NONE, Words
 from openrtc.observe.worker_state import CallRow, WorkerState
 from openrtc.posix import NO_UNIX_SOCKETS, has_unix_sockets
 from openrtc.runtime.runtime import Runtime
@@ -88,7 +90,7 @@ class Monitor:
         self._runtime = runtime
         self._server = server
         self._since = time.time()
-        self.state = WorkerState()
+        self.state = WorkerState(Words(runtime.config.observe.words_in_top, runtime.hooks.redact))
         self.growth = ProcessGrowth()
         self.metrics = PrometheusMetrics(self._list_gauges)
         self.beat_age: Callable[[], float] = float
@@ -102,12 +104,15 @@ class Monitor:
         Raises:
             OpenRTCError: The file for the events cannot be written.
         """
-        file = self._runtime.config.worker.metrics_jsonl
+        file, observe = self._runtime.config.worker.metrics_jsonl, self._runtime.config.observe
+        redact = self._runtime.hooks.redact
         async with contextlib.AsyncExitStack() as stack:
             if file:
-                sink = JsonlFile(Path(file))
+                sink = JsonlFile(Path(file), Words(observe.words_in_files, redact))
                 stack.callback(sink.close)
                 stack.callback(self._runtime.events.subscribe(sink))
+            if observe.words_in_log != NONE:
+                stack.callback(self._runtime.events.subscribe(CallLines(Words(observe.words_in_log, redact))))
             stack.callback(self._runtime.events.subscribe(self.state))
             stack.callback(self._runtime.events.subscribe(self.metrics))
             stack.enter_context(
