@@ -9,6 +9,8 @@ VARIABLES = {
     "LIVEKIT_REMOTE_EOT_URL": "where end-of-turn detection is served: openrtc-turn-detector then loads no multilingual "
     "model",
     "LIVEKIT_AGENT_NAME_OVERRIDE": "a platform's own name for the worker; outweighs every `agent_name`",
+    "LIVEKIT_TELEMETRY_ALLOW_PII": "whether livekit-agents' spans have what was said; set by OpenRTC where "
+    "`[observe] words` is set",
     "LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE": "`0`: livekit-agents' own turn detection and voice activity detection "
     "are loaded by the first call that needs them; `console` sets it",
     "LIVEKIT_INFERENCE_URL": "the gateway of LiveKit's hosted models, where that is not LiveKit Cloud's",
