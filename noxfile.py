@@ -32,7 +32,7 @@ nox.options.sessions = ["lint", "tests", "minimums"]
 ROOT = Path(__file__).parent
 SERVER = "./plugins/openrtc-livekit-server"
 OFFLINE = "./plugins/openrtc-offline"
-CHOSEN = ["./plugins/openrtc-budget", "./plugins/openrtc-cost", "./plugins/openrtc-recorder"]
+CHOSEN = [f"./plugins/openrtc-{name}" for name in ("budget", "cost", "recorder", "redact")]
 """Plugins that change calls by being installed: who tries the demo has not asked for them."""
 SPEECH = {OFFLINE: "[espeak]"}  # the GPL voice is an extra, which only the demo and the tests install
 REALTIME = "livekit-plugins-openai"

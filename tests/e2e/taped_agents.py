@@ -17,7 +17,10 @@ from openrtc import AgentSpec
 
 VOICE_HZ = 440.0
 ANSWER_SECONDS = 5.0
-ANSWER = " ".join(["word"] * round(ANSWER_SECONDS / SECONDS_A_WORD))
+ANSWER = " ".join(["ann@example.com", *["word"] * (round(ANSWER_SECONDS / SECONDS_A_WORD) - 1)])
+HELLO, WHERE = 1500.0, 2000.0
+SENTENCES = {"write to ann at example dot com": HELLO, "my card is 4111 1111 1111 1111": WHERE}
+"""What a caller says with each tone."""
 
 
 class Taped(Agent):
@@ -49,7 +52,7 @@ async def _play() -> AsyncIterator[rtc.AudioFrame]:
 
 def _build_spec(**options: Any) -> AgentSpec:
     models: dict[str, Any] = {"llm": lambda: TalkLLM("Tim", "dispatcher"), "tts": lambda: ToneTTS(VOICE_HZ)}
-    return AgentSpec(agent=Taped, stt=ToneSTT, session_options=TURNS, **(models | options))
+    return AgentSpec(agent=Taped, stt=lambda: ToneSTT(SENTENCES), session_options=TURNS, **(models | options))
 
 
 taped = _build_spec()

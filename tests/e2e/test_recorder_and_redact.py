@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,15 +14,14 @@ import pytest
 from e2e.callers import Answer, Caller, CallersProcess
 from e2e.cast_agents import CAST_AGENTS
 from e2e.cast_agents import TONES as CAST_TONES
-from e2e.cast_room import DRIVER_WHERE, HELLO
 from e2e.pcm import Pcm, resample, seconds_of, tone
 from e2e.server_api import ServerApi
-from e2e.taped_agents import ANSWER_SECONDS, TAPED_AGENTS, VOICE_HZ
+from e2e.taped_agents import ANSWER_SECONDS, HELLO, TAPED_AGENTS, VOICE_HZ, WHERE
 from e2e.tones import Heard, tones_heard, who_was_heard
 from e2e.worker import WorkerProcess
 
 CALLER, AGENT = 0, 1
-TONES = {"agent": VOICE_HZ, "hello": HELLO, "where": DRIVER_WHERE}
+TONES = {"agent": VOICE_HZ, "hello": HELLO, "where": WHERE}
 SENTENCE = "one two three four five six seven eight nine ten"
 """A tone of one second."""
 PRECISE = 0.7
@@ -70,14 +70,15 @@ def wait_until_agent_answers(caller: Caller, question: Answer) -> float:
 
 
 @pytest.mark.realtime
-def test_calls_are_recorded_once_their_agents_have_said_so(
+def test_calls_are_recorded_once_their_agents_have_said_so_and_their_words_are_redacted(
     start_worker: Callable[..., WorkerProcess], api: ServerApi, callers: CallersProcess, tmp_path: Path
 ) -> None:
     for package in (TAPED_AGENTS, CAST_AGENTS):
         installed = package.install_into(tmp_path / "packages")
-    folder = tmp_path / "recordings"
+    folder, events = tmp_path / "recordings", tmp_path / "events.jsonl"
     worker = start_worker(
-        *("--allow", f"{TAPED_AGENTS.name},{CAST_AGENTS.name},openrtc-recorder"),
+        *("--allow", f"{TAPED_AGENTS.name},{CAST_AGENTS.name},openrtc-recorder,openrtc-redact"),
+        *("--words", "redacted", "--metrics-jsonl", str(events)),
         folders=[installed],
         variables={"OPENRTC_RECORDER_FOLDER": str(folder), "OPENRTC_RECORDER_SAYS": SENTENCE},
     )
@@ -92,7 +93,7 @@ def test_calls_are_recorded_once_their_agents_have_said_so(
     hello = joined[1].say(tone(HELLO, 1.0))
     answered = wait_until_agent_answers(joined[1], hello)
     joined[0].say(tone(HELLO, 1.0))
-    where = joined[1].say(tone(DRIVER_WHERE, 1.0))
+    where = joined[1].say(tone(WHERE, 1.0))
     assert joined[0].wait_for_answer(time.time(), quiet=0.1)
     time.sleep(1.0)
 
@@ -123,3 +124,11 @@ def test_calls_are_recorded_once_their_agents_have_said_so(
         assert who_was_heard(read(path, AGENT), CAST_TONES) - {"?"} <= {voice}
     assert {path.name for path in folder.iterdir()} == {path.name for path in (processed, taped, *pair)}
     assert seconds_of(read(taped, CALLER)) > 5.0
+
+    written = [json.loads(line) for line in events.read_text().splitlines()]
+    turns = [
+        event for event in written if event["event"] == "turn_completed" and event["agent"] in ("taped", "processed")
+    ]
+    assert {turn["heard"] for turn in turns} >= {"write to [e-mail]", "my card is [card]"}
+    assert any(turn["said"].startswith("[e-mail] word word") for turn in turns)
+    assert "example" not in events.read_text() + worker.log() and "4111" not in events.read_text() + worker.log()

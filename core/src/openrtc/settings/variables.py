@@ -24,6 +24,7 @@ VARIABLES = {
     "OPENRTC_RECORDER_FOLDER": "where openrtc-recorder keeps the recordings of calls; without it, it records none",
     "OPENRTC_RECORDER_DAYS": "days after which it removes them; 30 where it is not set",
     "OPENRTC_RECORDER_SAYS": "what the agent says before its call is recorded; by default `This call is recorded.`",
+    "OPENRTC_REDACT_PATTERNS": "what openrtc-redact takes out besides: regular expressions, one a line",
     "NO_COLOR": "anything: no colours on a terminal",
     "TERM": "the kind of terminal; `dumb` has no colours",
     "COLUMNS": "the width of tables and of `--help`; by default the terminal's, and in a pipe each row is one line",
