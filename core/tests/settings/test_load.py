@@ -122,6 +122,16 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
     assert (config.worker.log_level, config.worker.isolation) == ("error", "thread")
 
 
+def test_a_flag_for_sessions_leaves_how_long_calls_may_be(tmp_path: Path) -> None:
+    toml = "[limits]\nsupport = { sessions = 1, minutes = 30 }\nsales = { silent_seconds = 9 }\nkiosk = 3\n"
+    (tmp_path / "openrtc.toml").write_text(toml)
+    config = load_config(folder=tmp_path, environ={"OPENRTC_LIMITS": "kiosk=4"}, overrides={"limit": ["support=5"]})
+    assert config.limits == {
+        "support": CallLimits(sessions=5, minutes=30),
+        "sales": CallLimits(silent_seconds=9),
+    }
+
+
 def test_the_agent_name_that_a_platform_forces_outweighs_even_a_flag(tmp_path: Path) -> None:
     environ = {"LIVEKIT_AGENT_NAME": "desk", "LIVEKIT_AGENT_NAME_OVERRIDE": "sim-1"}
     assert load_config(environ=environ, overrides={"agent_name": "front"}, folder=tmp_path).worker.agent_name == "sim-1"

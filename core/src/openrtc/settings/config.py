@@ -17,10 +17,10 @@ from openrtc.settings.env_files import EnvFiles
 from openrtc.settings.kinds import (
     AGENTS,
     DISTRIBUTIONS,
-    AgentLimits,
     AgentName,
     Choice,
     DistributionName,
+    LimitTable,
     Names,
     Number,
     Parts,
@@ -331,7 +331,7 @@ class Config:
     policy: Policy = field(default_factory=Policy)
     limits: Mapping[str, CallLimits] = setting(
         {},
-        Table("AGENT=NUMBER", "support = 10 below [limits]", AgentLimits(), AGENTS),
+        LimitTable(),
         "sessions that one agent takes at once; outweighs what its package asks for; in the file also a table, such as "
         "{ sessions = 10, minutes = 30, silent_seconds = 60 }, after which its calls are ended, see docs/operating.md",
         section=_LIMITS,

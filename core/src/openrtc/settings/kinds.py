@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from openrtc.errors import OpenRTCError, one_line
@@ -51,6 +52,15 @@ class Kind:
     def decode(self, text: str) -> object:
         """Return what a settings file would hold for ``text``, from a variable or a flag."""
         return text
+
+    def outweigh(self, value: Any, earlier: Any) -> Any:
+        """Return what holds of a checked value and of an earlier one, of a source that it outweighs: the value alone.
+
+        Args:
+            value: The value.
+            earlier: The earlier one.
+        """
+        return value
 
     def names_in(self, value: Any) -> Iterable[str]:
         """Return the names in a checked value, where they are `names_of` something."""
@@ -373,6 +383,19 @@ class Table(Kind):
             return self.value.check(value)
         except OpenRTCError as error:
             raise OpenRTCError(f'of "{name}" {error.message}', fix=error.fix) from None
+
+
+class LimitTable(Table):
+    """A table of what agents are allowed, of which variables and flags can say the sessions alone."""
+
+    def __init__(self) -> None:
+        super().__init__("AGENT=NUMBER", "support = 10 below [limits]", AgentLimits(), AGENTS)
+
+    def outweigh(self, value: dict[str, CallLimits], earlier: dict[str, CallLimits]) -> dict[str, CallLimits]:
+        """Return the value, with what it cannot say: how long a call may be."""
+        times = {name: replace(limits, sessions=None) for name, limits in earlier.items()}
+        merged = {name: value.get(name, CallLimits()).over(times.get(name)) for name in {**times, **value}}
+        return {name: limits for name, limits in merged.items() if limits != CallLimits()}
 
 
 def _split(text: str) -> list[str]:

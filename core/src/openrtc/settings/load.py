@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -105,8 +105,19 @@ def load_config(
         by_flag,
         _in_platform(real, dotenv),
     )
-    config = _build({given.setting.path: (given.check(), given) for given in found}, source)
+    config = _build(_weigh(found), source)
     return replace(config, env_files=files)
+
+
+def _weigh(found: Iterable[Given]) -> Found:
+    """Return the value that holds of each setting, of sources that outweigh those before them."""
+    weighed: Found = {}
+    for given in found:
+        path, value = given.setting.path, given.check()
+        if path in weighed:
+            value = given.setting.kind.outweigh(value, weighed[path][0])
+        weighed[path] = (value, given)
+    return weighed
 
 
 def _follow_deprecated(found: Found) -> Iterator[str]:
