@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import socket
@@ -10,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -118,6 +120,10 @@ def test_an_agent_of_a_new_package_answers_without_a_setting(hour: FirstHour, de
     done = hour.run("call", "desk", "--say", "what are your opening hours")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "from nine to five" in done.stdout
+    for label, text in (("heard", "what are "), ("called", "opening_hours() = from nine to five")):
+        dev.wait_for_log(f"^  {label} +{re.escape(text)}")  # it is shown as the caller sees it
+    assert re.search(r"^  said +.*from nine to five.* \(\d+\.\d\d s\)", dev.log(), re.MULTILINE)
+    assert re.search(r"^desk-\w+ -> desk ", dev.log(), re.MULTILINE) and "DEBUG" not in dev.log()
     assert dev.log().count("those of openrtc-offline, where neither the agent nor [defaults] names one") == 1
 
 
@@ -137,6 +143,15 @@ def test_the_caller_of_an_agent_that_fails_at_once_is_told_why(
     assert done.returncode == 1, done.stdout + done.stderr
     assert re.search(why, done.stdout + done.stderr), done.stderr
     assert dev.running
+
+
+def test_the_health_server_says_what_an_agent_lacks_and_is_ready(dev: WorkerProcess) -> None:
+    address = dev.wait_for_log("HTTP server listening on ").split()[-1]
+    ready, agents = (json.load(urlopen(f"http://{address}/{path}", timeout=30)) for path in ("ready", "agents"))
+    assert ready["ready"]  # of another status, it would have raised
+    assert ready["lacks"] == {"hosted": ["LiveKit's Cloud, which alone has 'openai/gpt-4.1-mini'"]}
+    lacks = {row["name"]: [one["kind"] for one in row["lacks"]] for row in agents["agents"] if row["lacks"]}
+    assert lacks == {"hosted": ["cloud"]}
 
 
 def test_a_token_and_a_dispatch_find_the_server_that_dev_has_started(hour: FirstHour, dev: WorkerProcess) -> None:

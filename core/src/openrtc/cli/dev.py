@@ -1,12 +1,15 @@
-"""`openrtc dev`: run a worker on this machine, with debug logs."""
+"""`openrtc dev`: run a worker on this machine, and show what happens in its calls."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from openrtc.cli.lk_options import add_address_option
@@ -18,7 +21,11 @@ from openrtc.cli.setting_options import (
 from openrtc.settings.config import Config, WorkerSettings
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from openrtc.runtime.runtime import Runtime
+
+logger = logging.getLogger("openrtc.worker")
 
 DEV_URL = "ws://127.0.0.1:7880"
 
@@ -40,11 +47,14 @@ def run(args: argparse.Namespace) -> int:
         "api_key": LIVEKIT_DEV_KEY,
         "api_secret": LIVEKIT_DEV_SECRET,
         "port": 0,
-        "log_level": "debug",
     }
     environ, hung = dict(os.environ), take_hung(os.environ)
     config = read_config(args, None, **defaults)
+    # A person reads along, unless the program `lk` does, which wants everything.
+    shown = config.worker.log_format == "text" and not args.lk_address
+    config = config.with_worker_defaults(log_level="info" if shown else "debug")
     config = replace(config, hung=hung, observe=replace(config.observe, terminal=True))
+    calls = _build_console() if shown else None
     from openrtc.speedups.imports import speed_up_imports
 
     speed_up_imports(config.worker.speedups)
@@ -53,21 +63,48 @@ def run(args: argparse.Namespace) -> int:
     from openrtc.supervisor.begin_again import BeginAgain
     from openrtc.worker.run import run_worker
 
-    open_output(config.worker)
+    open_output(config.worker, hides_calls=shown and config.worker.log_level != "debug")
     log_files(config)
+    logger.info("importing livekit-agents and the agents")
     with contextlib.ExitStack() as server:
         # A server goes on when another program takes this process's place, and keeps its port.
         again = BeginAgain(environ, hung, clean_up=server.close)
         use_clock(ThreadClock(again, stop=again.stop, last_resort=again))
         if args.with_server:
             config = server.enter_context(_start_server(config))
-        return run_worker(
-            config, runtime_arguments(args), lk_address=args.lk_address, revise=_use_offline_models, patient=False
-        )
+        else:
+            _warn_of_no_server(config.worker.url)
+        arguments, revise = runtime_arguments(args), partial(_revise, console=calls)
+        return run_worker(config, arguments, lk_address=args.lk_address, revise=revise, patient=False)
 
 
-def _use_offline_models(runtime: Runtime) -> Runtime:
-    """Take the offline models where nobody names others, as the console and the demo do; refuse to run without any."""
+def _build_console() -> Console:
+    """Return a console for what people are shown; made before the output goes through a pipe."""
+    from rich.console import Console
+
+    return Console(force_terminal=sys.stdout.isatty(), highlight=False, emoji=False)
+
+
+def _warn_of_no_server(url: str) -> None:
+    from openrtc.server.settings import LOOPBACK, is_port_free
+
+    if url == DEV_URL and is_port_free(7880):
+        text = "no LiveKit server listens at %s, port 7880: openrtc dev --with-server starts one, too"
+        logger.warning(text, LOOPBACK)
+
+
+def _revise(runtime: Runtime, console: Console | None) -> Runtime:
+    """Show the calls, and take the offline models where nobody names others, as the console and the demo do.
+
+    Raises:
+        OpenRTCError: No agent can answer, since nobody names models and there are none.
+    """
+    if console:
+        from openrtc.cli.call_screen import CallScreen
+        from openrtc.observe.words import Words
+
+        words = Words(runtime.config.observe.words_in_log, runtime.hooks.redact)
+        runtime.events.subscribe(CallScreen(console, words))
     from openrtc.runtime.offline_defaults import with_offline_defaults
     from openrtc.worker.start_checks import require_answers
 

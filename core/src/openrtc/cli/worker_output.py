@@ -12,16 +12,17 @@ from openrtc.settings.config import Config, WorkerSettings
 logger = logging.getLogger("openrtc.worker")
 
 
-def open_output(worker: WorkerSettings, *, relayed: bool = True) -> None:
+def open_output(worker: WorkerSettings, *, relayed: bool = True, hides_calls: bool = False) -> None:
     """Configure the log, and let nobody wait for whoever reads it.
 
     Args:
         worker: The settings.
+        hides_calls: Whether lines of calls that are no warnings are left out, since the calls are shown otherwise.
         relayed: Whether to start a relay; the processes of a supervisor have its.
     """
     problem = relay_output(worker.log_format) if relayed else None
     keep_streams_open()  # also in calls: what one agent does to them must not make the others' print() fail
-    configure_logs(worker.log_level, worker.log_format)
+    configure_logs(worker.log_level, worker.log_format, without_calls=hides_calls)
     if problem:
         logger.warning("a reader of this output that stands still stops the calls: %s", problem)
 

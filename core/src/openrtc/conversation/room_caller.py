@@ -59,6 +59,7 @@ class RoomCaller:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._source.aclose()  # what it still holds would be told of to a native library that has ended
         await self.room.disconnect()
 
     async def _send(self) -> None:

@@ -34,7 +34,13 @@ _LEVELS = {number: logging.getLevelName(number) for number in (10, 20, 30, 40, 5
 _QUIET_LOGGERS = ("asyncio", "aiohttp.access", "httpx", "httpcore", "urllib3", "opentelemetry", "watchfiles", "numba")
 
 
-def configure_logs(level: str, style: str, write: Callable[[logging.LogRecord], None] | None = None) -> None:
+def configure_logs(
+    level: str,
+    style: str,
+    write: Callable[[logging.LogRecord], None] | None = None,
+    *,
+    without_calls: bool = False,
+) -> None:
     """Send the logs of OpenRTC, of livekit-agents and of the agents to standard error.
 
     No package changes that afterwards: see `log_guard`.
@@ -43,12 +49,19 @@ def configure_logs(level: str, style: str, write: Callable[[logging.LogRecord], 
         level: ``debug``, ``info``, ``warning`` or ``error``.
         style: ``text`` or ``json``.
         write: Writes one record, instead of standard error.
+        without_calls: Whether lines of calls that are no warnings are left out.
     """
     if write:
         install(WorkerLog(write))
     else:
         lines = LogLines(JsonLines() if style == "json" else TextLines())
-        install(WorkerLog(lines.write, lines.flush))
+
+        def write_but_calls(record: logging.LogRecord) -> None:
+            ours = record.name.startswith(("openrtc", "livekit"))  # an agent's author wants the agent's own
+            if record.levelno >= logging.WARNING or not (ours and getattr(record, "job_id", None)):
+                lines.write(record)
+
+        install(WorkerLog(write_but_calls if without_calls else lines.write, lines.flush))
     set_levels(level)
     warnings.formatwarning = _format_warning
     # The public secret of `livekit-server --dev` is short; PyJWT would warn of it for each token.

@@ -193,7 +193,13 @@ class WorkerState:
         """The last errors that ended calls, oldest first, as ``openrtc top --json`` shows them."""
         with self._lock:
             return [
-                {"time": one.time, "room": one.room, "agent": one.agent, "error": one.error, "place": one.place}
+                {
+                    "time": one.time,
+                    "room": one.room,
+                    "agent": one.agent,
+                    "error": self._words.clean_error(one.error),
+                    "place": one.place,
+                }
                 for one in self._recent_failures
             ]
 

@@ -159,7 +159,7 @@ class WorkerSettings:
     log_level: str = setting(
         "info",
         Choice("debug", "info", "warning", "error"),
-        "the least that is logged; openrtc dev logs debug, console and demo warning",
+        "the least that is logged; console and demo log warnings, openrtc dev shows calls and logs the rest of info",
         section=_LOGS,
     )
     log_format: str = setting(

@@ -129,7 +129,7 @@ class PlacedCall:
 
     async def explain_leaving(self) -> str:
         """Return why the agent is not there any more, as far as that can be known from here."""
-        why = self._failure or await asyncio.to_thread(find_failure, self.room, self._connection.address)
+        self._failure = why = self._failure or await self._find_failure()
         who = self._leavers[-1] if self._leavers else self._request.agent or "the agent"
         return f"{who} has failed: {why}" if why else f"{who} has left the call"
 
@@ -202,11 +202,15 @@ class PlacedCall:
         """Ask the workers of this machine whether the agent has failed before it came into the room."""
         while not self._failure:
             await asyncio.sleep(1.0)
-            self._failure = await asyncio.to_thread(find_failure, self.room, self._connection.address)
+            self._failure = await self._find_failure()
+
+    async def _find_failure(self) -> str:
+        return await asyncio.to_thread(find_failure, self.room, self._connection.address)
 
     async def _explain_silence(self, seconds: float) -> OpenRTCError:
         if self._failure or self.has_left:
-            return DispatchLost(await self.explain_leaving(), fix="look into its worker's log")
+            why = await self.explain_leaving()
+            return DispatchLost(why, fix=None if self._failure else "look into its worker's log")
         if self.agents:
             return DispatchLost(
                 f"{self.agent} is in room {self.room!r}, but has no audio after {seconds:g} s",
