@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -53,9 +54,11 @@ def test_how_a_call_ended() -> None:
     assert judge_end(live_call(failed=True, error=error), "job crashed") == (SessionStatus.FAILED, error)
     assert isinstance(judge_end(live_call(failed=True), "lost")[1], RuntimeError)
     assert judge_end(live_call(cancelled=error), "gone") == (SessionStatus.CANCELLED, error)
-    status, cancelled = judge_end(live_call(), STOPPED)
-    assert status is SessionStatus.CANCELLED and isinstance(cancelled, asyncio.CancelledError)
-    assert judge_end(live_call(left_at=1.0), STOPPED)[0] is SessionStatus.SUCCESS, "only its caller was waited for"
+    for left_at in (None, time.monotonic()):  # the agent has left its room
+        status, cancelled = judge_end(live_call(left_at=left_at), STOPPED)
+        assert status is SessionStatus.CANCELLED and isinstance(cancelled, asyncio.CancelledError)
+    waited_for = live_call(left_at=time.monotonic() - 60.0)
+    assert judge_end(waited_for, STOPPED)[0] is SessionStatus.SUCCESS, "only its caller was waited for"
 
 
 async def test_an_end_is_told_also_without_a_start() -> None:

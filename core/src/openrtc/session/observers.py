@@ -15,6 +15,7 @@ from openrtc.model.request import RouteRequest
 from openrtc.plugins.observers import END, START
 from openrtc.runtime.live_call import LiveCall
 from openrtc.runtime.runtime import HOOK_LIMIT, Runtime
+from openrtc.session.attendance import RELEASE_SECONDS
 
 OBSERVER_SECONDS = 2.0
 """What an observer has at the start, since the greeting waits for it."""
@@ -108,6 +109,8 @@ def judge_end(live: LiveCall, reason: str) -> tuple[SessionStatus, BaseException
         return SessionStatus.FAILED, live.error or RuntimeError(reason)
     if live.cancelled:
         return SessionStatus.CANCELLED, live.cancelled
-    if reason == STOPPED and live.left_at is None:
+    # The agent itself leaves the room just before this, and then sees nobody any more.
+    waited = live.left_at is not None and time.monotonic() - live.left_at > RELEASE_SECONDS
+    if reason == STOPPED and not waited:
         return SessionStatus.CANCELLED, asyncio.CancelledError(reason)
     return SessionStatus.SUCCESS, None
