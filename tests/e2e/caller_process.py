@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from google.protobuf.json_format import MessageToDict
 from livekit import rtc
+from livekit.protocol.agent_pb import agent_session as proto
 
 from e2e.energy import LOUD
 from e2e.pcm import RATE, Pcm, read_wav, write_wav
@@ -25,6 +27,7 @@ from openrtc.session.room_sockets import gather_once
 CHUNK_SECONDS = 0.05
 CHUNK = round(RATE * CHUNK_SECONDS)
 QUEUE_MS = 100
+SESSION_TOPIC = "lk.agent.session"
 
 
 def send(message: dict[str, Any]) -> None:
@@ -130,6 +133,7 @@ class Caller:
         self.microphone = Microphone()
         self.tracks: list[Track] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._asked: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._watch()
 
     async def join(self, url: str, token: str, speaks: bool, subscribes: bool) -> None:
@@ -154,6 +158,21 @@ class Caller:
             await asyncio.sleep(CHUNK_SECONDS)
         return None
 
+    async def ask_session(self, kind: str, agent: str, limit: float) -> dict[str, Any] | None:
+        """Send a request to an agent's session; return its answer, None when there is none within ``limit`` seconds."""
+        identifier = f"{self.name}-{len(self._asked)}"
+        answer = self._asked[identifier] = asyncio.get_running_loop().create_future()
+        request = proto.SessionRequest(request_id=identifier)
+        getattr(request, kind).SetInParent()
+        message = proto.AgentSessionMessage(request=request).SerializeToString()
+        await self.room.local_participant.send_bytes(
+            message, name="request", topic=SESSION_TOPIC, destination_identities=[agent]
+        )
+        try:
+            return await asyncio.wait_for(answer, limit)
+        except TimeoutError:
+            return None
+
     def save(self, folder: Path) -> list[dict[str, Any]]:
         """Write what was heard so far, a file for each track."""
         return [track.save(folder / f"{self.name}-{number}.wav") for number, track in enumerate(self.tracks)]
@@ -177,6 +196,7 @@ class Caller:
         room.on("data_received", self._data_received)
         room.on("disconnected", self._on_disconnected)
         room.register_text_stream_handler("lk.transcription", self._on_transcription)
+        room.register_byte_stream_handler(SESSION_TOPIC, lambda reader, _: self._spawn(self._read_session(reader)))
 
     def _tell(self, event: str, **values: Any) -> None:
         send({"event": event, "caller": self.name, "at": time.time(), **values})
@@ -222,6 +242,15 @@ class Caller:
         attributes = reader.info.attributes or {}
         final, track = attributes.get("lk.transcription_final") == "true", attributes.get("lk.transcribed_track_id")
         self._tell("transcription", identity=identity, text=await reader.read_all(), final=final, track=track)
+
+    async def _read_session(self, reader: rtc.ByteStreamReader) -> None:
+        message = proto.AgentSessionMessage.FromString(b"".join([chunk async for chunk in reader]))
+        if message.HasField("event"):
+            self._tell("session_event", what=message.event.WhichOneof("event"))
+        elif (asked := self._asked.get(message.response.request_id)) and not asked.done():
+            asked.set_result(MessageToDict(message.response, preserving_proto_field_name=True))
+        else:
+            self._tell("session_answer_to_somebody_else", id=message.response.request_id)
 
     async def _listen(self, remote: rtc.RemoteAudioTrack, track: Track) -> None:
         self.tracks.append(track)
@@ -276,6 +305,11 @@ class Callers:
     async def do_send_text(self, command: dict[str, Any]) -> None:
         """Send a chat message."""
         await self._callers[command["caller"]].room.local_participant.send_text(command["text"], topic="lk.chat")
+
+    async def do_ask_session(self, command: dict[str, Any]) -> dict[str, Any] | None:
+        """Send a request to an agent's session; answer what comes back."""
+        caller = self._callers[command["caller"]]
+        return await caller.ask_session(command["kind"], command["agent"], command["timeout"])
 
     async def do_save(self, command: dict[str, Any]) -> list[dict[str, Any]]:
         """Write what was heard so far."""

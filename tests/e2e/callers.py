@@ -185,6 +185,12 @@ class Caller:
         """Send a chat message to the agent."""
         self.process.command("send_text", caller=self.name, text=text).result(ANSWER_TIMEOUT)
 
+    def ask_session(self, kind: str, agent: str, timeout: float = 5.0) -> dict[str, Any] | None:
+        """Send a request to an agent's session; return the answer, None when there is none in time."""
+        values = {"caller": self.name, "kind": kind, "agent": agent, "timeout": timeout}
+        answer: dict[str, Any] | None = self.process.command("ask_session", **values).result(timeout + 10.0)
+        return answer
+
     def subscribe(self) -> None:
         """Subscribe to all tracks that are there; only who has joined without has to."""
         self.process.command("subscribe", caller=self.name).result(ANSWER_TIMEOUT)

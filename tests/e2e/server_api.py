@@ -147,14 +147,19 @@ class ServerApi:
         room_metadata: str = "",
         hangs_up: bool = True,
         phone: str = "",
+        manages: bool = False,
+        hidden: bool = False,
     ) -> str:
         """Return a token for a room; with ``agents`` or ``room_metadata``, the room is made so when it is new.
+
+        With ``manages``, its participant may manage the sessions of agents; a ``hidden`` one is in nobody's list.
 
         With ``hangs_up``, who leaves has hung up; without, it may as well be a page that is loaded anew. With
         ``phone``, it is a caller whom LiveKit's SIP service brings from that number.
         """
         token = api.AccessToken(self.key, self.secret).with_identity(identity).with_name(identity)
-        token = token.with_grants(api.VideoGrants(room_join=True, room=room))
+        grants = api.VideoGrants(room_join=True, room=room, can_manage_agent_session=manages, hidden=hidden)
+        token = token.with_grants(grants)
         if phone:
             token = token.with_kind("sip").with_attributes({"sip.phoneNumber": phone})
         if hangs_up:

@@ -32,6 +32,8 @@ def test_a_token_lets_a_participant_into_one_room() -> None:
     )
     assert (read["video"]["room"], read["video"]["roomJoin"]) == ("r", True)
     assert read["exp"] - read["nbf"] == 300
+    assert "canManageAgentSession" not in read["video"]
+    assert claims(manage_session=True)["video"]["canManageAgentSession"] is True
     assert "roomConfig" not in read, "a token without agents leaves automatic dispatch alone"
 
 

@@ -60,8 +60,9 @@ async def connect_member(
     """
     job = context.job
     member.room = rtc.Room()
-    # Requests to an agent and what people type are for the ear, which alone answers them.
-    member.room.register_byte_stream_handler(SESSION_TOPIC, _ignore_stream)
+    # What people type is for the ear; so are requests to an agent, where livekit-agents answers them.
+    if runtime.config.worker.session_host == "all":
+        member.room.register_byte_stream_handler(SESSION_TOPIC, _ignore_stream)
     member.room.register_text_stream_handler(CHAT_TOPIC, _ignore_stream)
     shield_join(member.room, context, runtime.config.worker)
     _register_handlers(member.room, build_track_filter(member, resolved_cast, job.id))

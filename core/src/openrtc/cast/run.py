@@ -33,6 +33,7 @@ from openrtc.session.guards import hold_handoffs
 from openrtc.session.hang_up import find_hang_up
 from openrtc.session.pause import Pause
 from openrtc.session.profile import build_start_options
+from openrtc.session.session_host import SessionDoor
 from openrtc.upstream.digest import describe_changes
 from openrtc.upstream.speech import mute_transcripts, publish_transcripts
 
@@ -188,8 +189,10 @@ class RoomCast(CastSession):
                 member.session.input.set_audio_enabled(False)
             # A job has one primary session, the ear's: any other one that asks to be recorded raises.
             options = {**options, "room_options": disable_pre_connect_audio(options["room_options"]), "record": False}
+        door = SessionDoor(member.session, member.room, self.runtime.config.worker)
         with hold_handoffs(member.session):
-            await member.session.start(member.agent, room=member.room, **options)
+            await member.session.start(member.agent, room=member.room, **options | door.start_options)
+        await door.open()
 
     def _watch_attendance(self) -> Attendance | None:
         if self._hang_up is None:

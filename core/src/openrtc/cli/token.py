@@ -54,6 +54,11 @@ def _add_create(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--valid-for", type=parse_duration, default="1h", metavar="TIME", help="such as 90s, 1h (default), 24h, 7d"
     )
+    parser.add_argument(
+        "--manage-session",
+        action="store_true",
+        help="let the participant look into the sessions of agents, and steer them",
+    )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--token-only", action="store_true", help="print the token and nothing else")
     how.add_argument("--json", action="store_true", help="print JSON")
@@ -88,6 +93,7 @@ def _create(args: argparse.Namespace) -> int:
         attributes=parse_pairs(args.attribute),
         room_metadata=args.room_metadata,
         valid_for=args.valid_for,
+        manage_session=args.manage_session,
         connection=connection,
     )
     if requests or args.room_metadata:

@@ -26,6 +26,7 @@ def create_token(
     attributes: Mapping[str, str] | None = None,
     room_metadata: str = "",
     valid_for: timedelta = DEFAULT_LIFETIME,
+    manage_session: bool = False,
     connection: LiveKitConnection | None = None,
 ) -> str:
     """Return a token for a participant who may speak, listen and send data in one room.
@@ -42,6 +43,8 @@ def create_token(
         attributes: Attributes of the participant.
         room_metadata: Metadata of the room.
         valid_for: How long one can join with it.
+        manage_session: Whether the participant may look into the sessions of agents and steer them: LiveKit's grant
+            ``can_manage_agent_session``.
         connection: API key and secret and the name of the workers; by default those of the settings.
 
     Raises:
@@ -53,7 +56,8 @@ def create_token(
     if valid_for <= timedelta(0):
         raise OpenRTCError("a token must be valid for some time", fix="such as 24h")
     token = api.AccessToken(connection.api_key, connection.api_secret).with_identity(identity).with_name(name)
-    token = token.with_grants(api.VideoGrants(room_join=True, room=room)).with_ttl(valid_for)
+    grants = api.VideoGrants(room_join=True, room=room, can_manage_agent_session=manage_session or None)
+    token = token.with_grants(grants).with_ttl(valid_for)
     if metadata:
         token = token.with_metadata(metadata)
     if attributes:

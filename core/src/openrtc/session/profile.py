@@ -21,7 +21,7 @@ def build_start_options(profile: str, chosen: room_io.RoomOptions | None) -> dic
     """
     if profile == "standard":
         return {} if chosen is None else {"room_options": chosen}
-    return {"room_options": _lean(chosen or room_io.RoomOptions()), "session_host": False}
+    return {"room_options": _lean(chosen or room_io.RoomOptions())}
 
 
 def _lean(options: room_io.RoomOptions) -> room_io.RoomOptions:

@@ -32,6 +32,7 @@ from openrtc.session.options import build_session
 from openrtc.session.own_options import settle_options
 from openrtc.session.profile import build_start_options
 from openrtc.session.room_connect import leave_promptly
+from openrtc.session.session_host import SessionDoor
 from openrtc.session.slow_answer import watch_slow_answers
 from openrtc.session.turns import watch_turns
 from openrtc.session.unheard import end_when_unheard
@@ -80,10 +81,12 @@ async def run_session(context: JobContext, spec: AgentSpec, call: Call, runtime:
     if runtime.watch is not None:
         runtime.watch(call, session)
 
-    async def start(**options: Any) -> None:
+    async def start(door: SessionDoor | None = None, **options: Any) -> None:
         await run_session_hooks(session, call, runtime)
         with hold_handoffs(session):
             await session.start(agent, **options)
+        if door:
+            await door.open()
         live.emit_started()
         if ending:
             ending.clock.start()
@@ -99,7 +102,9 @@ async def run_session(context: JobContext, spec: AgentSpec, call: Call, runtime:
         context.shutdown("the conversation is over")
     else:
         room_options = stay_when_callers_leave(spec.room_options)
-        await start(room=context.room, **build_start_options(runtime.config.worker.profile, room_options))
+        door = SessionDoor(session, context.room, runtime.config.worker)
+        options = build_start_options(runtime.config.worker.profile, room_options)
+        await start(door, room=context.room, **options | door.start_options)
 
 
 def _watch_attendance(context: JobContext, spec: AgentSpec, live: LiveCall, runtime: Runtime) -> Attendance | None:
@@ -168,7 +173,11 @@ def watch_own_sessions(context: JobContext, call: Call, runtime: Runtime, slot: 
         running.add_done_callback(_running_hooks.discard)
 
     guard_sessions_of(
-        context, watch, lambda session: run_session_hooks(session, call, runtime), started=begin_started_hooks
+        context,
+        watch,
+        lambda session: run_session_hooks(session, call, runtime),
+        build_door=lambda session: SessionDoor(session, context.room, runtime.config.worker),
+        started=begin_started_hooks,
     )
     run_ended_hooks_at_shutdown(context, call, runtime)
 

@@ -137,6 +137,13 @@ class WorkerSettings:
         "auto: one for each core; 0: one worker without supervisor",
         section=_APART,
     )
+    session_host: str = setting(
+        "operators",
+        Choice("operators", "all", "off"),
+        "who in a room may look into an agent's session and steer it by LiveKit's session stream: participants whose "
+        "token grants can_manage_agent_session, everybody, or nobody; see docs/security.md",
+        section=_SERVER,
+    )
     profile: str = setting(
         "standard",
         Choice(*PROFILES),

@@ -217,6 +217,7 @@ USED_BY: Mapping[str, tuple[str, ...]] = {
         "livekit.agents.worker:AgentServer.rtc_session",
     ),
     "models": ("livekit.agents.voice.agent_session:AgentSession.__init__",),
+    "hosts": ("livekit.agents.voice.agent_session:AgentSession.__init__",),
     "lk": (
         "livekit.agents.__main__:_dispatch",
         "livekit.agents.cli.cli:AgentsConsole",

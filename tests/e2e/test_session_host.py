@@ -1,0 +1,81 @@
+"""Who may look into an agent's session, and steer it, over LiveKit's session stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from e2e.callers import Caller, CallersProcess
+from e2e.cast_agents import CAST_AGENTS
+from e2e.server_api import ServerApi
+from e2e.tone_agents import TONE_AGENTS
+from e2e.worker import WorkerProcess
+from waiting import poll_until
+
+REFUSED = "this participant may not manage the agent's session: its token lacks the grant can_manage_agent_session"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for package in (TONE_AGENTS, CAST_AGENTS):
+        where = package.install_into(tmp_path / "packages")
+    return where
+
+
+def refusal(caller: Caller, agent: str, kind: str = "get_agent_info") -> str:
+    answer = caller.ask_session(kind, agent)
+    assert answer is not None, "refused is answered at once"
+    assert answer.keys() <= {"request_id", "error"}
+    return str(answer.get("error"))
+
+
+def test_only_operators_are_answered_and_told(
+    start_worker: Callable[..., WorkerProcess], api: ServerApi, callers: CallersProcess, folder: Path
+) -> None:
+    worker = start_worker("--allow", "tone-agents,cast-agents", folders=[folder])
+    ann = callers.join("ann", api.token("alpha-1", "ann"))
+    agent = ann.wait_for_agent()["identity"]
+    assert refusal(ann, agent) == refusal(ann, agent, "update_io") == REFUSED
+    boss = callers.join("boss", api.token("alpha-1", "boss", manages=True), speaks=False)
+    answer = boss.ask_session("get_agent_info", agent)
+    assert answer and answer["get_agent_info"]["instructions"]
+    boss.wait_for("session_event")
+    worker.wait_for_log(r"ann asks the session for get_agent_info, and is refused")
+
+    spy = callers.join("spy", api.token("alpha-1", "spy", hidden=True), speaks=False)
+    assert refusal(spy, agent) == REFUSED
+    chief = callers.join("chief", api.token("alpha-1", "chief", hidden=True, manages=True), speaks=False)
+    assert refusal(chief, agent) == REFUSED, "which of the two hidden ones has asked cannot be told"
+    spy.leave()
+    answer = chief.ask_session("get_session_state", agent)
+    assert answer and "get_session_state" in answer
+    for caller in (ann, spy):
+        assert not caller.events("session_event"), "nothing of the session goes to who may not manage it"
+
+    bob = callers.join("bob", api.token("pair-1", "bob", manages=True))
+    eve = callers.join("eve", api.token("pair-1", "eve"), speaks=False)
+    poll_until(lambda: len(api.agents_in(["pair-1"])["pair-1"]) == 2)
+    members = api.agents_in(["pair-1"])["pair-1"]
+    for member in members:
+        answer = bob.ask_session("get_agent_info", member)
+        assert answer and "get_agent_info" in answer, "each member of a cast has a session of its own"
+        assert refusal(eve, member) == REFUSED
+
+
+@pytest.mark.parametrize(("setting", "answered"), [("all", True), ("off", False)])
+def test_everybody_or_nobody_is_let_in_where_the_setting_says_so(
+    start_worker: Callable[..., WorkerProcess],
+    api: ServerApi,
+    callers: CallersProcess,
+    folder: Path,
+    setting: str,
+    answered: bool,
+) -> None:
+    start_worker("--allow", "tone-agents,cast-agents", "--session-host", setting, folders=[folder])
+    ann = callers.join("ann", api.token(f"alpha-{setting}", "ann", manages=True))
+    agent = ann.wait_for_agent()["identity"]
+    answer = ann.ask_session("ping", agent, timeout=10.0)
+    assert answer is not None and ("pong" in answer) is answered
+    assert answered or answer["error"] == "this worker lets nobody manage its sessions"
