@@ -19,6 +19,7 @@ from openrtc.runtime.live_call import LiveCall
 from openrtc.session import entrypoint_sessions
 from openrtc.session.entrypoint_sessions import guard_sessions_of
 from openrtc.session.session import watch_own_sessions
+from openrtc.settings.config import WorkerSettings
 
 Done = list[tuple[str, Any]]
 
@@ -83,8 +84,9 @@ async def test_its_turns_are_the_calls(done: Done, monkeypatch: pytest.MonkeyPat
     events.subscribe(lambda event: turns.append(event) if isinstance(event, TurnCompleted) else None)
     live = LiveCall(events=events, job_id="AJ_1", room="r", agent="front", distribution="desks")
     catalog = SimpleNamespace(get=lambda name: SimpleNamespace(spec=None))
+    config = SimpleNamespace(worker=WorkerSettings(session_host="all"))
     runtime: Any = SimpleNamespace(
-        live={"AJ_1": live}, watch=None, hooks=Hooks(), catalog=catalog, find_lacks=lambda _: ()
+        live={"AJ_1": live}, watch=None, hooks=Hooks(), catalog=catalog, config=config, find_lacks=lambda _: ()
     )
     context: Any = Context(room="the room", is_fake_job=lambda: True, add_shutdown_callback=lambda callback: None)
     monkeypatch.setattr(entrypoint_sessions, "get_job_context", lambda required: context)

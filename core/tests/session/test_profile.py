@@ -16,7 +16,6 @@ def test_the_standard_profile_leaves_everything_as_the_package_says() -> None:
 def test_the_lean_profile_saves_where_the_package_says_nothing() -> None:
     options = build_start_options("lean", None)
     room = options["room_options"]
-    assert options["session_host"] is False
     assert (room.audio_input.sample_rate, room.audio_input.auto_gain_control) == (16000, False)
     assert room.text_output.sync_transcription is False
     assert room.audio_output == room_io.RoomOptions().audio_output

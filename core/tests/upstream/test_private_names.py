@@ -81,6 +81,7 @@ PARTS = {
     "upstream/lk_cli.py": ("lk",),
     "upstream/names.py": ("names", "jobs"),
     "upstream/registered.py": ("registered",),
+    "upstream/session_hosts.py": ("hosts",),
     "upstream/session_models.py": ("models",),
     "upstream/speech.py": ("speech",),
     "upstream/warm_up.py": ("warm_up",),

@@ -33,13 +33,13 @@ logger = logging.getLogger("openrtc.worker")
 LARGEST_REQUEST = 256 * 1024
 """Bytes; a longer one is not read to its end."""
 
-LIST_SECONDS = 1.5
+ASK_SERVER_SECONDS = 1.5
 """How long the server may take to say who is in a room; without that, nobody is answered who is in no list here."""
 
 NAMED_SECONDS = 10.0
 """For how long events are sent to those whom only the server has named."""
 
-REFUSED = "this participant may not manage the agent's session: its token lacks the grant can_manage_agent_session"
+NO_GRANT = "this participant may not manage the agent's session: its token lacks the grant can_manage_agent_session"
 OFF = "this worker lets nobody manage its sessions"
 
 
@@ -152,6 +152,7 @@ class OperatorTransport(SessionTransport):
 
     async def _judge(self, identity: str) -> tuple[tuple[str, ...], str]:
         """Return to whom a request is answered, and why it is refused; empty where it is not."""
+        asking: tuple[str, ...]
         if (participant := self._room.remote_participants.get(identity)) is not None:
             asking, may = (identity,), _may_manage(participant)
         else:
@@ -162,12 +163,12 @@ class OperatorTransport(SessionTransport):
             may = bool(found) and all(one.permission.can_manage_agent_session for one in found)
             if may and not self._nobody:
                 self._named, self._named_at = asking, time.monotonic()
-        return asking, OFF if self._nobody else "" if may else REFUSED
+        return asking, OFF if self._nobody else "" if may else NO_GRANT
 
     async def _list_participants(self) -> Sequence[api.ParticipantInfo]:
         request = api.ListParticipantsRequest(room=self._room.name)
         try:
-            async with asyncio.timeout(LIST_SECONDS), open_api(LiveKitConnection.of(self._worker)) as server:
+            async with asyncio.timeout(ASK_SERVER_SECONDS), open_api(LiveKitConnection.of(self._worker)) as server:
                 return (await server.room.list_participants(request)).participants
         except Exception as error:  # whatever it is: then nobody is answered whom this room does not know
             logger.debug("who is in room %r cannot be told: %s", self._room.name, summarize_error(error))
