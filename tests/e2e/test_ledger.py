@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import pytest
 from e2e.callers import CallersProcess
 from e2e.cast_agents import CAST_AGENTS
 from e2e.cast_room import HELLO, CastRoom, events_of
+from e2e.child import environment
 from e2e.packages import Package
 from e2e.server_api import ServerApi
 from e2e.worker import WorkerProcess
@@ -63,6 +67,19 @@ LEDGER = Package(
 )
 
 
+@pytest.fixture
+def runtime_folder() -> Iterator[str]:
+    """A folder for the sockets; pytest's own would make their paths too long."""
+    with tempfile.TemporaryDirectory(prefix="rt") as folder:
+        yield folder
+
+
+def openrtc(*arguments: str, **variables: str) -> str:
+    """Return what a command prints."""
+    command = [sys.executable, "-m", "openrtc", *arguments]
+    return subprocess.run(command, env=environment(**variables), capture_output=True, text=True, check=True).stdout
+
+
 def reported_usage(worker: WorkerProcess, agent: str) -> list[list[dict[str, Any]]]:
     """Return what livekit-agents has reported of the sessions of an agent, in the order of their ends."""
     lines = [json.loads(one["message"].partition("CASE ")[2]) for one in worker.records('CASE {"agent')]
@@ -80,7 +97,11 @@ def has_answered(turns: int, worker: WorkerProcess, room: CastRoom) -> bool:
 
 
 def test_the_ledger_of_a_class_in_a_process_of_a_cast_and_of_an_entrypoint(
-    start_worker: Callable[..., WorkerProcess], api: ServerApi, callers: CallersProcess, tmp_path: Path
+    start_worker: Callable[..., WorkerProcess],
+    api: ServerApi,
+    callers: CallersProcess,
+    tmp_path: Path,
+    runtime_folder: str,
 ) -> None:
     for package in (CAST_AGENTS, LEDGER):
         folder = package.install_into(tmp_path / "packages")
@@ -88,6 +109,7 @@ def test_the_ledger_of_a_class_in_a_process_of_a_cast_and_of_an_entrypoint(
         *("--allow", f"{CAST_AGENTS.name},{LEDGER.name}", "--isolate", "tim=process"),
         *("--metrics-jsonl", str(tmp_path / "events.jsonl"), "--words", "full"),
         folders=[folder],
+        variables={"XDG_RUNTIME_DIR": runtime_folder},
     )
     rooms = {name: CastRoom(api, callers, f"{name}-1") for name in ("tim", "desk", "quiet")}
     for room in reversed(rooms.values()):
@@ -136,5 +158,17 @@ def test_the_ledger_of_a_class_in_a_process_of_a_cast_and_of_an_entrypoint(
         assert all(count > 0 for one in usage for count in one["counts"].values())
         models = {"models dispatcher": 2, "models driver": 0} if name == "quiet" else {"models": 2}
         assert ended["records"] == {LEDGER.name: {"reason": ended["reason"], **models}}
+    file = tmp_path / "events.jsonl"
+    shown = openrtc("calls", "--metrics-jsonl", str(file))
+    assert all(f"{name}-1" in shown for name in rooms) and "ann" in shown
+    shown = openrtc("calls", ended["job_id"], "--metrics-jsonl", str(file))
+    assert 'heard "hello there", said "Tim speaks line 1' in shown
+    # The running worker says which file it writes.
+    assert "forgot 3 calls of 'ann'" in openrtc("calls", "forget", "ann", XDG_RUNTIME_DIR=runtime_folder)
+    assert "hello there" not in file.read_text() and "worker_registered" in file.read_text()
+    worker.signal()
+    assert worker.wait() == 0
+    assert json.loads(file.read_text().splitlines()[-1])["event"] == "worker_stopped", "it writes on"
+
     assert all("it cannot be JSON: TypeError" in one["message"] for one in worker.records("call.record"))
     assert worker.records("call.record")

@@ -160,6 +160,27 @@ def name_user_folder() -> str:
     return f"openrtc-{os.getuid()}" if hasattr(os, "getuid") else "openrtc"
 
 
+def lock_file(descriptor: int, *, alone: bool) -> None:
+    """Wait for a lock of an open file, which all have who ask for it, or one alone; nothing where there are no locks.
+
+    Args:
+        descriptor: The file's. The lock ends when it is closed, or by `unlock_file`.
+        alone: Whether nobody else may have it.
+    """
+    with contextlib.suppress(ImportError, OSError):  # Windows, and file systems that have none
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+
+
+def unlock_file(descriptor: int) -> None:
+    """Give back what `lock_file` has taken."""
+    with contextlib.suppress(ImportError, OSError):
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
 def has_user_ids() -> bool:
     """Whether files belong to users by number, and their modes say what others may do."""
     return hasattr(os, "getuid")

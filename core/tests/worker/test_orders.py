@@ -56,6 +56,13 @@ def test_what_cannot_be_done_is_refused_in_a_line(order: dict[str, Any], refused
     assert orders_for("support").carry_out(order) == {"refused": refused}
 
 
+def test_a_worker_without_a_file_has_nothing_to_forget_and_one_with_it_says_of_what_it_writes_no_more() -> None:
+    orders, order = orders_for("support"), {"order": "forget", "identity": "ann"}
+    assert orders.carry_out(order) == {"done": "it writes no events into a file"}
+    orders.forget = lambda identity: {"done": f"writes no more of {identity}"}
+    assert orders.carry_out(order) == {"done": "writes no more of ann"}
+
+
 async def test_the_one_or_all_workers_of_a_supervisor_drain() -> None:
     orders, told = orders_for("support"), []
     orders.follow(lambda: told.append("one"), lambda: told.append("all"))

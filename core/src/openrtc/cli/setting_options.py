@@ -32,6 +32,11 @@ def add_connection_options(parser: argparse.ArgumentParser, *more: str) -> None:
     _add(parser, _pick(*_CONNECTION, *more))
 
 
+def add_settings(parser: argparse.ArgumentParser, *paths: str) -> None:
+    """Add settings by their paths."""
+    _add(parser, _pick(*paths))
+
+
 def add_session_options(parser: argparse.ArgumentParser) -> None:
     """Add what concerns the sessions of a single call."""
     _add(parser, _pick(*_SESSION))

@@ -187,8 +187,8 @@ class CallStarted(CallEvent):
 
     Args:
         setup_seconds: From the start of the job until now.
-        identity: The person's identity; empty where nobody is there after two seconds: ``call_ended`` names all who
-            came.
+        identity: The person's identity; empty where nobody is there yet when something else happens in the call, or
+            within ten seconds: ``call_ended`` names all who came.
     """
 
     setup_seconds: float

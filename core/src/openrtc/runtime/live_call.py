@@ -29,7 +29,7 @@ from openrtc.runtime.ledger import Ledger
 LONGEST_WORDS = 4000
 """Characters of each text that an event holds: callers can type megabytes, and each sink writes them on the loop."""
 
-PERSON_SECONDS = 2.0
+PERSON_SECONDS = 10.0
 """How long it takes at most to tell that a call has started: agents join while the models begin."""
 
 END_WAIT_SECONDS = 5.0

@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -111,6 +112,7 @@ class Monitor:
                 sink = JsonlFile(Path(file), Words(observe.words_in_files, redact))
                 stack.callback(sink.close)
                 stack.callback(self._runtime.events.subscribe(sink))
+                self._server.orders.forget = partial(_forget, sink)
             if observe.words_in_log != NONE:
                 stack.callback(self._runtime.events.subscribe(CallLines(Words(observe.words_in_log, redact))))
             stack.callback(self._runtime.events.subscribe(self.state))
@@ -252,6 +254,11 @@ class Monitor:
     def _list_plugin_states(self) -> Iterator[tuple[dict[str, str], float]]:
         for plugin in self._runtime.plugins:
             yield {"plugin": plugin.name, "state": str(plugin.state)}, 1
+
+
+def _forget(sink: JsonlFile, identity: str) -> dict[str, str]:
+    live = sink.forget(identity)
+    return {"done": f"writes no more of {', '.join(live)}" if live else "", "file": str(sink.path)}
 
 
 def _find_current_job_id() -> str | None:

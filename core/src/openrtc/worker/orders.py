@@ -52,6 +52,8 @@ class Orders:
         self._drain: Callable[[], None] | None = None
         self._drain_all: Callable[[], None] | None = None
         self._running: set[asyncio.Task[None]] = set()
+        self.forget: Callable[[str], dict[str, str]] = lambda _: {"done": "it writes no events into a file"}
+        """Lets the worker's file of events have no more of the live calls of a person; set by who writes it."""
         self.paused: frozenset[str] = frozenset()
         """The agents that take no new calls."""
 
@@ -73,8 +75,8 @@ class Orders:
         """Carry out an order, in whichever thread.
 
         Args:
-            order: ``order`` and what that takes: ``pause`` and ``resume`` an ``agent``, ``end`` a ``job_id``, ``drain``
-                and ``drain-all`` nothing.
+            order: ``order`` and what that takes: ``pause`` and ``resume`` an ``agent``, ``end`` a ``job_id``,
+                ``forget`` an ``identity``, ``drain`` and ``drain-all`` nothing.
 
         Returns:
             ``done`` with a line that says what is done, or ``refused`` with one that says why nothing is.
@@ -84,6 +86,8 @@ class Orders:
                 return self._pause(agent, what == "pause")
             case {"order": "end", "job_id": str(job_id)}:
                 return self._end_call(job_id)
+            case {"order": "forget", "identity": str(identity)}:
+                return self.forget(identity)
             case {"order": "drain" | "drain-all" as what}:
                 return self._begin_drain(self._drain if what == "drain" else self._drain_all)
         return {"refused": f"this worker knows no such order: {one_line(str(dict(order)))}"}
