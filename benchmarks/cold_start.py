@@ -1,11 +1,12 @@
-"""Cold start of commands, as a ratio to importing the libraries that `list-agents` shows its table with.
+"""Cold start of commands, as a ratio to importing libraries that show and find such things: rich, importlib_metadata.
 
     python benchmarks/cold_start.py [RUNS]
 
 All commands are run in turn, so that the machine's mood is the same for all; a figure is the ratio of the smallest CPU
 times (user and system) and, in parentheses, of the medians. `llm plugins`, `datasette plugins` and `tox --version` are
 measured too where they are installed beside this Python. The fake distributions have entry points of other groups, as
-most installed packages have. Bytecode is cached, as pip leaves it.
+most installed packages have. Bytecode is cached, as pip leaves it. Below, the ``--help`` of commands, as a ratio to
+``python -c "import argparse"``.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ COMMANDS = {
     "route --room r": [sys.executable, "-m", "openrtc", "route", "--room", "r"],
 }
 OTHERS = ("llm plugins", "datasette plugins", "tox --version")
+PARSER = "import argparse"
+HELPS = ("", "list-agents", "call", "dev", "start", "dispatch create")
 DISTRIBUTIONS = (20, 300, 1000)
 
 
@@ -45,6 +48,11 @@ def main() -> None:
         print(f"{name:>20}" + "".join(f"{ratio(column, name):>16}" for column in columns))
     milliseconds = min(columns[0]["(the libraries)"]) * 1000
     print(f"(the libraries): {milliseconds:.0f} ms of CPU")
+    with tempfile.TemporaryDirectory() as folder:
+        helps = {f"{name} --help".strip(): [sys.executable, "-m", "openrtc", *name.split(), "--help"] for name in HELPS}
+        times = measure({PARSER: [sys.executable, "-c", PARSER], **helps}, folder, runs)
+    for name in times:
+        print(f"{name:>24}{ratio(times, name, PARSER):>16}")
 
 
 def commands_with_packages() -> Iterator[tuple[str, list[str]]]:
@@ -76,9 +84,9 @@ def measure(commands: Mapping[str, list[str]], folder: str, runs: int) -> dict[s
     return {name: values[1:] for name, values in times.items()}  # the first run wrote the bytecode
 
 
-def ratio(times: Mapping[str, list[float]], name: str) -> str:
+def ratio(times: Mapping[str, list[float]], name: str, baseline: str = "(the libraries)") -> str:
     """Return how much CPU a command takes for each second of the baseline: by the minimums and by the medians."""
-    base = times["(the libraries)"]
+    base = times[baseline]
     median = statistics.median(times[name]) / statistics.median(base)
     return f"{min(times[name]) / min(base):.2f} ({median:.2f})"
 

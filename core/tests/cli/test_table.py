@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from openrtc.cli.output import show_progress
 from openrtc.cli.table import TextTable, fold, measure, style
 
 
@@ -50,3 +51,15 @@ def test_colours_are_for_terminals_and_not_where_nobody_wants_them(monkeypatch: 
         monkeypatch.setenv(variable, value)
         assert style("ready", "32") == "ready"
         monkeypatch.setenv("TERM", "xterm")
+
+
+def test_progress_is_shown_on_a_terminal_only_and_goes_away(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with show_progress("importing 3 entry points"):
+        pass
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with pytest.raises(LookupError), show_progress("importing 3 entry points"):
+        raise LookupError
+    assert capsys.readouterr().err == "importing 3 entry points …\r\x1b[K"

@@ -90,10 +90,13 @@ def _load_rows(entries: Sequence[Entry], config: Config) -> list[dict[str, Any]]
 
 
 def _probe(entries: Sequence[Entry], config: Config) -> list[LoadedAgent]:
+    from openrtc.cli.output import show_progress
     from openrtc.plugins.probe.probe import probe_all
 
     config.env_files.export(os.environ)  # as for a worker: packages may read their keys at import
-    return probe_all(entries, config)
+    count = sum(1 for entry in entries if entry.usable)
+    with show_progress(f"importing {count} entry points, each alone and then all together"):
+        return probe_all(entries, config)
 
 
 def _rows_of_program(

@@ -124,6 +124,11 @@ def _run_of_package(name: str, before: Sequence[str], after: Sequence[str]) -> i
 
 
 def _list_of_packages(argv: Sequence[str]) -> Mapping[str, str]:
+    from openrtc.discovery.entries import COMMANDS_GROUP
+    from openrtc.discovery.installed import find_installed
+
+    if not any(COMMANDS_GROUP in one.text for one in find_installed().speaking):
+        return {}  # and most of what finds them need not be imported
     from openrtc.cli.package_commands import list_commands
     from openrtc.cli.setting_options import read_settings
 

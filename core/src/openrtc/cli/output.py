@@ -66,6 +66,19 @@ def print_warning(text: str) -> None:
     print(f"openrtc: warning: {one_line(text)}", file=sys.stderr)
 
 
+@contextlib.contextmanager
+def show_progress(what: str) -> Iterator[None]:
+    """Say on a terminal what takes a while, until it is done; say nothing where nobody looks."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    print(f"{what} …", end="", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
 def is_problem(row: Mapping[str, Any]) -> bool:
     """Whether an agent or plugin cannot be used, though the operator has not switched it off."""
     status = Status(State(row["state"]))
