@@ -87,6 +87,15 @@ async def test_the_sentence_may_be_another_or_none(goodbye: str) -> None:
     assert scene.done == [*([f"say: {goodbye}"] if goodbye else []), "end: why"]
 
 
+async def test_nothing_is_said_to_nobody_and_what_still_runs_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene()
+    hang_up = SimpleNamespace(has_people=False, cut=lambda seconds: scene.done.append(f"cut in {seconds:g} s"))
+    monkeypatch.setattr(module, "find_hang_up", lambda _: hang_up)
+    scene.ending.end("why")
+    await wait_until(lambda: "end: why" in scene.done)
+    assert scene.done == [f"cut in {module.CODE_SECONDS:g} s", "end: why"]
+
+
 async def test_a_voice_that_fails_or_does_not_come_holds_up_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "GOODBYE_SECONDS", 0.1)
 

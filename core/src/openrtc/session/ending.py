@@ -34,6 +34,9 @@ GOODBYE_SECONDS = 7.0
 CODE_SECONDS = 2.0
 """How long after it what the agent's code still does may go on; then it is cancelled."""
 
+DELETE_SECONDS = 10.0
+"""How long it may take until the room is deleted: a server that does not answer must not hold up the end of the job."""
+
 _endings: weakref.WeakValueDictionary[str, CallEnding] = weakref.WeakValueDictionary()
 """By the job's id; the job's context holds them."""
 
@@ -133,15 +136,16 @@ class CallEnding:
 
     async def _run(self, reason: str, words: str) -> None:
         logger.warning("agent %r: %s; this call is ended", self._live.agent, reason, extra=self._live.fields)
+        hang_up = find_hang_up(self._context)
         try:
-            if words:
+            if words and (hang_up is None or hang_up.has_people):
                 async with asyncio.timeout(GOODBYE_SECONDS):
                     await self._say(words)
         except Exception as error:  # whatever a session or a model raises, the call ends
             logger.debug("agent %r: no goodbye: %s", self._live.agent, summarize_error(error), exc_info=error)
         for session in self._sessions:
             close_promptly(session)
-        if hang_up := find_hang_up(self._context):
+        if hang_up is not None:
             hang_up.cut(CODE_SECONDS)
         self._end(reason)
         self._loop.call_later(CODE_SECONDS, self._break_off)
@@ -158,7 +162,7 @@ class CallEnding:
         job = self._context.job
         connection = LiveKitConnection.of(self._worker)
         try:
-            async with open_api(connection) as server:
+            async with asyncio.timeout(DELETE_SECONDS), open_api(connection) as server:
                 await delete_abandoned_room(server, job.room.name, lambda identity: is_agent_of(identity, job))
         except Exception as error:  # whatever it is: mostly a room that is gone
             reason = one_line(summarize_error(error))
