@@ -116,4 +116,4 @@ class Recording:
         finally:
             _announcements.pop(self._call.job_id, None)
         if self._running is not None:
-            await self._running
+            await asyncio.wait({self._running}, timeout=CLOSE_SECONDS)
