@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 DESK = """
     import asyncio
     import sys
+    import time
 
     from livekit.agents import APIStatusError, Agent, function_tool, llm, utils
     from livekit.agents import get_job_context
@@ -92,6 +93,12 @@ DESK = """
             await asyncio.sleep(3600)
 
         @function_tool
+        async def block(self):
+            '''Block the loop.'''
+            time.sleep(1.5)
+            return "blocked"
+
+        @function_tool
         async def hang_up(self):
             '''End the call.'''
             self.session.shutdown()
@@ -153,6 +160,14 @@ def test_a_tool_that_raises_is_one_line_and_the_chat_goes_on(desk: Site) -> None
     assert re.fullmatch(r"  failed: ValueError: the shelf is empty at .*desk_agent\.py:\d+", failed[0])
     assert "desk> you said still there" in result.stdout
     assert "Traceback" not in result.stdout + result.stderr
+
+
+def test_a_tool_that_blocks_is_told_of_with_its_line(desk: Site) -> None:
+    result = chat(desk, "!block\n", "desk")
+    assert result.returncode == 0, result.stderr
+    line = r"error: the loop (has been|was) blocked for \d\.\d s by block\(\) of agent 'desk' at .*desk_agent\.py:\d+; "
+    assert all(re.match(line, said) for said in result.stderr.splitlines()) and result.stderr, result.stderr
+    assert "desk> you said blocked" in result.stdout
 
 
 def test_sys_exit_in_a_tool_does_not_end_the_chat(desk: Site) -> None:

@@ -76,6 +76,14 @@ def test_offline_models_without_their_plugin_are_refused_at_the_start() -> None:
         runtime_of(spec("plain"), defaults=SessionDefaults(offline=True))
 
 
+def test_offline_models_that_the_operator_does_not_allow_are_not_to_be_installed_again(site: Site) -> None:
+    site.add("openrtc-offline", plugins={"offline": "off_mod"}, files={"off_mod.py": ""})
+    config = Config(defaults=SessionDefaults(offline=True), policy=Policy(allow=("pkg-a",)))
+    line = r'openrtc-offline is not-allowed: not in the allow list \(add "openrtc-offline" to allow\)'
+    with pytest.raises(OpenRTCError, match=line):
+        build_runtime(config)
+
+
 def test_offline_models_of_which_a_kind_is_missing_are_a_warning_and_the_others_are_used(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:

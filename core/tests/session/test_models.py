@@ -5,12 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from livekit.agents import Agent
+from livekit.agents import Agent, inference
 
+from openrtc.errors import OpenRTCError
 from openrtc.model.agents import AgentSpec
+from openrtc.model.lack import Lack
 from openrtc.plugins.hooks import Hooks
 from openrtc.runtime.providers import Providers
-from openrtc.session.models import SET_BY_AGENT, choose_models, is_realtime, label_models
+from openrtc.session.models import (
+    SET_BY_AGENT,
+    choose_models,
+    explain_missing_key,
+    is_realtime,
+    label_models,
+    require_served,
+)
 from openrtc.settings.config import SessionDefaults
 
 
@@ -79,3 +88,23 @@ def test_an_offline_model_that_is_missing_here_is_no_default_and_the_others_are(
     # Who names it gets it, and with it the error that says what to install.
     chosen = choose_models(spec(stt="offline:"), Agent(instructions="x"), SessionDefaults(offline=True), deaf)
     assert chosen["stt"] == "offline:"
+
+
+HOSTED = Lack("cloud", "LiveKit's Cloud, which alone has 'openai/gpt'", "name another")
+
+
+def test_a_model_that_only_the_cloud_has_ends_a_call_where_the_agent_uses_it() -> None:
+    agent = Agent(instructions="x")
+    for models in ({"llm": "openai/gpt"}, {"tts": inference.TTS("cartesia/sonic", api_key="k", api_secret="s" * 32)}):
+        require_served(agent, models, ())  # it is served
+        with pytest.raises(OpenRTCError, match=r"it lacks LiveKit's Cloud.*\(name another\)"):
+            require_served(agent, models, [HOSTED])
+    require_served(agent, {"llm": object()}, [HOSTED])  # its code names one, and uses another
+
+
+def test_an_agent_that_cannot_be_built_without_a_key_is_said_to_lack_it() -> None:
+    with pytest.raises(OpenRTCError, match="it lacks LiveKit's Cloud"), explain_missing_key([HOSTED]):
+        raise ValueError("api_key is required")
+    for error, lacks in ((ValueError("api_key is required"), []), (ValueError("no such shelf"), [HOSTED])):
+        with pytest.raises(ValueError, match=str(error)), explain_missing_key(lacks):
+            raise error

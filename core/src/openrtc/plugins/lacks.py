@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterable, Mapping
 from urllib.parse import urlsplit
 
@@ -16,6 +17,8 @@ CLOUD_FIX = (
     "name a model of a plugin package in its place, such as openai.LLM() of livekit-plugins-openai; or name none, and "
     "run with --offline; or set LIVEKIT_INFERENCE_API_KEY and LIVEKIT_INFERENCE_API_SECRET"
 )
+_CREDENTIAL = re.compile(r"api[ _-]?(key|secret|token)|credential|access[ _-]?token", re.IGNORECASE)
+"""How the libraries of models say that a key is missing; they raise errors of all types for it."""
 _CLOUD_HOST = ".livekit.cloud"
 _INFERENCE_VARIABLES = ("LIVEKIT_INFERENCE_API_KEY", "LIVEKIT_INFERENCE_URL")
 
@@ -48,6 +51,11 @@ def find_lacks(
     if hosted and not is_on_cloud(config.worker.url, environ):
         found.append(Lack("cloud", describe_hosted(hosted), CLOUD_FIX))
     return (*found, *_find_resources(agent.spec, resources))
+
+
+def tells_of_missing_key(message: str) -> bool:
+    """Whether an error's message says that a key is missing."""
+    return bool(_CREDENTIAL.search(message))
 
 
 def is_on_cloud(url: str, environ: Mapping[str, str] = os.environ) -> bool:

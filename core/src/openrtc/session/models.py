@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from livekit.agents import Agent, AgentSession, inference, llm
@@ -12,6 +13,7 @@ from openrtc.errors import OpenRTCError
 from openrtc.model.agents import AgentSpec
 from openrtc.model.lack import Lack
 from openrtc.model.provider import ProviderContext
+from openrtc.plugins.lacks import tells_of_missing_key
 from openrtc.runtime.providers import MODEL_KINDS, OFFLINE, OFFLINE_SCHEME, ModelKind, Providers, describe_model
 from openrtc.settings.config import SessionDefaults
 
@@ -77,6 +79,25 @@ def require_served(agent: Agent, models: Mapping[str, Any], lacks: Sequence[Lack
     used = [own if is_given(own := getattr(agent, kind)) else models.get(kind) for kind in MODEL_KINDS]
     if any(isinstance(model, str | inference.STT | inference.LLM | inference.TTS) for model in used):
         raise OpenRTCError(f"it lacks {lack.what}", fix=lack.fix)
+
+
+@contextlib.contextmanager
+def explain_missing_key(lacks: Sequence[Lack]) -> Iterator[None]:
+    """Say of an agent that cannot be built since a key is missing what it is known to lack, and the ways out.
+
+    Args:
+        lacks: What the agent is known to lack.
+
+    Raises:
+        OpenRTCError: In place of what a model's library raises.
+    """
+    try:
+        yield
+    except Exception as error:  # of whatever type its library has for it
+        lack = next((one for one in lacks if one.kind in ("cloud", "key")), None)
+        if lack is None or isinstance(error, OpenRTCError) or not tells_of_missing_key(str(error)):
+            raise
+        raise OpenRTCError(f"it lacks {lack.what}", fix=lack.fix) from error
 
 
 def has_realtime_model(agent: Agent, session: AgentSession[Any]) -> bool:

@@ -26,7 +26,7 @@ from openrtc.session.greeting import choose_greeting, greet
 from openrtc.session.guards import guard_agents, hold_handoffs
 from openrtc.session.hang_up import close_promptly, find_hang_up, limit_close
 from openrtc.session.ledger import keep_ledger
-from openrtc.session.models import require_served
+from openrtc.session.models import explain_missing_key, require_served
 from openrtc.session.observers import tell_observers_of_start
 from openrtc.session.options import build_session
 from openrtc.session.own_options import settle_options
@@ -60,7 +60,8 @@ async def run_session(context: JobContext, spec: AgentSpec, call: Call, runtime:
     spec = await settle_options(spec, call)
     attendance = _watch_attendance(context, spec, live, runtime)
     async with limit_build_time(call.agent_name):
-        agent = await build_agent(spec, call)
+        with explain_missing_key(runtime.find_lacks(call.agent_name)):
+            agent = await build_agent(spec, call)
     # A fake job has no room: the console or the demo stands in its place.
     frontend = runtime.frontend if context.is_fake_job() else None
     text_only = frontend is not None and frontend.text_only

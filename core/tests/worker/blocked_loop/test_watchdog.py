@@ -30,10 +30,10 @@ class Watched:
         assert isinstance(event, LoopBlocked)
         self.told.append(event)
 
-    async def while_blocking(self, seconds: float) -> None:
+    async def while_blocking(self, seconds: float, least: float = 0.0) -> None:
         loop = asyncio.get_running_loop()
         contain_exits(loop)
-        watchdog = Watchdog(loop, self.events, lambda job_id: None)
+        watchdog = Watchdog(loop, self.events, lambda job_id: None, least=least)
         watchdog.start()
         await asyncio.sleep(0.3)
         block_for(seconds)
@@ -54,6 +54,12 @@ def test_a_block_is_told_while_it_lasts_and_once_more_when_it_is_over(caplog: py
     assert "the loop has been blocked for" in first.getMessage() and "no call is answered" in first.getMessage()
     assert "the loop was blocked for" in last.getMessage()
     assert {record.levelno for record in caplog.records} == {logging.ERROR}
+
+
+def test_in_a_console_only_what_a_calls_code_blocks_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    watched = Watched()
+    asyncio.run(watched.while_blocking(0.7, least=0.2))
+    assert watched.told and not caplog.records, "it belongs to no call, such as what is imported at the start"
 
 
 def test_a_short_block_is_one_event_and_one_warning(caplog: pytest.LogCaptureFixture) -> None:

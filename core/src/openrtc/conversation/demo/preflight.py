@@ -16,6 +16,7 @@ from openrtc.model.call import Call
 from openrtc.model.decision import Decision
 from openrtc.model.provider import ProviderContext
 from openrtc.model.request import RouteRequest
+from openrtc.plugins.lacks import tells_of_missing_key
 from openrtc.runtime.providers import MODEL_KINDS, ModelKind
 from openrtc.runtime.runtime import Runtime
 from openrtc.session.build import build_agent
@@ -28,9 +29,6 @@ MOST_QUESTIONS = 2
 
 _MOST_WORDS = 14
 """A docstring's sentence that is longer is not what a caller would say."""
-
-_CREDENTIAL = re.compile(r"api[ _-]?(key|secret|token)|credential|access[ _-]?token", re.IGNORECASE)
-"""How the libraries of models say that a key is missing; they raise errors of all types for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +167,7 @@ async def _find_missing_models(
 
 def find_lack(message: str) -> str | None:
     """Return what this machine lacks, such as an API key, where an error's message tells of that."""
-    return message if _CREDENTIAL.search(message) else None
+    return message if tells_of_missing_key(message) else None
 
 
 def _explain_failure(name: str, error: BaseException) -> Preflight:

@@ -71,7 +71,7 @@ class Watchdog:
         live: Returns the running call with a job id, if any.
         breaker: Ends what blocks the loop for too long, if given.
         stuck: Says whether the worker must end without its loop, if given.
-        least: Seconds from which on a block is logged.
+        least: Seconds from which on a block is logged, and of calls alone; 0 logs all that are noticed.
     """
 
     def __init__(
@@ -190,7 +190,9 @@ class Watchdog:
         self._log(block, seconds, ongoing)
 
     def _log(self, block: Block, seconds: float, ongoing: bool) -> None:
-        if seconds < self._least or (seconds < ERROR_SECONDS and not self._is_first_in_a_while(block.place)):
+        if self._least and (seconds < self._least or not block.call):
+            return
+        if seconds < ERROR_SECONDS and not self._is_first_in_a_while(block.place):
             return
         whose = f" of agent {block.call.agent!r}" if block.call else ""
         whose = f" of plugin package {block.plugin!r}" if block.plugin else whose
