@@ -18,6 +18,7 @@ ROOMS_OF_PRIVATE_NAMES = {PACKAGE / "upstream", PACKAGE / "speedups"}
 OF_PYTHON = {"os._exit", "sys._getframe", "sys._current_frames", "atexit._run_exitfuncs"}
 OF_PYTHON |= {"util._args_from_interpreter_flags"}  # of multiprocessing
 OF_PYTHON |= {"logging.getLogger().manager._clear_cache"}  # what each logger remembers of `isEnabledFor`
+OF_PYTHON |= {"parser._actions", "argparse._SubParsersAction"}  # what argcomplete reads of a parser, too
 GENERATED = {"_proto"}
 """Of livekit's protocol; where it is gone, the speedup is left off."""
 OF_OPENTELEMETRY = {"_TRACER_PROVIDER", "_set_tracer_provider", "_active_span_processor", "_span_processors"}
