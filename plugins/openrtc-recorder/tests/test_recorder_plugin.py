@@ -87,16 +87,16 @@ class Missing(dict[str, Any]):
         raise KeyError(f"the resource {key!r} is not available: no disk")
 
 
-def test_without_its_folder_calls_go_on_unrecorded(
+async def test_without_its_folder_calls_go_on_unrecorded(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     call: Any = SimpleNamespace(job_id="AJ_1", resources=Missing())
-    plugin.openrtc_session(call, None)
+    await plugin.openrtc_session(call, None)
     assert caplog.messages == ["call AJ_1 is not recorded: the resource 'recorder' is not available: no disk"]
     caplog.clear()
     monkeypatch.delenv(FOLDER)
     with caplog.at_level(logging.WARNING):
-        plugin.openrtc_session(call, None)
-        plugin.openrtc_session(call, None)
+        await plugin.openrtc_session(call, None)
+        await plugin.openrtc_session(call, None)
     assert plugin.openrtc_resources() == []
     assert caplog.messages == ["no call is recorded: OPENRTC_RECORDER_FOLDER is not set"]

@@ -57,7 +57,7 @@ class Loudspeaker(io.AudioOutput):
 
 
 class Speech:
-    """Something that has been said."""
+    """Something that has been said; it may be awaited by several."""
 
     def __init__(self, *, heard: bool, interrupted: bool) -> None:
         self.chat_items = ["said"] if heard else []
@@ -100,10 +100,10 @@ def callbacks(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], Any]]:
     return found
 
 
-def record(session: Any, folder: Path, role: str = "") -> None:
+async def record(session: Any, folder: Path, role: str = "") -> None:
     """Give a session to the plugin."""
     call: Any = SimpleNamespace(job_id="AJ_1", cast_member=SimpleNamespace(role=role) if role else None)
-    Recording(call, session, Archive(folder, 30.0, "You are recorded.")).begin_with_session()
+    await Recording(call, session, Archive(folder, 30.0, "You are recorded.")).prepare()
 
 
 def list_names(folder: Path) -> list[str]:
@@ -123,14 +123,14 @@ async def test_each_side_is_on_its_channel_and_an_interrupted_agent_as_far_as_it
 ) -> None:
     caplog.set_level("INFO")
     session = Session()
-    record(session, tmp_path)
+    await record(session, tmp_path)
     session.start()
     await asyncio.sleep(0)
     heard, speaker = session.input.audio, session.output.audio
     await anext(heard)  # before the announcement: not in the file
     session.listen()
+    assert session.said == ["You are recorded."], "at once: before what greets"
     await wait_until(lambda: "is recorded: " in caplog.text)
-    assert session.said == ["You are recorded."]
 
     await asyncio.sleep(0.3)
     await anext(heard)
@@ -157,11 +157,22 @@ async def test_a_call_that_was_not_told_is_not_recorded(
     session = Session()
     session.speech = Speech(heard=heard, interrupted=interrupted)
     session.start()
-    record(session, tmp_path)
+    await record(session, tmp_path)
     session.listen()
     session.emit("close", None)
     await callbacks[0]()
     assert caplog.messages == ["call AJ_1 is not recorded: its agent could not say so to the end"]
+    assert list_names(tmp_path) == []
+
+
+async def test_of_a_session_that_never_starts_no_file_is_left(
+    callbacks: list[Callable[[], Any]], tmp_path: Path
+) -> None:
+    session = Session()
+    await record(session, tmp_path)
+    assert list_names(tmp_path) == ["AJ_1.ogg"]
+    session.emit("close", None)
+    await callbacks[0]()
     assert list_names(tmp_path) == []
 
 
@@ -170,10 +181,9 @@ async def test_a_folder_that_went_away_is_told_before_anything_is_said(
 ) -> None:
     session = Session()
     session.start()
-    record(session, tmp_path / "gone")
+    await record(session, tmp_path / "gone")
     session.listen()
-    session.emit("close", None)
-    await callbacks[0]()
+    assert callbacks == []
     assert caplog.messages[0].startswith("call AJ_1 is not recorded: ") and "No such file or directory" in caplog.text
     assert session.said == []
 
@@ -184,7 +194,7 @@ async def test_the_first_member_of_a_cast_says_it_for_all(
     caplog.set_level("INFO")
     sessions = [Session(), Session()]
     for session, role in zip(sessions, ("driver", "dispatcher"), strict=True):
-        record(session, tmp_path, role)
+        await record(session, tmp_path, role)
         session.start()
     sessions[1].input.audio = None
     for session in sessions:

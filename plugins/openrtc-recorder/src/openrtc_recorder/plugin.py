@@ -25,7 +25,7 @@ def openrtc_resources() -> list[ResourceSpec]:
 
 
 @hookimpl
-def openrtc_session(call: Call, session: Any) -> None:
+async def openrtc_session(call: Call, session: Any) -> None:
     """Record a session."""
     if not openrtc_resources():
         _tell_once(f"no call is recorded: {FOLDER} is not set")
@@ -37,7 +37,7 @@ def openrtc_session(call: Call, session: Any) -> None:
         return
     from openrtc_recorder.recording import Recording
 
-    Recording(call, session, archive).begin_with_session()
+    await Recording(call, session, archive).prepare()
 
 
 @functools.cache
