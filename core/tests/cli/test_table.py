@@ -4,8 +4,9 @@ import sys
 
 import pytest
 
+from openrtc.cli.columns import fold, measure
 from openrtc.cli.output import show_progress
-from openrtc.cli.table import TextTable, fold, measure, style
+from openrtc.cli.table import TextTable, style
 
 
 def test_a_row_is_one_line_where_nobody_looks() -> None:

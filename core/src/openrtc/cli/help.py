@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+
+from openrtc.cli.columns import fold, read_width
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):
@@ -20,12 +21,12 @@ def show_examples(lines: Iterable[str]) -> str | None:
     return f"examples:\n{shown}" if shown else None
 
 
-def read_width() -> int:
-    """Return the columns of the terminal, as ``COLUMNS`` or the terminal itself has them."""
-    columns = os.environ.get("COLUMNS", "")
-    if columns.isdecimal() and int(columns) > 0:
-        return int(columns)
-    try:
-        return os.get_terminal_size(1).columns or 80
-    except OSError:  # not a terminal
-        return 80
+def list_summaries(summaries: Mapping[str, str]) -> str:
+    """Return the commands as the help of ``openrtc`` lists them, each with its summary."""
+    indent = " " * (max(map(len, summaries)) + 6)
+    width = max(read_width() - 2 - len(indent), 20)
+    lines = []
+    for name, summary in summaries.items():
+        first, *others = fold(summary, width)
+        lines += [f"    {name}".ljust(len(indent)) + first, *(indent + line for line in others)]
+    return "\n".join(["commands:", *lines])

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from openrtc.cli.commands import COMMANDS, EXAMPLES, Command
-from openrtc.cli.help import Formatter, show_examples
+from openrtc.cli.help import Formatter, list_summaries, show_examples
 from openrtc.cli.setting_options import add_common_options
 
 
@@ -36,16 +36,17 @@ def build_main_parser(of_packages: Mapping[str, str]) -> argparse.ArgumentParser
     """
     parser = argparse.ArgumentParser(
         prog="openrtc",
+        usage="openrtc [OPTIONS] COMMAND ...",
         description="Run many LiveKit voice agents, each a pip package, in one shared worker process.",
-        epilog="openrtc COMMAND --help explains a command, with examples.",
+        epilog=f"{list_summaries({**COMMANDS, **of_packages})}\n\n"
+        "openrtc COMMAND --help explains a command, with examples.",
         allow_abbrev=False,
         formatter_class=Formatter,
     )
     parser.add_argument("-V", "--version", action=PrintVersions, nargs=0, help="show the versions and exit")
     add_common_options(parser)
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for name, summary in {**COMMANDS, **of_packages}.items():
-        commands.add_parser(name, help=summary.replace("%", "%%"))
+    # A parser of each command would take longer than all the rest of this help.
+    parser.add_argument("command", nargs="?", help=argparse.SUPPRESS)
     return parser
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 
-from openrtc.cli.help import read_width
+from openrtc.cli.columns import fold, measure, read_width
 from openrtc.errors import one_line
 
 STYLES = {
@@ -89,32 +89,6 @@ def style(text: str, code: str) -> str:
     """Return a text in a style, where stdout is a terminal that shows it and nobody has set ``NO_COLOR``."""
     plain = not (text and code) or os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb"
     return text if plain or not sys.stdout.isatty() else f"\x1b[{code}m{text}\x1b[0m"
-
-
-def measure(text: str) -> int:
-    """Return how many columns of a terminal a text takes."""
-    if text.isascii():
-        return len(text)
-    from unicodedata import combining, east_asian_width  # 1 MB that few need
-
-    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
-
-
-def fold(text: str, width: int) -> Iterator[str]:
-    """Yield the lines that a text takes in so many columns: broken between words, and within a word that is longer."""
-    line = ""
-    for word in text.split(" "):
-        if line and measure(line) + 1 + measure(word) > width:
-            yield line
-            line = ""
-        line = f"{line} {word}" if line else word
-        while measure(line) > width and len(line) > 1:
-            head = line[:width]
-            while measure(head) > width and len(head) > 1:
-                head = head[:-1]
-            yield head
-            line = line[len(head) :]
-    yield line
 
 
 def _narrow(widths: list[int], headings: Sequence[str], width: int) -> None:
