@@ -41,6 +41,9 @@ def test_an_agent_joins_further_rooms_and_leaves_none(inject: Inject, stage: Sta
         fault.hang_up()
         fault.wait_for_report("agent 'joins-rooms-and-fails' had joined 2 more rooms", ROOMS_ARE_LEFT_WITHIN)
         fault.wait_for_report("agent 'joins-rooms' had joined 2 more rooms", ROOMS_ARE_LEFT_WITHIN)
+        left_behind = r'openrtc_left_behind_total\{distribution="sharing-agents",kind="rooms"\} (\S+)'
+        counted = re.search(left_behind, fault.metrics())
+        assert counted and float(counted[1]) >= 4
         until = time.monotonic() + 5.0
         while any(left := stage.api.agents_in(legs).values()) and time.monotonic() < until:
             time.sleep(0.1)
