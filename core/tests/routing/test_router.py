@@ -130,9 +130,58 @@ def test_an_operator_limits_which_agents_room_metadata_may_choose(key: str) -> N
     assert decide(settings=few, room_metadata=f'{{"{key}": "support"}}').agents == ("support",)
     refused = decide(settings=few, room_metadata=f'{{"{key}": "sales"}}', room_name="support-1")
     assert refused.rejected == (
-        f"room metadata {key!r} asks for 'sales': room metadata may not choose it ([routing] room_metadata_agents)"
+        f"room metadata {key!r} asks for 'sales': room metadata may not choose 'sales' ([routing] room_metadata_agents)"
     )
     assert decide(settings=few, job_metadata=f'{{"{key}": "sales"}}').agents == ("sales",), "the dispatch is trusted"
+
+
+@pytest.mark.parametrize(
+    ("setting", "request_"),
+    [
+        ("job_metadata_agents", {"job_metadata": '{"agent": "sales"}'}),
+        ("job_metadata_agents", {"job_metadata": '{"demo": "sales"}'}),
+        ("attribute_agents", {"attributes": {"openrtc.agent": "sales"}}),
+        ("agent_name_agents", {"agent_name": "sales"}),
+    ],
+)
+def test_an_operator_limits_what_each_way_of_a_dispatch_may_choose(setting: str, request_: dict[str, Any]) -> None:
+    few = RoutingSettings(**{setting: ("support",)})
+    refused = decide(settings=few, room_name="support-1", **request_)
+    assert (refused.rejected or "").endswith(f"may not choose 'sales' ([routing] {setting})")
+    allowed = json.loads(json.dumps(request_).replace("sales", "support"))
+    assert decide(settings=few, **allowed).agents == ("support",)
+    assert decide(settings=RoutingSettings(**{setting: ()}), **allowed).rejected
+    assert decide(**request_).agents == ("sales",)
+
+
+def test_an_internal_agent_is_chosen_by_routers_only() -> None:
+    hidden = RoutingSettings(internal=("sales", "support-vip"))
+    asked: list[dict[str, Any]] = [
+        {"job_metadata": '{"agent": "sales"}'},
+        {"room_metadata": '{"demo": "sales"}'},
+        {"attributes": {"openrtc.agent": "sales"}},
+        {"agent_name": "sales"},
+    ]
+    for request in asked:
+        rejected = decide(settings=hidden, **request).rejected or ""
+        assert rejected.endswith("'sales' is internal: only a router, a cast or a hand-off chooses it")
+    assert decide(settings=hidden, room_name="support-vip-1").agents == ("support",), "the name is passed over"
+    assert decide(settings=hidden, room_name="sales-1").agents == ("support",), "it is no default by itself"
+    assert decide(settings=hidden, agent_name="front", worker="front").agents == ("support",)
+    named = RoutingSettings(internal=("sales",), default="sales")
+    assert decide(settings=named).agents == ("sales",)
+    router = plugin("vip", lambda request, agents: "sales")
+    assert decide(router, settings=hidden, room_name="zz").agents == ("sales",)
+    everybody = RoutingSettings(internal=NAMES)
+    assert "each agent that is ready is internal" in (decide(settings=everybody).rejected or "")
+
+
+def test_a_package_says_that_its_agent_is_internal() -> None:
+    specs = [AgentSpec(name="desk", agent=object, internal=True), AgentSpec(name="open", agent=object)]
+    router = Router(Catalog.of(Loaded(), specs=specs), Hooks())
+    assert router.default == "open"
+    decision = asyncio.run(router.route(RouteRequest.parse(room_name="desk-1", job_metadata='{"agent": "desk"}')))
+    assert "'desk' is internal" in (decision.rejected or "")
 
 
 def test_bad_metadata_is_told_in_the_trace() -> None:

@@ -17,7 +17,14 @@ from openrtc.settings.setting import Setting
 
 _CONNECTION = ("worker.url", "worker.api_key", "worker.api_secret")
 _SESSION = ("defaults.offline", "worker.log_level", "worker.log_format")
-_ROUTING = ("routing.prefix_agents", "routing.room_metadata_agents")
+_ROUTING = (
+    "routing.prefix_agents",
+    "routing.room_metadata_agents",
+    "routing.job_metadata_agents",
+    "routing.attribute_agents",
+    "routing.agent_name_agents",
+    "routing.internal",
+)
 _PACKAGES = tuple(setting for setting in SETTINGS if setting.table == "plugins")
 
 ACTION_ALIASES = {"list": ["ls"], "delete": ["rm"]}

@@ -47,9 +47,7 @@ class Router:
         settings = settings or RoutingSettings()
         self._catalog = catalog
         self._hooks = hooks
-        self._context = RuleContext(
-            catalog, settings.default, worker_agent_name, settings.prefix_agents, settings.room_metadata_agents
-        )
+        self._context = RuleContext(catalog, settings, worker_agent_name)
         self._steps = _order_steps(hooks.implementations("openrtc_route"), settings.order)
 
     @property
@@ -60,7 +58,7 @@ class Router:
     @property
     def default(self) -> str | None:
         """The agent of calls that no rule decides and for which nobody has asked for one; None where there is none."""
-        return self._context.default or next(iter(self._context.automatic), None)
+        return self._context.settings.default or next(iter(self._context.automatic), None)
 
     @property
     def default_candidates(self) -> Sequence[str]:

@@ -10,12 +10,24 @@ from openrtc.catalog.catalog import Catalog
 from openrtc.model.decision import Decision
 from openrtc.model.dispatch_names import REQUESTED_AGENT_ATTRIBUTE, WorkerNames
 from openrtc.model.request import RouteRequest, parse_metadata
+from openrtc.settings.config import RoutingSettings
 
 # What the dispatcher asks for in so many words goes before a router plugin, which goes before a guess.
 BEFORE_PLUGINS = ("job.agent_name", "job.agent", "job.demo", "job.attribute", "room.agent", "room.demo")
 AFTER_PLUGINS = ("room.prefix", "default")
 PREFIX_SEPARATOR = "-"
+ALL_INTERNAL = "each agent that is ready is internal ([routing] default = …)"
 ONLY_NAMED = "every agent has an agent name in its code, by which alone it is dispatched ([routing] default = …)"
+
+
+CHANNELS = {
+    "agent_name_agents": "the agent name of a dispatch",
+    "attribute_agents": "an attribute of a dispatch",
+    "job_metadata_agents": "the metadata of a dispatch",
+    "room_metadata_agents": "room metadata",
+    "prefix_agents": "the room name",
+}
+"""By the setting that says which agents it may choose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +36,13 @@ class RuleContext:
 
     Args:
         catalog: The agents.
-        default: The configured default agent, if any.
+        settings: The default agent, and which agents each channel may choose.
         worker_agent_name: The setting ``agent_name``; a job under a name of the worker's own chooses nothing by it.
-        prefix_agents: The agents that a room's name may choose; None for all.
-        room_metadata_agents: The agents that room metadata may choose; None for all.
     """
 
     catalog: Catalog
-    default: str | None = None
+    settings: RoutingSettings
     worker_agent_name: str = ""
-    prefix_agents: Collection[str] | None = None
-    room_metadata_agents: Collection[str] | None = None
 
     @property
     def automatic(self) -> Sequence[str]:
@@ -45,7 +53,27 @@ class RuleContext:
         names = WorkerNames.parse(self.worker_agent_name)
         agents = [self.catalog.get(name) for name in self.catalog.ready]
         named = {agent.name: agent.worker.agent_name for agent in agents if agent.worker and agent.worker.agent_name}
-        return [one.name for one in agents if one.name not in named or not names.counts_in_code(named[one.name])]
+        free = [one.name for one in agents if one.name not in named or not names.counts_in_code(named[one.name])]
+        return [name for name in free if not self.is_internal(name)]
+
+    def is_internal(self, name: str) -> bool:
+        """Whether only a router, a cast or a hand-off chooses an agent."""
+        spec = self.catalog.get(name).spec if name in self.catalog.agents else None
+        return name in self.settings.internal or (spec is not None and spec.internal)
+
+    def why_not_allowed(self, name: str, setting: str) -> str | None:
+        """Return why a channel may not choose an agent, in one line, or None where it may.
+
+        Args:
+            name: The agent's name.
+            setting: The setting that says which agents that channel may choose.
+        """
+        if self.is_internal(name):
+            return f"{name!r} is internal: only a router, a cast or a hand-off chooses it"
+        allowed: Collection[str] | None = getattr(self.settings, setting)
+        if allowed is None or name in allowed:
+            return None
+        return f"{CHANNELS[setting]} may not choose {name!r} ([routing] {setting})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +87,9 @@ class RuleResult:
 Rule = Callable[[RouteRequest, RuleContext], RuleResult]
 
 
-def choose_named(name: str, asked_by: str, catalog: Catalog) -> RuleResult:
-    """Choose an agent that was asked for by name; reject when it cannot be used, since to guess would be worse."""
-    problem = catalog.why_unusable(name)
+def choose_named(name: str, asked_by: str, setting: str, context: RuleContext) -> RuleResult:
+    """Choose an agent that was asked for by name; reject when it cannot be, since to guess would be worse."""
+    problem = context.why_not_allowed(name, setting) or context.catalog.why_unusable(name)
     if problem is None:
         return RuleResult(Decision.to(name), f"{asked_by} asks for {name!r}")
     return RuleResult(Decision.reject(f"{asked_by} asks for {name!r}: {problem}"), problem)
@@ -75,10 +103,12 @@ def choose_by_agent_name(request: RouteRequest, context: RuleContext) -> RuleRes
     in_code = names.select_in_code(context.catalog.names_in_code).get(request.agent_name)
     # Under a name that is the worker's as well, a dispatch may ask for another agent.
     if in_code and not (request.agent_name in names.own and request.attributes.get(REQUESTED_AGENT_ATTRIBUTE)):
+        if problem := context.why_not_allowed(in_code, "agent_name_agents"):
+            return RuleResult(Decision.reject(f"the job's agent name asks for {in_code!r}: {problem}"), problem)
         return RuleResult(Decision.to(in_code), f"{request.agent_name!r} is the agent name in the code of {in_code!r}")
     if names.choose_no_agent(request.agent_name, context.catalog.names):
         return RuleResult(None, f"{request.agent_name!r} is the name of the worker")
-    return choose_named(request.agent_name, "the job's agent name", context.catalog)
+    return choose_named(request.agent_name, "the job's agent name", "agent_name_agents", context)
 
 
 def choose_by_attribute(request: RouteRequest, context: RuleContext) -> RuleResult:
@@ -86,7 +116,7 @@ def choose_by_attribute(request: RouteRequest, context: RuleContext) -> RuleResu
     name = request.attributes.get(REQUESTED_AGENT_ATTRIBUTE, "").strip()
     if not name:
         return RuleResult(None, f"the job has no attribute {REQUESTED_AGENT_ATTRIBUTE!r}")
-    return choose_named(name, f"the job attribute {REQUESTED_AGENT_ATTRIBUTE!r}", context.catalog)
+    return choose_named(name, f"the job attribute {REQUESTED_AGENT_ATTRIBUTE!r}", "attribute_agents", context)
 
 
 def _build_metadata_rule(where: str, key: str) -> Rule:
@@ -107,15 +137,7 @@ def _choose_by_metadata(metadata: Mapping[str, Any], where: str, key: str, conte
         return RuleResult(None, f"{where} metadata has no {key!r}")
     if not isinstance(name, str) or not name.strip():
         return RuleResult(None, f"{where} metadata has {key!r}, but it is no name: {name!r:.40}: ignored")
-    asked_by = f"{where} metadata {key!r}"
-    if where == "room" and not _is_allowed(name.strip(), context.room_metadata_agents):
-        problem = "room metadata may not choose it ([routing] room_metadata_agents)"
-        return RuleResult(Decision.reject(f"{asked_by} asks for {name.strip()!r}: {problem}"), problem)
-    return choose_named(name.strip(), asked_by, context.catalog)
-
-
-def _is_allowed(name: str, allowed: Collection[str] | None) -> bool:
-    return allowed is None or name in allowed
+    return choose_named(name.strip(), f"{where} metadata {key!r}", f"{where}_metadata_agents", context)
 
 
 def choose_by_room_prefix(request: RouteRequest, context: RuleContext) -> RuleResult:
@@ -124,11 +146,10 @@ def choose_by_room_prefix(request: RouteRequest, context: RuleContext) -> RuleRe
     fitting = [name for name in context.catalog.names if room == name or room.startswith(name + PREFIX_SEPARATOR)]
     if not fitting:
         return RuleResult(None, f"no agent's name starts the room name {room!r:.80}")
-    allowed = [name for name in fitting if _is_allowed(name, context.prefix_agents)]
-    if not allowed:
-        longest = max(fitting, key=len)
-        return RuleResult(None, f"the room name may not choose {longest!r} ([routing] prefix_agents)")
-    name = max(allowed, key=len)
+    refused = {name: problem for name in fitting if (problem := context.why_not_allowed(name, "prefix_agents"))}
+    if len(refused) == len(fitting):
+        return RuleResult(None, refused[max(refused, key=len)])
+    name = max((name for name in fitting if name not in refused), key=len)
     problem = context.catalog.why_unusable(name)
     if problem:
         return RuleResult(Decision.reject(f"the room name {room!r:.80} starts with {name!r}: {problem}"), problem)
@@ -137,14 +158,17 @@ def choose_by_room_prefix(request: RouteRequest, context: RuleContext) -> RuleRe
 
 def choose_default(request: RouteRequest, context: RuleContext) -> RuleResult:
     """Choose the configured default agent, else the first one that is ready."""
-    if context.default:
-        problem = context.catalog.why_unusable(context.default)
+    if context.settings.default:
+        problem = context.catalog.why_unusable(context.settings.default)
         if problem:
-            return RuleResult(Decision.reject(f"the default agent {context.default!r}: {problem}"), problem)
-        return RuleResult(Decision.to(context.default), "the configured default")
+            return RuleResult(Decision.reject(f"the default agent {context.settings.default!r}: {problem}"), problem)
+        return RuleResult(Decision.to(context.settings.default), "the configured default")
     if not context.catalog.ready:
         return RuleResult(Decision.reject("no agent is ready to take calls"), "no agent is ready")
-    candidates = context.catalog.ready if request.agent_name else context.automatic
+    ready = [name for name in context.catalog.ready if not context.is_internal(name)]
+    if not ready:
+        return RuleResult(Decision.reject(ALL_INTERNAL), ALL_INTERNAL)
+    candidates = ready if request.agent_name else context.automatic
     if not candidates:
         return RuleResult(Decision.reject(f"nobody asks for an agent, and {ONLY_NAMED}"), ONLY_NAMED)
     return RuleResult(Decision.to(candidates[0]), "the first registered agent")

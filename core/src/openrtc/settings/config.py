@@ -207,6 +207,30 @@ class RoutingSettings:
     room_metadata_agents: tuple[str, ...] | None = setting(
         None, Names(AGENTS), "the only agents that room metadata may choose; by default all", section=_ROUTING
     )
+    job_metadata_agents: tuple[str, ...] | None = setting(
+        None,
+        Names(AGENTS),
+        "the only agents that the metadata of a dispatch may choose; by default all",
+        section=_ROUTING,
+    )
+    attribute_agents: tuple[str, ...] | None = setting(
+        None,
+        Names(AGENTS),
+        "the only agents that an attribute of a dispatch may choose; by default all",
+        section=_ROUTING,
+    )
+    agent_name_agents: tuple[str, ...] | None = setting(
+        None,
+        Names(AGENTS),
+        "the only agents that the agent name of a dispatch may choose; by default all",
+        section=_ROUTING,
+    )
+    internal: tuple[str, ...] = setting(
+        (),
+        Names(AGENTS),
+        "agents that no dispatch, room or caller chooses: only a router, a cast or a hand-off does",
+        section=_ROUTING,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
