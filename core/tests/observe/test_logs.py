@@ -29,6 +29,23 @@ def test_a_line_from_the_code_of_a_call_gets_all_fields_in_text_too() -> None:
     assert text.endswith("my_agent: hello  job_id=AJ_1  room=r  agent=support  distribution=my-support-agent")
 
 
+def test_no_value_of_a_text_makes_a_field_a_line_or_a_command_to_the_terminal() -> None:
+    room = 'q7  agent=admin\n12:00:00 ERROR x: forged \x1b[2J\u202eevil"'
+    line = record(room=room, msg="said:\n12:00:00 ERROR forged \x1b[31m", note="", stack="frame\n" * 500, agent="ok")
+    first, second = TextLines().format(line).split("\n")
+    assert first.endswith("my_agent: said:")
+    assert second.startswith("    12:00:00 ERROR forged \\x1b[31m  room=")
+    assert (
+        '  room="q7  agent=admin\\n12:00:00 ERROR x: forged \\u001b[2J\\u202eevil\\""  agent=ok  stack="frame' in second
+    )
+    assert len(second) < 1000 and second.isprintable()
+
+
+def test_a_field_that_is_one_word_stands_as_it_is() -> None:
+    text = TextLines().format(record(room="büro-1", job_id="AJ_1", seconds=0.5, why="he left"))
+    assert text.endswith('my_agent: hello  job_id=AJ_1  room=büro-1  seconds=0.5  why="he left"')
+
+
 def test_what_a_line_says_itself_is_kept() -> None:
     assert vars(complete(record(job_id="AJ_1", agent="another")))["agent"] == "another"
 

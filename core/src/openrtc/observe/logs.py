@@ -28,6 +28,9 @@ OF_PACKAGE = 10
 """How often a package's own line is written before it is counted: who looks for a fault wants to see each as it comes.
 """
 
+LONGEST_VALUE = 300
+"""Characters of a field in a text: livekit-agents attaches whole stacks to some lines, which would hide the message."""
+
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", WRITTEN}
 _SECRET = re.compile(r"(token|password|secret)$", re.IGNORECASE)
 _LEVELS = {number: logging.getLevelName(number) for number in (10, 20, 30, 40, 50)}
@@ -219,16 +222,17 @@ def _name_level(record: logging.LogRecord) -> str:
 
 
 class TextLines(logging.Formatter):
-    """``12:30:01 INFO  openrtc.worker  message  room=… agent=…``."""
+    """``12:30:01 INFO  openrtc.worker  message  room=… agent=…``.
+
+    Callers choose names of rooms and what they say: neither makes a field or a line, or commands a terminal.
+    """
 
     clock_length = len("12:30:01")
 
     def format(self, record: logging.LogRecord) -> str:
-        # livekit-agents attaches whole stacks to some lines; in text they would hide the message.
-        fields = "".join(
-            f"  {key}={value}" for key, value in read_extra_fields(record).items() if "\n" not in str(value)
-        )
-        line = f"{_format_clock(record.created)} {_name_level(record):<7} {record.name}: {record.getMessage()}{fields}"
+        fields = "".join(f"  {key}={_show_value(value)}" for key, value in read_extra_fields(record).items())
+        message = _escape(record.getMessage()).replace("\n", "\n    ")
+        line = f"{_format_clock(record.created)} {_name_level(record):<7} {record.name}: {message}{fields}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
     def describe_repeats(self, line: str, times: int, seconds: float) -> str:
@@ -261,6 +265,21 @@ class JsonLines(logging.Formatter):
         again["message"] = f"{again['message']} ({describe_repeats(times, seconds)})"
         again.pop("exception", None)
         return json.dumps(again)
+
+
+def _show_value(value: object) -> str:
+    """Return a field's value as one word; in quotes where it could be taken for anything else."""
+    text = str(value)
+    cut = text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
+    plain = cut.isprintable() and cut and not any(c in ' "=' for c in cut)
+    return cut if plain else _escape(json.dumps(cut, ensure_ascii=False))
+
+
+def _escape(text: str) -> str:
+    """Return a text in which nothing but ends of lines and tabs does anything to a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
 
 def _format_clock(at: float) -> str:
