@@ -65,6 +65,7 @@ CASES = {
     "one": (AGENT.format(", tts=make()") + "def make(): ...", ["stt and llm"]),
     "none by name": (AGENT.format(", llm=None"), [ALL]),
     "a node": (AGENT.format("") + "    async def llm_node(self, *_): ...", ["stt and tts"]),
+    "a sound of its own": (AGENT.format("") + "    async def on_enter(self): self.session.say('', audio=hum())", []),
     "a realtime model": (AGENT.format(", llm=somebody.RealtimeModel()"), []),
     "a key": (AGENT.format(", llm=fakeai.LLM()"), ["stt and tts", "FAKEAI_API_KEY, which fakeai.LLM needs"]),
     "a key that is given": (AGENT.format(", llm=fakeai.LLM(api_key='x')"), ["stt and tts"]),

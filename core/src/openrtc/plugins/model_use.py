@@ -24,6 +24,8 @@ _NAMING = {text: kind for kind in SESSION_MODELS for text in (kind, f"_{kind}", 
 """Names that set a model, or do without it: arguments, properties and nodes of livekit-agents."""
 _REALTIME = re.compile(r"realtime|duplex", re.IGNORECASE)
 """A language model that hears and speaks by itself."""
+_OWN_SOUND = frozenset({"audio", "AudioFrame", "AudioSource", "capture_frame", "publish_track"})
+"""Names that code uses which makes sound by itself: it may mean to do without models."""
 _KEY = re.compile(r"\b[A-Z][A-Z0-9_]*_API_KEY\b")
 """A variable that a model's class reads its key from, as its source or its description names it."""
 _OTHER_WAYS = re.compile(r"key|token|credential|client|vertex|service|project|base_url", re.IGNORECASE)
@@ -99,7 +101,7 @@ class _Reading:
             elif isinstance(one, ast.ClassDef):
                 self._read_bases(source, one, sources)
             for name in _list_identifiers(one):
-                if _REALTIME.search(name):
+                if name in _OWN_SOUND or _REALTIME.search(name):
                     self.named |= set(SESSION_MODELS)
                 elif name in _NAMING:
                     self.named.add(_NAMING[name])
@@ -147,7 +149,7 @@ def _list_identifiers(node: ast.AST) -> Iterator[str]:
     elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         yield node.name
     elif isinstance(node, ast.Name):
-        yield node.id if _REALTIME.search(node.id) else ""
+        yield node.id if node.id in _OWN_SOUND or _REALTIME.search(node.id) else ""
     elif isinstance(node, ast.Constant) and isinstance(node.value, str):
         # A key of a dictionary of options, or the name of a realtime model; no sentence of the instructions.
         yield node.value if re.fullmatch(r"[\w./:-]+", node.value) else ""
