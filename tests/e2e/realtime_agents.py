@@ -40,10 +40,16 @@ def member(role: str, name: str, voice: str, **more: Any) -> Member:
 TIM = member("dispatcher", "Tim", "alloy", greeting="Chris, this is Tim")
 CHRIS = member("driver", "Chris", "echo")
 
+rtalone = AgentSpec(
+    name="rtalone",
+    agent=lambda: Agent(instructions="You talk."),
+    llm=lambda: realtime.RealtimeModel(voice="alloy"),
+    greeting="Chris, this is Tim",
+)
 rtaudio = Cast(members=[TIM, CHRIS], hears="audio", turn_budget=2)
 rtgives = Cast(members=[member("dispatcher", "Tim", "alloy", agent=Giver, greeting="hello"), CHRIS], turn_budget=1)
 
 REALTIME_AGENTS = Package(
     name="realtime-agents",
-    agents={name: f"e2e.realtime_agents:{name}" for name in ("rtaudio", "rtgives")},
+    agents={name: f"e2e.realtime_agents:{name}" for name in ("rtalone", "rtaudio", "rtgives")},
 )

@@ -21,6 +21,16 @@ SECONDS_A_WORD = 0.12
 GIVEN_WORDS = re.compile(r"Say these words: (.*)")
 
 
+USAGE = {
+    "total_tokens": 61,
+    "input_tokens": 40,
+    "output_tokens": 21,
+    "input_token_details": {"text_tokens": 10, "audio_tokens": 30, "cached_tokens": 4},
+    "output_token_details": {"text_tokens": 5, "audio_tokens": 16},
+}
+"""What each answer has used."""
+
+
 class RealtimeServer:
     """A realtime API in a thread of its own.
 
@@ -177,7 +187,7 @@ class RealtimeSession:
         except asyncio.CancelledError:
             status = "cancelled"
         await self._tell("response.output_item.done", **place, item=item | {"status": status})
-        await self._tell("response.done", response=response | {"status": status})
+        await self._tell("response.done", response=response | {"status": status, "usage": USAGE})
 
     def _words(self, instructions: str) -> str:
         if given := GIVEN_WORDS.search(instructions):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +13,9 @@ import pytest
 
 from e2e.callers import CallersProcess
 from e2e.cast_room import HELLO, CastRoom, events_of, overlap
+from e2e.ledger_agents import LEDGER, reported_usage, told_usage
 from e2e.realtime_agents import REALTIME_AGENTS
-from e2e.realtime_server import RealtimeServer
+from e2e.realtime_server import USAGE, RealtimeServer
 from e2e.reporting import show_log_on_failure
 from e2e.server_api import ServerApi
 from e2e.speech import Voice
@@ -46,13 +49,31 @@ def own_worker(
     api: ServerApi, tmp_path: Path, provider: RealtimeServer, request: pytest.FixtureRequest
 ) -> Iterator[WorkerProcess]:
     key = {"OPENAI_API_KEY": "sk-of-a-test", "OPENAI_BASE_URL": provider.url}
-    more: dict[str, Any] = {"variables": key, "folders": [REALTIME_AGENTS.install_into(tmp_path / "packages")]}
-    options = ["--allow", REALTIME_AGENTS.name, "--metrics-jsonl", str(tmp_path / "events.jsonl")]
+    folders = [package.install_into(tmp_path / "packages") for package in (REALTIME_AGENTS, LEDGER)]
+    more: dict[str, Any] = {"variables": key, "folders": folders[:1]}
+    options = ["--allow", f"{REALTIME_AGENTS.name},{LEDGER.name}", "--words", "full"]
+    options += ["--metrics-jsonl", str(tmp_path / "events.jsonl")]
     with openrtc_worker(api, tmp_path / "worker.log", *options, **more) as running:
         show_log_on_failure(request.node, running)
         yield running.wait_until_ready()
         running.stop()
         assert TRACEBACK not in running.log()
+
+
+def check_ledger(worker: WorkerProcess, room: CastRoom, agent: str, members: set[str]) -> None:
+    """Check what was said in a call that is over, and that its usage is what livekit-agents reports."""
+    room.wait_until(lambda: events_of(worker, room.room, "call_ended"), 40.0)
+    turns = events_of(worker, room.room, "turn_completed")
+    assert {turn["member"] for turn in turns} == members
+    assert any(turn["answered"] and "says line" in turn["said"] for turn in turns), turns
+    assert any(turn["heard"] for turn in turns), turns
+    told, (ended,) = told_usage(worker, room.room), events_of(worker, room.room, "call_ended")
+    reported = [one for session in reported_usage(worker, agent) for one in session]
+    by_json = functools.partial(json.dumps, sort_keys=True)
+    assert sorted(told, key=by_json) == sorted(reported, key=by_json) and told
+    tokens = sum(one["input_tokens"] for one in reported if one["type"] == "llm_usage")
+    assert [one["input_tokens"] for one in ended["usage"] if one["type"] == "llm_usage"] == [tokens]
+    assert tokens > 0 and tokens % USAGE["input_tokens"] == 0
 
 
 def test_realtime_members_hear_each_other_and_one_is_given_the_ear(
@@ -67,6 +88,14 @@ def test_realtime_members_hear_each_other_and_one_is_given_the_ear(
     said = room.say(HELLO)
     room.wait_for(TIM, since=said.ended)
     room.close()
+    check_ledger(own_worker, room, "rtaudio", {"dispatcher", "driver"})
+    provider.sessions.clear()
+
+    room = CastRoom(api, callers, "rtalone-1")
+    room.wait_for(TIM)
+    room.wait_for(TIM, since=room.type("Tim, where are you"))
+    room.close()
+    check_ledger(own_worker, room, "rtalone", {""})
     provider.sessions.clear()
 
     room = CastRoom(api, callers, "rtgives-1")
