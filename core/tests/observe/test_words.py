@@ -10,6 +10,7 @@ from openrtc.observe.call_lines import CallLines
 from openrtc.observe.events import CallError, Event, MemberLeft, PluginFailed, ToolCalled, TurnCompleted
 from openrtc.observe.logs import JsonLines
 from openrtc.observe.words import Words, use_words_in_log
+from openrtc.settings.config import ObserveSettings
 
 CALL: dict[str, Any] = {"job_id": "AJ_1", "room": "r", "agent": "support", "distribution": "my-support-agent"}
 TURN = TurnCompleted(**CALL, heard="order 4711", said="it is 4711", latency_seconds=0.5)
@@ -98,3 +99,20 @@ def test_words_in_livekit_agents_log_lines_follow_the_log(mode: str, text: str |
     line = JsonLines().format(record)
     assert ('"lk.pii.text"' in line) == (text is not None) and (text or "m") in line
     assert '"lk.pii.participant_identity": "ann"' in line
+
+
+@pytest.mark.parametrize(
+    ("words", "terminal", "files", "log", "top"),
+    [
+        (None, False, "none", "none", "full"),
+        (None, True, "none", "full", "full"),
+        ("none", True, "none", "none", "none"),
+        ("redacted", True, "redacted", "redacted", "redacted"),
+        ("full", False, "full", "full", "full"),
+    ],
+)
+def test_without_a_setting_files_and_logs_have_no_words_and_top_and_a_terminal_have_all(
+    words: str | None, terminal: bool, files: str, log: str, top: str
+) -> None:
+    settings = ObserveSettings(words=words, terminal=terminal)
+    assert (settings.words_in_files, settings.words_in_log, settings.words_in_top) == (files, log, top)
