@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -145,12 +146,12 @@ def test_an_operator_limits_which_agents_room_metadata_may_choose(key: str) -> N
     ],
 )
 def test_an_operator_limits_what_each_way_of_a_dispatch_may_choose(setting: str, request_: dict[str, Any]) -> None:
-    few = RoutingSettings(**{setting: ("support",)})
+    few, none = (replace(RoutingSettings(), **{setting: names}) for names in (("support",), ()))
     refused = decide(settings=few, room_name="support-1", **request_)
     assert (refused.rejected or "").endswith(f"may not choose 'sales' ([routing] {setting})")
     allowed = json.loads(json.dumps(request_).replace("sales", "support"))
     assert decide(settings=few, **allowed).agents == ("support",)
-    assert decide(settings=RoutingSettings(**{setting: ()}), **allowed).rejected
+    assert decide(settings=none, **allowed).rejected
     assert decide(**request_).agents == ("sales",)
 
 
