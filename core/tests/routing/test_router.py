@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -146,7 +145,8 @@ def test_an_operator_limits_which_agents_room_metadata_may_choose(key: str) -> N
     ],
 )
 def test_an_operator_limits_what_each_way_of_a_dispatch_may_choose(setting: str, request_: dict[str, Any]) -> None:
-    few, none = (replace(RoutingSettings(), **{setting: names}) for names in (("support",), ()))
+    choices: list[dict[str, Any]] = [{setting: ("support",)}, {setting: ()}]
+    few, none = (RoutingSettings(**choice) for choice in choices)
     refused = decide(settings=few, room_name="support-1", **request_)
     assert (refused.rejected or "").endswith(f"may not choose 'sales' ([routing] {setting})")
     allowed = json.loads(json.dumps(request_).replace("sales", "support"))
