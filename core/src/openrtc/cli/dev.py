@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -21,11 +20,11 @@ from openrtc.cli.setting_options import (
 from openrtc.settings.config import Config, WorkerSettings
 
 if TYPE_CHECKING:
+    import logging
+
     from rich.console import Console
 
     from openrtc.runtime.runtime import Runtime
-
-logger = logging.getLogger("openrtc.worker")
 
 DEV_URL = "ws://127.0.0.1:7880"
 
@@ -65,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
     open_output(config.worker, hides_calls=shown and config.worker.log_level != "debug")
     log_files(config)
-    logger.info("importing livekit-agents and the agents")
+    _get_logger().info("importing livekit-agents and the agents")
     with contextlib.ExitStack() as server:
         # A server goes on when another program takes this process's place, and keeps its port.
         again = BeginAgain(environ, hung, clean_up=server.close)
@@ -90,7 +89,7 @@ def _warn_of_no_server(url: str) -> None:
 
     if url == DEV_URL and is_port_free(7880):
         text = "no LiveKit server listens at %s, port 7880: openrtc dev --with-server starts one, too"
-        logger.warning(text, LOOPBACK)
+        _get_logger().warning(text, LOOPBACK)
 
 
 def _revise(runtime: Runtime, console: Console | None) -> Runtime:
@@ -111,6 +110,12 @@ def _revise(runtime: Runtime, console: Console | None) -> Runtime:
     runtime = with_offline_defaults(runtime, offline=True)
     require_answers(runtime)
     return runtime
+
+
+def _get_logger() -> logging.Logger:
+    import logging  # --help does without
+
+    return logging.getLogger("openrtc.worker")
 
 
 @contextlib.contextmanager
