@@ -55,6 +55,8 @@ PINNED_WHERE = {"pocketsphinx": 'python_version != "3.12"'}
 END_TO_END = "tests"
 FAULTS = "tests/faults"
 NO_FAULTS = f"--ignore={FAULTS}"
+SIDE_BY_SIDE = ["--numprocesses=2", "--dist=loadfile"]
+"""For tests of real time: with three at a time on two processors, they fail by each other's load."""
 BESIDE = ["--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder"]
 """For tests that start processes and wait for them: more than there are cores. Files of few tests are not left to the
 end, since these are the longest."""
@@ -63,8 +65,6 @@ SPREAD = ["--numprocesses=3", "--dist=worksteal"]
 SLOW_PROCESSOR_SECONDS = 0.18
 """What `measure_processor` returns where two faults at a time are all that two processors take: with 0.2 s, three at a
 time made each other fail."""
-QUICK_PROCESSOR_SECONDS = 0.11
-"""What it returns where one more of all that waits for speech fits beside the others."""
 NO_VERSION = Version("0.dev0")
 BUILD_TOOLS = ["hatchling>=1.27", "editables"]
 TEST_TOOLS = ["hatchling", "import-linter", "jsonschema", "mcp", "pip", "psutil", "pytest", "pytest-asyncio"]
@@ -145,7 +145,7 @@ def tests(session: nox.Session) -> None:
         session,
         folders,
         all_faults(),
-        [END_TO_END, NO_FAULTS, "-m", "realtime and not alone and not thorough", *side_by_side()],
+        [END_TO_END, NO_FAULTS, "-m", "realtime and not alone and not thorough", *SIDE_BY_SIDE],
         # What takes longest begins first: the end-to-end tests, whose folder is the last.
         [*reversed(folders), NO_FAULTS, "-m", "not realtime and not alone and not thorough", *BESIDE],
         [END_TO_END, NO_FAULTS, "-m", "alone"],
@@ -402,14 +402,8 @@ def test_folders(*patterns: str) -> list[str]:
 
 def all_faults() -> list[str]:
     """Return the arguments for pytest that run all faults, as many at a time as the processors take."""
-    seconds = measure_processor()
-    at_once = 2 + (seconds < SLOW_PROCESSOR_SECONDS) + (seconds < QUICK_PROCESSOR_SECONDS)
+    at_once = 3 if measure_processor() < SLOW_PROCESSOR_SECONDS else 2
     return [FAULTS, f"--numprocesses={at_once}", "--dist=worksteal"]
-
-
-def side_by_side() -> list[str]:
-    """Return the arguments for pytest that run tests of real time, as many at a time as leave each other theirs."""
-    return [f"--numprocesses={3 if measure_processor() < QUICK_PROCESSOR_SECONDS else 2}", "--dist=loadfile"]
 
 
 def measure_processor() -> float:
