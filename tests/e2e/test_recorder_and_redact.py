@@ -131,4 +131,5 @@ def test_calls_are_recorded_once_their_agents_have_said_so_and_their_words_are_r
     ]
     assert {turn["heard"] for turn in turns} >= {"write to [e-mail]", "my card is [card]"}
     assert any(turn["said"].startswith("[e-mail] word word") for turn in turns)
-    assert "example" not in events.read_text() + worker.log() and "4111" not in events.read_text() + worker.log()
+    text = events.read_text() + worker.log()
+    assert "example" not in text and "4111 1111" not in text
