@@ -120,7 +120,7 @@ def test_room_metadata_may_choose_only_what_the_operator_allows(
     api.create_room("m-1", metadata='{"agent": "beta"}')
     assert cli.run("dispatch", "create", "--room", "m-1", "--wait", "--json").document["joined"]["agent"] == "beta"
     api.create_room("m-2", metadata='{"agent": "gamma"}')
-    assert "room metadata may not choose it" in lost(cli, "--room", "m-2").err
+    assert "room metadata may not choose" in lost(cli, "--room", "m-2").err
     (line,) = worker.records("room 'm-2': rejected by room.agent")
     assert "room_metadata_agents" in line["message"]
 

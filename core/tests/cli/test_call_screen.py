@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from openrtc.cli.call_screen import CallScreen
+from openrtc.observe import log_guard
 from openrtc.observe.events import (
     CallEnded,
     CallEvent,
@@ -87,6 +89,18 @@ def test_a_terminal_gets_colours_and_words_that_may_not_be_shown_are_left_out() 
     assert show(*events, words=NONE)[1:] == ["  heard     …", "  called    price(…) = …", "  said      …"]
 
 
+@pytest.fixture
+def own_log() -> Iterator[None]:
+    """Lets a test configure the log, and takes that back."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    log_guard.uninstall()
+    logging.captureWarnings(False)
+    root.handlers[:], root.level = handlers, level
+
+
+@pytest.mark.usefixtures("own_log")
 def test_the_log_leaves_out_what_is_shown_but_neither_warnings_nor_a_packages_own_lines(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
