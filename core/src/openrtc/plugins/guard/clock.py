@@ -189,6 +189,8 @@ class ThreadClock:
         if self._last_resort and limit:
             hung, seconds = code.give_up(limit, None), limit + LOCKED_SECONDS + AFTER_STACK_SECONDS
             self._armed = self._last_resort.arm(code, hung, seconds)
+            if self._armed and _stderr is not None:  # now: the thread may never come to run
+                faulthandler.dump_traceback_later(limit + LOCKED_SECONDS, exit=False, file=_stderr)
         now = time.monotonic()
         with self._lock:
             self._running = _Running(code, limit, threading.get_ident(), now, time.time(), now + self._first)
