@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields, is_dataclass
+from enum import Enum
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -51,6 +52,11 @@ def _describe(name: str, value: Any) -> str:
 
 
 def _describe_callable(name: str, value: Callable[..., Any]) -> Iterator[str]:
+    if inspect.isclass(value) and issubclass(value, Enum):  # its signature is another in each Python
+        values = "".join(f'{name}.{one.name} = "{one.value}"\n' for one in value)
+        yield f"```python\n{values}```\n"
+        yield from _format(value)
+        return
     prefix = "async " if inspect.iscoroutinefunction(value) else ""
     if not (inspect.isclass(value) and getattr(value, "_is_protocol", False)):
         yield f"```python\n{prefix}{name}({_list_parameters(value)})\n```\n"
