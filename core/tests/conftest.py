@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import subprocess
@@ -19,6 +20,7 @@ from openrtc.discovery.discover import discover
 from openrtc.discovery.entries import Entry
 from openrtc.model.names import normalise_name
 from openrtc.model.status import State
+from openrtc.observe import log_guard
 from openrtc.plugins.load import Loaded, LoadedAgent, LoadedPlugin, load
 from openrtc.settings.config import Config, Policy
 
@@ -180,6 +182,17 @@ def _write(path: Path, content: str | bytes) -> None:
         content = content.encode()
     if content:
         path.write_bytes(content)
+
+
+@pytest.fixture
+def own_log() -> Iterator[None]:
+    """Lets a test configure the log, and takes that back."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    log_guard.uninstall()
+    logging.captureWarnings(False)
+    root.handlers[:], root.level = handlers, level
 
 
 @pytest.fixture

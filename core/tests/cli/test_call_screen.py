@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from openrtc.cli.call_screen import CallScreen
-from openrtc.observe import log_guard
 from openrtc.observe.events import (
     CallEnded,
     CallEvent,
@@ -87,17 +85,6 @@ def test_a_terminal_gets_colours_and_words_that_may_not_be_shown_are_left_out() 
         TurnCompleted(**ONE, heard="how much", said="Two euros."),
     )
     assert show(*events, words=NONE)[1:] == ["  heard     …", "  called    price(…) = …", "  said      …"]
-
-
-@pytest.fixture
-def own_log() -> Iterator[None]:
-    """Lets a test configure the log, and takes that back."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    log_guard.uninstall()
-    logging.captureWarnings(False)
-    root.handlers[:], root.level = handlers, level
 
 
 @pytest.mark.usefixtures("own_log")

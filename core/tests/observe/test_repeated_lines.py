@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from openrtc.observe import log_guard, repeated_lines
+from openrtc.observe import repeated_lines
 from openrtc.observe.logs import OF_PACKAGE, configure_logs
 from openrtc.observe.package_code import forget_packages, note_packages
 from openrtc.observe.repeated_lines import MOST_REMEMBERED, RepeatedLines, describe_repeats
@@ -120,14 +120,9 @@ def test_a_forked_child_does_not_tell_its_parents_counts(tmp_path: Path) -> None
 
 
 @pytest.fixture
-def read_log(capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[[], list[str]]]:
+def read_log(own_log: None, capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[[], list[str]]]:
     """Reads the lines of a log that is configured in the test."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
     yield lambda: capfd.readouterr().err.splitlines()
-    log_guard.uninstall()
-    logging.captureWarnings(False)
-    root.handlers[:], root.level = handlers, level
     forget_packages()
 
 

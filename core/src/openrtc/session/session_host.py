@@ -18,12 +18,12 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
-from livekit import api, rtc
+from livekit import rtc
 from livekit.agents import AgentSession, utils
 from livekit.agents.voice.remote_session import TOPIC_SESSION_MESSAGES, SessionHost, SessionTransport
 from livekit.protocol.agent_pb import agent_session as proto
 
-from openrtc.dispatch.connection import LiveKitConnection, open_api
+from openrtc.dispatch.room_participants import list_participants
 from openrtc.errors import one_line, summarize_error
 from openrtc.settings.config import WorkerSettings
 from openrtc.upstream.session_hosts import note_host
@@ -32,9 +32,6 @@ logger = logging.getLogger("openrtc.worker")
 
 LARGEST_REQUEST = 256 * 1024
 """Bytes; a longer one is not read to its end."""
-
-ASK_SERVER_SECONDS = 1.5
-"""How long the server may take to say who is in a room; without that, nobody is answered who is in no list here."""
 
 NAMED_SECONDS = 10.0
 """For how long events are sent to those whom only the server has named."""
@@ -156,23 +153,14 @@ class OperatorTransport(SessionTransport):
         if (participant := self._room.remote_participants.get(identity)) is not None:
             asking, may = (identity,), _may_manage(participant)
         else:
-            # The server tells others up to 3 s late of who publishes nothing.
-            there = await self._list_participants()
+            # The server tells others up to 3 s late of who publishes nothing; without its list, nobody is answered.
+            there = await list_participants(self._room.name, self._worker)
             found = [one for one in there if (one.identity == identity if identity else one.permission.hidden)]
             asking = tuple(one.identity for one in found)
             may = bool(found) and all(one.permission.can_manage_agent_session for one in found)
             if may and not self._nobody:
                 self._named, self._named_at = asking, time.monotonic()
         return asking, OFF if self._nobody else "" if may else NO_GRANT
-
-    async def _list_participants(self) -> Sequence[api.ParticipantInfo]:
-        request = api.ListParticipantsRequest(room=self._room.name)
-        try:
-            async with asyncio.timeout(ASK_SERVER_SECONDS), open_api(LiveKitConnection.of(self._worker)) as server:
-                return (await server.room.list_participants(request)).participants
-        except Exception as error:  # whatever it is: then nobody is answered whom this room does not know
-            logger.debug("who is in room %r cannot be told: %s", self._room.name, summarize_error(error))
-            return ()
 
     async def _refuse(self, request: proto.SessionRequest, identity: str, to: tuple[str, ...], why: str) -> None:
         who = identity or "a hidden participant"
@@ -222,8 +210,6 @@ class SessionDoor:
         self._session = session
         self._room = room
         self._worker = worker
-        self._host: SessionHost | None = None
-        self._has_operator = False
         self._closing: asyncio.Task[None] | None = None
 
     @property
@@ -236,24 +222,18 @@ class SessionDoor:
         if not self.start_options:
             return
         nobody = self._worker.session_host == "off" or self._worker.profile == "lean"
-        transport = OperatorTransport(self._room, self._worker, nobody=nobody, on_operator=self._note_operator)
-        host = SessionHost(transport)
+
+        def note_operator() -> None:
+            host.register_session(self._session)  # until then no event is written down: nobody would get it
+
+        host = SessionHost(OperatorTransport(self._room, self._worker, nobody=nobody, on_operator=note_operator))
         try:
             await host.start()
         except ValueError as error:  # the package takes that topic itself, or another session of the call has it
             logger.debug("room %r: the session cannot be managed: %s", self._room.name, one_line(str(error)))
             return
-        self._host = host
         note_host(self._session, host)
         self._session.on("close", lambda _: self._close(host))
-        if self._has_operator:
-            self._note_operator()
-
-    def _note_operator(self) -> None:
-        # Until then no event is written down: nobody would get it.
-        self._has_operator = True
-        if self._host is not None:
-            self._host.register_session(self._session)
 
     def _close(self, host: SessionHost) -> None:
         self._closing = asyncio.create_task(host.aclose(), name="close-session-host")

@@ -68,12 +68,7 @@ class BeginAgain:
             return False
         environ = put_hung(self._environ, [*self._hung, hung])
         line = f"openrtc: {code.owner}: {hung.reason}: the worker begins again without it"
-        try:
-            self._timer.start(seconds, self._command, environ, line=line, folder=self._folder)
-        except OSError as error:
-            logger.debug("where no Python can run, the worker cannot begin again: %s", error)
-            return False
-        return True
+        return self._timer.start(seconds, self._command, environ, line=line, folder=self._folder)
 
     def disarm(self) -> None:
         """Do not begin again."""

@@ -6,21 +6,14 @@ Asked for it, it says at once who is in a room.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Collection
 
-from livekit import api
-
-from openrtc.dispatch.connection import LiveKitConnection, open_api
-from openrtc.errors import one_line, summarize_error
+from openrtc.dispatch.room_participants import list_participants
 from openrtc.session.participant import is_person
 from openrtc.settings.config import WorkerSettings
 
 logger = logging.getLogger("openrtc.worker")
-
-LIST_SECONDS = 1.5
-"""How long the server may take to say who is in a room; the call is ended without that."""
 
 UNKNOWN_SECONDS = 4.0
 """After so long an agent knows of everybody who had come to its room."""
@@ -69,11 +62,4 @@ class EmptyRooms:
 
     async def _list_people(self, room: str) -> set[str]:
         """Return the ids of the people in a room; none where the server does not say."""
-        request = api.ListParticipantsRequest(room=room)
-        try:
-            async with asyncio.timeout(LIST_SECONDS), open_api(LiveKitConnection.of(self._worker)) as server:
-                there = (await server.room.list_participants(request)).participants
-        except Exception as error:  # whatever it is, such as a room that is gone: nobody can be told to be there
-            logger.debug("room %r: who is in it cannot be told: %s", room, one_line(summarize_error(error)))
-            return set()
-        return {one.sid for one in there if is_person(one)}
+        return {one.sid for one in await list_participants(room, self._worker) if is_person(one)}

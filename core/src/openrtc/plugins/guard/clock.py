@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import functools
 import logging
 import math
 import os
@@ -326,25 +327,16 @@ def give_up(code: PackageCode, hung: HungPackage) -> None:
 class EndInLine:
     """The last resort of a command that cannot go on without some code: it ends in one line too."""
 
-    def __init__(self) -> None:
-        self._timer: ExecTimer | None = None
-        self._looked = False
+    @functools.cached_property
+    def _timer(self) -> ExecTimer | None:
+        from openrtc.plugins.guard.exec_timer import ExecTimer  # only where a package's code runs
+
+        return ExecTimer.find()
 
     def arm(self, code: PackageCode, hung: HungPackage, seconds: float) -> bool:
         """End the command after some seconds, unless it is disarmed before; whether that can be done here."""
-        if not self._looked:
-            self._looked = True
-            from openrtc.plugins.guard.exec_timer import ExecTimer
-
-            self._timer = ExecTimer.find()
-        if self._timer is None:
-            return False
         line = f"openrtc: {OpenRTCError(hung.reason, origin=code.owner, fix=hung.fix)}"
-        try:
-            self._timer.start(seconds, (), os.environ, line=line, code=GIVEN_UP)
-        except OSError:
-            return False
-        return True
+        return self._timer is not None and self._timer.start(seconds, (), os.environ, line=line, code=GIVEN_UP)
 
     def disarm(self) -> None:
         """Let it go on."""

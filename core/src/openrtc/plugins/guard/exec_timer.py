@@ -120,8 +120,8 @@ class ExecTimer:
         line: str,
         folder: str | None = None,
         code: int = 1,
-    ) -> None:
-        """Begin a command after some time; what was started before is stopped.
+    ) -> bool:
+        """Begin a command after some time, and return whether it will; what was started before is stopped.
 
         Args:
             seconds: After how many.
@@ -130,11 +130,24 @@ class ExecTimer:
             line: What is written to standard error then.
             folder: Its working folder; None for whatever this process has by then.
             code: The exit code with which the process ends, where there is no command.
-
-        Raises:
-            OSError: The timer cannot be started.
         """
         self.stop()
+        try:
+            self._start(seconds, command, environ, line, folder, code)
+        except OSError as error:
+            logger.debug("the timer for what keeps Python from running cannot be started: %s", error)
+            return False
+        return True
+
+    def _start(
+        self,
+        seconds: float,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        line: str,
+        folder: str | None,
+        code: int,
+    ) -> None:
         library, settle = self._library, f"{SETTLE_SECONDS:g}"
         words = [sys.executable, "-I", "-S", "-c", _NEXT, line, str(code), folder or "", settle, *command]
         path = ctypes.c_char_p(os.fsencode(sys.executable))
