@@ -33,7 +33,7 @@ from openrtc.session.hang_up import close_promptly, limit_close
 from openrtc.session.ledger import keep_ledger
 from openrtc.session.observers import tell_observers_of_start
 from openrtc.session.room_connect import leave_promptly
-from openrtc.session.session import report_model_error, run_ended_hooks_at_shutdown, run_session_hooks
+from openrtc.session.session import choose_stand_in, report_model_error, run_ended_hooks_at_shutdown, run_session_hooks
 from openrtc.session.unheard import go_on_when_unheard
 
 logger = logging.getLogger("openrtc.cast")
@@ -152,7 +152,13 @@ class CastSession:
             text_only=self.text_only,
         )
         member = await asyncio.create_task(building, name=f"build-{resolved.role}")
-        guard_agents(member.session, member.agent, partial(self._on_agent_failed, member), member.entered.set)
+        guard_agents(
+            member.session,
+            member.agent,
+            partial(self._on_agent_failed, member),
+            member.entered.set,
+            choose_stand_in(member.session, self.runtime),
+        )
         limit_close(member.session, self.context, self.live)
         go_on_when_unheard(member.session, self.live)
         if ending := find_ending(self.call.job_id):

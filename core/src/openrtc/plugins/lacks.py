@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from urllib.parse import urlsplit
 
 from openrtc.catalog.loaded import LoadedAgent
+from openrtc.discovery.entries import Entry
 from openrtc.model.agents import AgentSpec
 from openrtc.model.lack import Lack
 from openrtc.plugins.model_use import SESSION_MODELS, ModelUse, find_model_use, is_hosted
@@ -21,6 +22,7 @@ _CREDENTIAL = re.compile(r"api[ _-]?(key|secret|token)|credential|access[ _-]?to
 """How the libraries of models say that a key is missing; they raise errors of all types for it."""
 _CLOUD_HOST = ".livekit.cloud"
 _INFERENCE_VARIABLES = ("LIVEKIT_INFERENCE_API_KEY", "LIVEKIT_INFERENCE_URL")
+INFERENCE_CREDENTIALS = ("LIVEKIT_INFERENCE_API_KEY", "LIVEKIT_INFERENCE_API_SECRET")
 
 
 def find_lacks(
@@ -51,6 +53,21 @@ def find_lacks(
     if hosted and not is_on_cloud(config.worker.url, environ):
         found.append(Lack("cloud", describe_hosted(hosted), CLOUD_FIX))
     return (*found, *_find_resources(agent.spec, resources))
+
+
+def list_missing_variables(
+    spec: AgentSpec, entry: Entry | None, environ: Mapping[str, str] = os.environ
+) -> tuple[str, ...]:
+    """Return the variables without which models cannot be made that an agent names, and that are not set.
+
+    Args:
+        spec: How the agent is built.
+        entry: Its entry point; without one its source is not read, and nothing is known.
+        environ: Variables.
+    """
+    use = find_model_use(spec, entry)
+    named = [variables for _, variables in use.keys] + [(one,) for one in INFERENCE_CREDENTIALS if use.hosted]
+    return tuple(one for variables in named if not any(environ.get(v) for v in variables) for one in variables)
 
 
 def tells_of_missing_key(message: str) -> bool:

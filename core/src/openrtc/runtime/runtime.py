@@ -67,6 +67,8 @@ class Runtime:
         frontend: Talks to agents of jobs without a room, if any. The console and the demo set it, since it needs the
             running worker.
         watch: Called with each session before it starts, if given: the demo shows what happens in it.
+        stand_in: Returns what each agent of a call in text has in place of whatever language model it names, if given:
+            a rehearsal needs no keys. It neither hears nor speaks then.
         served: How many sessions were started.
         events: Where everything that happens is emitted.
         live: The running calls by job id.
@@ -83,6 +85,7 @@ class Runtime:
     router: Router
     frontend: LocalFrontend | None = None
     watch: Callable[[Call, Any], None] | None = None
+    stand_in: Callable[[Call], Any] | None = None
     served: int = 0
     events: Final[EventStream] = field(default_factory=EventStream)
     live: Final[dict[str, LiveCall]] = field(default_factory=dict)
@@ -91,10 +94,14 @@ class Runtime:
     observers: Final[Observers] = NO_OBSERVERS
     _lacks: dict[str, tuple[Lack, ...]] = field(default_factory=dict, init=False)
 
-    async def start(self) -> None:
-        """Load the shared resources; an agent whose resource is missing is no longer ready."""
+    async def start(self, leave_out: Collection[str] = ()) -> None:
+        """Load the shared resources; an agent whose resource is missing is no longer ready.
+
+        Args:
+            leave_out: The keys of those that are not loaded.
+        """
         self.providers.prewarm(self._list_models())
-        await self.resources.load(_collect_resources(self.hooks))
+        await self.resources.load(one for one in _collect_resources(self.hooks) if one[0].key not in leave_out)
         self._emit_resources()
         # All reasons first: a cast one of whose members is marked broken does not resolve any more, so that nothing
         # would be found missing for the cast itself.
@@ -168,10 +175,10 @@ class Runtime:
             )
 
     def _why_resource_missing(self, name: str) -> str | None:
-        keys = (key for spec in self._list_specs(name) for key in spec.resources)
+        keys = (key for spec in self.list_specs(name) for key in spec.resources)
         return next((reason for key in keys if (reason := self.resources.why_missing(key))), None)
 
-    def _list_specs(self, name: str) -> list[AgentSpec]:
+    def list_specs(self, name: str) -> list[AgentSpec]:
         """Return how an agent is built, and each member of it where it is a cast."""
         spec = self.catalog.get(name).spec
         cast = self.catalog.resolve_cast([name]) if self.catalog.why_unusable(name) is None else None
@@ -181,7 +188,7 @@ class Runtime:
         defaults = self.config.defaults
         named: list[Any] = [defaults.stt, defaults.llm, defaults.tts, OFFLINE if defaults.offline else None]
         for name in self.catalog.ready:
-            for spec in self._list_specs(name):
+            for spec in self.list_specs(name):
                 named += [spec.stt, spec.llm, spec.tts]
         return named
 

@@ -49,6 +49,11 @@ async def build_agent(spec: AgentSpec, call: Call) -> Agent:
     return agent
 
 
+def list_built(job_id: str) -> list[Agent]:
+    """Return the agents that were built for a job and are still there: those that calls begin with."""
+    return [agent for agent, built_for in list(_used.items()) if built_for == job_id]
+
+
 def list_holdings(job_ids: Collection[str]) -> Iterator[object]:
     """Return what the agents of calls have: their attributes, and the userdata of their sessions.
 

@@ -40,7 +40,11 @@ async def _call_tool(called: Callable[[], Any]) -> Any:
 
 
 def guard_agents(
-    session: AgentSession[Any], agent: Agent, on_failure: OnFailure, on_entered: Callable[[], None] = lambda: None
+    session: AgentSession[Any],
+    agent: Agent,
+    on_failure: OnFailure,
+    on_entered: Callable[[], None] = lambda: None,
+    prepare: Callable[[Agent], None] = lambda _: None,
 ) -> None:
     """Guard the agents of a session: report one that fails to enter, and limit one that hangs when all have left.
 
@@ -49,11 +53,13 @@ def guard_agents(
         agent: The agent that it starts with.
         on_failure: Called with what an agent has failed in, and what was raised: it says nothing from then on.
         on_entered: Called when an ``on_enter`` has ended, well or not.
+        prepare: Called with each agent before anything of it runs.
     """
 
     def guard(one: Agent) -> None:
         if hang_up := find_hang_up(get_job_context(required=False)):
             hang_up.note_agent()
+        prepare(one)
         _guard_methods(one, lambda error: on_failure("failed in on_enter", error), on_entered)
 
     def report(one: Agent, error: Exception) -> None:

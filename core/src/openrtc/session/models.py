@@ -60,6 +60,19 @@ def build_models(chosen: Mapping[ModelKind, Any], providers: Providers, context:
     return {kind: providers.build(kind, model, context) for kind, model in chosen.items()}
 
 
+def use_stand_in(agent: Agent, model: Any) -> None:
+    """Let an agent use a model in place of its own language model, and hear and speak with nothing of its own.
+
+    Args:
+        agent: The agent, before it runs.
+        model: The language model of its session.
+    """
+    own = [kind for kind in (*MODEL_KINDS, "vad") if is_given(given := getattr(agent, kind)) and given is not None]
+    options: dict[str, Any] = {kind: model if kind == "llm" else None for kind in own}
+    if options:
+        agent.update_options(**options)
+
+
 def require_served(agent: Agent, models: Mapping[str, Any], lacks: Sequence[Lack]) -> None:
     """Raise where a model of a session is one of LiveKit's Cloud that nobody serves here.
 

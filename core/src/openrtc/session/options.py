@@ -34,7 +34,15 @@ from openrtc.model.provider import ProviderContext
 from openrtc.runtime.providers import MODEL_KINDS, ModelKind
 from openrtc.runtime.runtime import HOOK_LIMIT, Runtime
 from openrtc.session.hearing import MANUAL, SpeechInput
-from openrtc.session.models import build_models, choose_models, first_given, is_realtime, label_models, require_served
+from openrtc.session.models import (
+    build_models,
+    choose_models,
+    first_given,
+    is_realtime,
+    label_models,
+    require_served,
+    use_stand_in,
+)
 from openrtc.session.own_options import make_own_options
 
 logger = logging.getLogger("openrtc.worker")
@@ -63,7 +71,10 @@ async def build_session(
     Raises:
         OpenRTCError: A model cannot be used here.
     """
-    chosen = choose_models(spec, agent, runtime.config.defaults, runtime.providers)
+    if text_only and runtime.stand_in is not None:
+        chosen: dict[ModelKind, Any] = {"llm": runtime.stand_in(call)}
+    else:
+        chosen = choose_models(spec, agent, runtime.config.defaults, runtime.providers)
     if text_only:  # the keys of the others need not be there
         chosen = {kind: model for kind, model in chosen.items() if kind == "llm"}
     # A member that hears nobody gets its STT when it first listens, if ever.
@@ -71,6 +82,8 @@ async def build_session(
     call = replace(call, models=label_models(chosen, agent))
     context = ProviderContext(agent_name=call.agent_name, agent=agent, examples=spec.examples)
     models = build_models(chosen, runtime.providers, context)
+    if text_only and runtime.stand_in is not None:
+        use_stand_in(agent, models["llm"])
     require_served(agent, models, runtime.find_lacks(call.agent_name))
     realtime = is_realtime(agent.llm if is_given(agent.llm) else models.get("llm"))
     if not text_only and not realtime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from livekit.agents import Agent, AgentSession, CloseEvent, ErrorEvent, JobContext
@@ -26,7 +27,7 @@ from openrtc.session.greeting import choose_greeting, greet
 from openrtc.session.guards import guard_agents, hold_handoffs
 from openrtc.session.hang_up import close_promptly, find_hang_up, limit_close
 from openrtc.session.ledger import keep_ledger
-from openrtc.session.models import explain_missing_key, require_served
+from openrtc.session.models import explain_missing_key, require_served, use_stand_in
 from openrtc.session.observers import tell_observers_of_start
 from openrtc.session.options import build_session
 from openrtc.session.own_options import settle_options
@@ -128,11 +129,23 @@ def guard_session(
         live: The call.
         runtime: What the calls of this process share.
     """
-    guard_agents(session, agent, lambda what, error: _end_failed(what, error, session, context, live, runtime))
+    guard_agents(
+        session,
+        agent,
+        lambda what, error: _end_failed(what, error, session, context, live, runtime),
+        prepare=choose_stand_in(session, runtime),
+    )
     limit_close(session, context, live)
     if hang_up := find_hang_up(context):
         hang_up.call_when_overdue(lambda: _end_overdue(session, context))
     session.on("error", lambda event: report_model_error(event, live))
+
+
+def choose_stand_in(session: AgentSession[Any], runtime: Runtime) -> Callable[[Agent], None]:
+    """Return what lets each agent of a session use its model in a rehearsal, and does nothing in any other call."""
+    if runtime.stand_in is None:
+        return lambda _: None
+    return lambda agent: use_stand_in(agent, session.llm)
 
 
 def watch_own_sessions(context: JobContext, call: Call, runtime: Runtime, slot: EntrypointSlot | None = None) -> None:

@@ -15,6 +15,7 @@ VARIABLES = {
     "are loaded by the first call that needs them; `console` sets it",
     "LIVEKIT_INFERENCE_URL": "the gateway of LiveKit's hosted models, where that is not LiveKit Cloud's",
     "LIVEKIT_INFERENCE_API_KEY": "its key, where that is not `LIVEKIT_API_KEY`",
+    "LIVEKIT_INFERENCE_API_SECRET": "its secret, where that is not `LIVEKIT_API_SECRET`",
     "LIVEKIT_OBSERVABILITY_URL": "where livekit-agents uploads recordings, where that is not LiveKit Cloud",
     "OPENRTC_BUDGET_MINUTES": "minutes after which openrtc-budget ends a call",
     "OPENRTC_BUDGET_TOKENS": "tokens of language models after which it does",
