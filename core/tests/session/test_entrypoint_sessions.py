@@ -86,7 +86,13 @@ async def test_its_turns_are_the_calls(done: Done, monkeypatch: pytest.MonkeyPat
     catalog = SimpleNamespace(get=lambda name: SimpleNamespace(spec=None))
     config = SimpleNamespace(worker=WorkerSettings(session_host="all"))
     runtime: Any = SimpleNamespace(
-        live={"AJ_1": live}, watch=None, hooks=Hooks(), catalog=catalog, config=config, find_lacks=lambda _: ()
+        live={"AJ_1": live},
+        watch=None,
+        stand_in=None,
+        hooks=Hooks(),
+        catalog=catalog,
+        config=config,
+        find_lacks=lambda _: (),
     )
     context: Any = Context(room="the room", is_fake_job=lambda: True, add_shutdown_callback=lambda callback: None)
     monkeypatch.setattr(entrypoint_sessions, "get_job_context", lambda required: context)
