@@ -40,15 +40,37 @@ def install_command(requirement: str, *options: str) -> str:
         requirement: What is to be installed, with extras and versions.
         *options: Further options of pip.
     """
+    if (source := find_source(requirement)) is None:
+        key = name_requirement(requirement)
+        return f"install {key} from the folder or wheel that {CORE} came from: it stands on no package index"
+    editable, wanted = source
+    return _run_pip("install", *options, *(["-e"] if editable else []), wanted)
+
+
+def find_source(requirement: str) -> tuple[bool, str] | None:
+    """Return what pip is given so that a distribution comes from where it, or the core, was installed from.
+
+    Args:
+        requirement: What is to be installed, with extras and versions.
+
+    Returns:
+        Whether it is installed as editable, and the folder, file or requirement; None for a distribution of this
+        project that stands nowhere, since anybody may take its name at an index.
+    """
     match = _REQUIREMENT.fullmatch(requirement)
-    written, extras, rest = (match[1], match[2] or "", match[3]) if match else (requirement, "", "")
-    key = re.sub(r"[-_.]+", "-", written).lower()
+    extras, rest = (match[2] or "", match[3]) if match else ("", "")
+    key = name_requirement(requirement)
     editable, found = _find_ours(key) or (None if rest.strip() else _find_installed(key)) or (False, "")
     if key in OURS and not found:
-        return f"install {key} from the folder or wheel that {CORE} came from: it stands on no package index"
+        return None
     name, at, address = found.partition(" @ ")
-    wanted = f"{name}{extras}{at}{address}" if found else requirement
-    return _run_pip("install", *options, *(["-e"] if editable else []), wanted)
+    return editable, f"{name}{extras}{at}{address}" if found else requirement
+
+
+def name_requirement(requirement: str) -> str:
+    """Return the normalised name of what a requirement asks for."""
+    match = _REQUIREMENT.fullmatch(requirement)
+    return re.sub(r"[-_.]+", "-", match[1] if match else requirement).lower()
 
 
 def uninstall_command(name: str) -> str:

@@ -32,6 +32,9 @@ COMMANDS = {
     "sip": "let agents answer the telephone: rule create, list, delete",
     "connect": "join one room directly",
     "download-files": "download the models that the installed plugins need",
+    "install": "install packages into this environment, and say what changes",
+    "upgrade": "upgrade installed packages, and say what changes",
+    "uninstall": "take packages out of this environment",
     "completion": "let a shell complete commands, options and names of agents",
 }
 """Name and summary of each command, in the order of ``openrtc --help``."""
@@ -71,6 +74,13 @@ EXAMPLES = {
     ),
     "connect": ("openrtc connect --room support-call-1 --agent support",),
     "download-files": ("openrtc download-files",),
+    "install": (
+        "openrtc install my-support-agent",
+        "openrtc install -e ./my-agent ./dist/my_router-1.0-py3-none-any.whl",
+        "openrtc install 'my-agent @ git+https://example.org/my-agent.git' --yes",
+    ),
+    "upgrade": ("openrtc upgrade my-support-agent",),
+    "uninstall": ("openrtc uninstall my-support-agent",),
     "completion": (
         """openrtc completion bash     # in ~/.bashrc: eval "$(openrtc completion bash)\"""",
         """openrtc completion zsh      # in ~/.zshrc, after compinit: eval "$(openrtc completion zsh)\"""",
@@ -79,7 +89,7 @@ EXAMPLES = {
 }
 """Examples of each command that has no actions, as ``--help`` shows them."""
 
-COMMANDS_THAT_MEND = ("doctor", "install")
+COMMANDS_THAT_MEND = ("doctor", "install", "upgrade", "uninstall")
 """Those that work with whatever is installed, since they are asked what is wrong with it."""
 
 

@@ -70,7 +70,7 @@ def _add_completers(parser: argparse.ArgumentParser) -> None:
             completer = partial(_list_words, kind.words)
         elif metavar.startswith("AGENT") or (kind and kind.names_of == AGENTS):
             completer = _list_agents
-        elif kind and kind.names_of == DISTRIBUTIONS:
+        elif metavar == "PACKAGE" or (kind and kind.names_of == DISTRIBUTIONS):
             completer = _list_distributions
         elif metavar == "FILE":
             completer = FilesCompleter()

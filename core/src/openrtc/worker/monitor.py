@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -143,6 +144,7 @@ class Monitor:
         calls, worker, age = self.state.calls, self._runtime.config.worker, self.beat_age()
         return {
             "pid": os.getpid(),
+            "environment": sys.prefix,
             "worker_id": self.state.worker_id,
             "state": self.why_unready() or "ready",
             "isolation": self._server.isolation,

@@ -1,0 +1,17 @@
+"""`openrtc upgrade`: upgrade installed packages, and say what changes."""
+
+from __future__ import annotations
+
+import argparse
+
+from openrtc.cli.installations import add_install_arguments, install_packages
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    add_install_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Upgrade the packages; exit 1 when something of them cannot be used."""
+    return install_packages(args, upgrade=True)
