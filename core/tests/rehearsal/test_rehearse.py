@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -20,10 +21,11 @@ from livekit.agents import (
 from openrtc.errors import OpenRTCError
 from openrtc.model.agents import AgentSpec, Cast, Member
 from openrtc.model.call import Call
+from openrtc.rehearsal.errors import RehearsalError
 from openrtc.rehearsal.rehearse import rehearse
 from openrtc.rehearsal.script import Script, ToolCall
 from openrtc.runtime.runtime import Runtime, build_runtime
-from openrtc.settings.config import Config
+from openrtc.settings.config import Config, WorkerSettings
 
 
 class Desk(Agent):
@@ -155,6 +157,17 @@ class Silent(Agent):
         raise ValueError("no greeting")
 
 
+def _block() -> Agent:
+    while True:
+        time.sleep(0.01)
+
+
+def _need_key() -> Agent:
+    if not os.environ.get("SOME_MODEL_API_KEY"):
+        raise ValueError("set SOME_MODEL_API_KEY")
+    return Agent(instructions="Help.")
+
+
 def _fail() -> Agent:
     raise ValueError("no database")
 
@@ -170,6 +183,33 @@ def _fail() -> Agent:
 async def test_an_agent_that_fails_is_told_in_one_line(agent: Callable[[], Any], message: str) -> None:
     with pytest.raises(OpenRTCError, match=message):
         async with rehearse(runtime(agent), "desk", model=Script([])):
+            pytest.fail("it has begun")
+
+
+async def test_a_factory_that_blocks_is_broken_off_as_in_a_worker() -> None:
+    config = Config(worker=WorkerSettings(break_seconds=1))
+    blocked = build_runtime(config, specs=[AgentSpec(name="desk", agent=_block)], discovered=False)
+    with pytest.raises(RehearsalError, match=r"failed: LoopBroken: blocked the loop for \d.\d s at .*test_rehearse.py"):
+        async with rehearse(blocked, "desk", model=Script([])):
+            pytest.fail("it has begun")
+
+
+async def test_what_blocks_the_loop_is_told() -> None:
+    def block() -> Agent:
+        time.sleep(0.3)
+        return Agent(instructions="Help.")
+
+    async with rehearse(runtime(block), "desk", model=Script([])) as call:
+        await asyncio.sleep(0.2)  # the loop notes that it runs again, then the watch tells
+        (told,) = call.blocks
+        assert told.seconds >= 0.2 and "test_rehearse.py" in told.place
+
+
+async def test_a_key_that_a_factory_says_it_needs_is_made_up_and_not_where_the_own_model_is_used() -> None:
+    async with rehearse(runtime(_need_key), "desk", model=Script(["Yes."])) as call:
+        await call.run("Are you there?")
+    with pytest.raises(RehearsalError, match="ValueError: set SOME_MODEL_API_KEY"):
+        async with rehearse(runtime(_need_key), "desk", model=None):
             pytest.fail("it has begun")
 
 

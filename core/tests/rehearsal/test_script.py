@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from livekit.agents import llm
 
-from openrtc.rehearsal.script import Script, ScriptError, ToolCall
+from openrtc.rehearsal.errors import ScriptError
+from openrtc.rehearsal.script import Script, ToolCall
 
 
 async def ask(script: Script, said: str = "Hello", tools: tuple[str, ...] = ()) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator
 
@@ -12,6 +13,14 @@ PLACEHOLDER = "no-key-this-is-a-rehearsal-of-openrtc"
 
 _in_use: Counter[str] = Counter()
 """How many rehearsals each variable was set for that nobody else had set."""
+
+
+_VARIABLE = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_(?:KEY|SECRET|TOKEN)\b")
+
+
+def list_named_keys(message: str) -> set[str]:
+    """Return the variables of keys that an error's message names, and that are not set."""
+    return {name for name in _VARIABLE.findall(message) if not os.environ.get(name)}
 
 
 @contextlib.contextmanager

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,24 +19,30 @@ from livekit.agents import Agent, AgentSession, JobExecutorType, JobRequest, Run
 from livekit.agents.job import JobAcceptArguments
 from livekit.agents.llm import FunctionTool, RawFunctionTool
 from livekit.agents.llm.utils import build_legacy_openai_schema
+from livekit.protocol import agent as proto
 
-from openrtc.errors import OpenRTCError, one_line
+from openrtc.errors import one_line
 from openrtc.model.call import Call
+from openrtc.model.decision import Decision
 from openrtc.model.lack import Lack
-from openrtc.observe.events import CallError, Event
+from openrtc.observe.events import CallError, Event, LoopBlocked
 from openrtc.plugins.lacks import list_missing_variables
-from openrtc.rehearsal.keys import placeholder_keys
+from openrtc.rehearsal.errors import RehearsalError
+from openrtc.rehearsal.keys import list_named_keys, placeholder_keys
 from openrtc.rehearsal.script import Script
 from openrtc.rehearsal.stage import Stage
 from openrtc.runtime.providers import OFFLINE
 from openrtc.runtime.resources import Resources
 from openrtc.runtime.runtime import Runtime
 from openrtc.session.build import list_built
+from openrtc.session.containment import contain_exits
 from openrtc.session.participant import build_participant
 from openrtc.upstream.digest import describe_changes
 from openrtc.upstream.jobs import RunningJobInfo
 from openrtc.upstream.names import FurtherAgentServer, register_under
 from openrtc.worker.admission import attach_decision
+from openrtc.worker.blocked_loop.broken_calls import build_breaker
+from openrtc.worker.blocked_loop.watchdog import Watchdog
 from openrtc.worker.callbacks import choose_callbacks
 from openrtc.worker.coroutine_pool import CoroutineJob, CoroutinePool
 from openrtc.worker.direct_job import build_job, choose_agent
@@ -56,6 +63,9 @@ RUN_SECONDS = 30.0
 REHEARSAL_END_SECONDS = 10.0
 """How long the call may take to end."""
 
+LEAST_BLOCK = 1.0
+"""Seconds from which on a block is told in the log; what a first call imports may take somewhat less."""
+
 _FOR_SOUND = frozenset({"vad", "turn_detection"})
 """Resources that a call in text has no use for."""
 
@@ -69,12 +79,20 @@ class Rehearsal:
     """A call of one agent, or of a cast, in text; `rehearse` makes it."""
 
     def __init__(
-        self, runtime: Runtime, stage: Stage, job: CoroutineJob, agents: Sequence[str], problems: list[CallError]
+        self,
+        runtime: Runtime,
+        stage: Stage,
+        job: CoroutineJob,
+        agents: Sequence[str],
+        problems: list[CallError],
+        blocks: list[LoopBlocked],
     ) -> None:
         self.lacks: tuple[Lack, ...] = tuple(lack for name in agents for lack in runtime.find_lacks(name))
         """What the agent lacks to answer in a worker here; keys that are missing do not matter in a rehearsal."""
-        self.problems = problems
+        self.problems: Sequence[CallError] = problems
         """What has failed in the call so far."""
+        self.blocks: Sequence[LoopBlocked] = blocks
+        """What has blocked the loop so far, where all other calls of a worker would have waited: from 0.1 s on."""
         self.opening: RunResult[Any] = stage.collect()
         """What the agent did before anybody had said something, such as its greeting."""
         self._runtime = runtime
@@ -130,7 +148,7 @@ class Rehearsal:
             **options: Further arguments of ``AgentSession.run``; not for a cast.
 
         Raises:
-            OpenRTCError: The agent has failed, the script did not foresee it, or there was no answer in time.
+            RehearsalError: The agent has failed, the script did not foresee it, or there was no answer in time.
         """
         if self._job.task.done() or self._job.ending:
             raise self._explain_end(f"the call was over before {one_line(user_input, 60)!r} was said")
@@ -142,7 +160,7 @@ class Rehearsal:
         result = self._merge_contexts().run(lambda: self.session.run(user_input=user_input, **options))
         try:
             await self._await(asyncio.ensure_future(_settle(result)), user_input)
-        except OpenRTCError:
+        except RehearsalError:
             raise
         except Exception as error:  # whatever a model raises
             raise self._explain_failure(error) from error
@@ -165,7 +183,7 @@ class Rehearsal:
         """Check that nothing has failed.
 
         Raises:
-            OpenRTCError: The agent has failed, or its script did not foresee what it was asked.
+            RehearsalError: The agent has failed, or its script did not foresee what it was asked.
         """
         for script in self._list_scripts():
             if script.failure:
@@ -199,7 +217,7 @@ class Rehearsal:
                 self.require_running()  # an agent that hangs up has done no wrong
             elif not answer.done():
                 doing = f"; {problem.error}" if (problem := next(iter(self.problems), None)) else ""
-                raise OpenRTCError(f"no answer to {one_line(user_input, 60)!r} within {RUN_SECONDS:g} s{doing}")
+                raise RehearsalError(f"no answer to {one_line(user_input, 60)!r} within {RUN_SECONDS:g} s{doing}")
             else:
                 answer.result()
         finally:
@@ -214,16 +232,16 @@ class Rehearsal:
                 merged.run(variable.set, value)
         return merged
 
-    def _explain_failure(self, error: Exception) -> OpenRTCError:
+    def _explain_failure(self, error: Exception) -> RehearsalError:
         for script in self._list_scripts():
             if script.failure:
                 return script.failure
-        return OpenRTCError(
+        return RehearsalError(
             f"agent {self.call.agent_name!r}: no answer: {type(error).__name__}: {one_line(str(error))}"
         )
 
-    def _explain_end(self, otherwise: str) -> OpenRTCError:
-        return _explain_problems(self.call.agent_name, self.problems) or OpenRTCError(otherwise)
+    def _explain_end(self, otherwise: str) -> RehearsalError:
+        return _explain_problems(self.call.agent_name, self.problems) or RehearsalError(otherwise)
 
 
 StandIn = str | Script | Callable[[Call], Any]
@@ -259,47 +277,106 @@ async def rehearse(
         OpenRTCError: There is no such agent, it cannot be built, or it fails before it can be talked to.
     """
     if changes := describe_changes("jobs"):
-        raise OpenRTCError(f"OpenRTC does not know this livekit-agents: {changes}")
+        raise RehearsalError(f"OpenRTC does not know this livekit-agents: {changes}")
     job = build_job(room, job_metadata=job_metadata, room_metadata=room_metadata)
     job.attributes.update(attributes or {})
     decision = await choose_agent(runtime, job, agent)
     _require_text(runtime, decision.agents)
     attach_decision(job, decision)
-    stage = Stage(starts=starts)
-    variables = () if model is None else _list_missing_keys(runtime, decision.agents)
-    own = replace(
-        runtime,
-        frontend=stage,
-        stand_in=None if model is None else model if callable(model) else lambda _: model,
-        resources=Resources(runtime.config.policy.prefer),  # of this loop: the next test may have another one
-    )
+    stand_in = None if model is None else model if callable(model) else lambda _: model
+    variables = set() if stand_in is None else _list_missing_keys(runtime, decision.agents)
+    async with contextlib.AsyncExitStack() as stack:
+        while True:
+            own = replace(
+                runtime,
+                frontend=Stage(starts=starts),
+                stand_in=stand_in,
+                resources=Resources(runtime.config.policy.prefer),  # of this loop: the next test may have another one
+            )
+            try:
+                rehearsal = await stack.enter_async_context(_hold(own, job, decision, variables))
+                break
+            except RehearsalError as error:
+                named = set() if stand_in is None else list_named_keys(error.message) - variables
+                if not named:
+                    raise
+                variables |= named  # a library that says only now what it needs
+        yield rehearsal
+
+
+@contextlib.asynccontextmanager
+async def _hold(
+    runtime: Runtime, job: proto.Job, decision: Decision, variables: Collection[str]
+) -> AsyncIterator[Rehearsal]:
+    stage, events = runtime.frontend, runtime.events
+    assert isinstance(stage, Stage), "it was given one"
     problems: list[CallError] = []
-    unsubscribe = own.events.subscribe(lambda event: _note_problem(event, job.id, problems))
+    blocks: list[LoopBlocked] = []
     with contextlib.ExitStack() as stack:
-        stack.callback(unsubscribe)
+        stack.callback(events.subscribe(lambda event: _note_problem(event, job.id, problems, blocks)))
         stack.enter_context(placeholder_keys(variables))
-        stack.enter_context(_use(own))
-        await _load_resources(own, decision.agents)
+        stack.enter_context(_use(runtime))
+        await _load_resources(runtime, decision.agents)
         server = FurtherAgentServer(lambda _, pool: pool, job_executor_type=JobExecutorType.THREAD, ws_url="ws://none")
-        register_under(server, "", run_call, _refuse, **choose_callbacks(own))
-        pool = CoroutinePool(server, own.resources, events=own.events)
+        register_under(server, "", run_call, _refuse, **choose_callbacks(runtime))
+        pool = CoroutinePool(server, runtime.resources, events=events)
         pool.close_seconds = REHEARSAL_END_SECONDS
-        participant = build_participant(own.catalog, decision, job.id)
+        stack.enter_context(_contained_loop())
+        stack.enter_context(_watch_loop(runtime, pool))
+        await asyncio.sleep(0)  # the watch begins before the agent's code
+        participant = build_participant(runtime.catalog, decision, job.id)
         accepted = JobAcceptArguments(name=participant["name"], identity=participant["identity"], metadata="")
         await pool.launch_job(RunningJobInfo(accepted, job, url="", token="", worker_id="", fake_job=True))
         (running,) = pool.processes
         try:
-            await _wait_until_ready(stage.started if starts else stage.built, running, decision.name, problems)
-            rehearsal = Rehearsal(own, stage, running, decision.agents, problems)
-            if starts:
+            await _wait_until_ready(stage.ready, running, decision.name, problems)
+            rehearsal = Rehearsal(runtime, stage, running, decision.agents, problems, blocks)
+            if stage.starts:
                 await rehearsal.wait_until_quiet()
                 rehearsal.require_running()
+                if lost := [one for one in problems if one.member and one.where == "agent"]:
+                    raise _build_problem_error(decision.name, lost[0])  # the others would go on without it
             yield rehearsal
         finally:
             stage.end()
             await running.join()
             await pool.aclose()
-            await own.resources.aclose()
+            await runtime.resources.aclose()
+
+
+@contextlib.contextmanager
+def _contained_loop() -> Iterator[None]:
+    """Let the loop know whose call a task belongs to, as a worker's does, and leave it as it was."""
+    loop = asyncio.get_running_loop()
+    tasks, lost = loop.get_task_factory(), loop.get_exception_handler()
+    contain_exits(loop)
+    try:
+        yield
+    finally:
+        if not _running[1:]:  # the last one
+            loop.set_task_factory(tasks)
+            loop.set_exception_handler(lost)
+
+
+@contextlib.contextmanager
+def _watch_loop(runtime: Runtime, pool: CoroutinePool) -> Iterator[None]:
+    """Notice code that blocks the loop, and break it off where the worker would do so."""
+
+    def end_soon(job_id: str, seconds: float) -> None:
+        if job := pool.get_by_job_id(job_id):
+            job.end_soon(seconds)
+
+    # Signals come to the main thread, where tests run.
+    in_main = threading.current_thread() is threading.main_thread()
+    breaker = build_breaker(runtime, end_soon) if in_main else None
+    watchdog = Watchdog(
+        asyncio.get_running_loop(), runtime.events, runtime.live.get, breaker=breaker, least=LEAST_BLOCK
+    )
+    watchdog.start()
+    try:
+        yield
+    finally:
+        watchdog.stop()
 
 
 @contextlib.contextmanager
@@ -322,14 +399,14 @@ async def _load_resources(runtime: Runtime, agents: Sequence[str]) -> None:
     await runtime.start(leave_out=_FOR_SOUND - named)
     for name in agents:
         if problem := runtime.catalog.why_unusable(name):
-            raise OpenRTCError(problem)
+            raise RehearsalError(problem)
 
 
 def _require_text(runtime: Runtime, agents: Sequence[str]) -> None:
     spec = runtime.catalog.get(agents[0]).spec
     if spec is not None and spec.entrypoint is not None:
         what = f"agent {agents[0]!r} is a LiveKit entrypoint, which makes its session itself, in a room"
-        raise OpenRTCError(what, fix="talk to it through a worker and a local server")
+        raise RehearsalError(what, fix="talk to it through a worker and a local server")
 
 
 def _list_missing_keys(runtime: Runtime, agents: Sequence[str]) -> set[str]:
@@ -353,21 +430,28 @@ async def _wait_until_ready(ready: asyncio.Event, job: CoroutineJob, agent: str,
     if problem := _explain_problems(agent, problems):
         raise problem
     ended = "its call has ended before it began" if job.task.done() else f"it has not begun within {BEGIN_SECONDS:g} s"
-    raise OpenRTCError(ended, origin=f'agent "{agent}"')
+    raise RehearsalError(ended, origin=f'agent "{agent}"')
 
 
-def _note_problem(event: Event, job_id: str, problems: list[CallError]) -> None:
+def _note_problem(event: Event, job_id: str, problems: list[CallError], blocks: list[LoopBlocked]) -> None:
     if isinstance(event, CallError) and event.job_id == job_id:
         problems.append(event)
+    elif isinstance(event, LoopBlocked) and event.job_id == job_id and not event.ongoing:
+        blocks.append(event)
 
 
-def _explain_problems(agent: str, problems: Sequence[CallError]) -> OpenRTCError | None:
+def _explain_problems(agent: str, problems: Sequence[CallError]) -> RehearsalError | None:
     """Return the error that ended a call, else the first one that it had."""
     told = next((one for one in problems if one.fatal), problems[0] if problems else None)
     if told is None:
         return None
-    member = f", member {told.member!r}" if told.member else ""
-    return OpenRTCError(f"agent {agent!r}{member} failed: {told.error}{f' at {told.place}' if told.place else ''}")
+    return _build_problem_error(agent, told)
+
+
+def _build_problem_error(agent: str, problem: CallError) -> RehearsalError:
+    member = f", member {problem.member!r}" if problem.member else ""
+    place = f" at {problem.place}" if problem.place else ""
+    return RehearsalError(f"agent {agent!r}{member} failed: {problem.error}{place}")
 
 
 async def _settle(result: RunResult[Any]) -> None:

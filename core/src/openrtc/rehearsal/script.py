@@ -9,7 +9,8 @@ from typing import Any
 from livekit.agents import llm, utils
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, NOT_GIVEN, APIConnectOptions, NotGivenOr
 
-from openrtc.errors import OpenRTCError, one_line
+from openrtc.errors import one_line
+from openrtc.rehearsal.errors import ScriptError
 from openrtc.suggest import did_you_mean
 
 
@@ -32,10 +33,6 @@ class ToolCall:
 
 ScriptedAnswer = str | ToolCall | Sequence[str | ToolCall]
 """What the model answers when it is asked once: words, a tool's call, or several of these at once."""
-
-
-class ScriptError(OpenRTCError):
-    """The script does not foresee what the call came to."""
 
 
 class Script(llm.LLM[str]):

@@ -48,10 +48,10 @@ class Stage:
         """Says something to a cast, and waits until everybody has answered; None for a single agent."""
         self.events: list[tuple[str, RunEvent]] = []
         """What has happened: the role of the member, and the event."""
-        self.built = asyncio.Event()
-        self.started = asyncio.Event()
+        self.starts = starts
+        self.ready = asyncio.Event()
+        """Set when it can be talked to, or is built where it is not started."""
         self.entered = asyncio.Event()
-        self._starts = starts
         self._over = asyncio.Event()
         self._open: list[AgentSession[Any]] = []
 
@@ -117,14 +117,14 @@ class Stage:
         session.on("conversation_item_added", lambda event: self._note_item(role, session, event))
         session.on("function_tools_executed", lambda event: self._note_tools(role, event))
         self.context = contextvars.copy_context()
-        self.built.set()
-        if not self._starts:
+        if not self.starts:
+            self.ready.set()
             await self._over.wait()
             raise CallFailed("it was only built")
 
     def _begin(self) -> None:
         self.context = contextvars.copy_context()
-        self.started.set()
+        self.ready.set()
 
     def _note_item(self, role: str, session: AgentSession[Any], event: ConversationItemAddedEvent) -> None:
         item: Any = event.item

@@ -293,7 +293,13 @@ async def _run_until_stopped(server: WorkerServer, stop: StopSignals, channel: C
     # Not before the imports of the start, which block the loop for seconds while there are no calls.
     patience = max(NATIVE_LIMIT, runtime.config.worker.break_seconds + BROKEN_BY_THEN)
     stuck = StuckStop(patience, stop.first.done, channel.count_unread if channel else None)
-    watchdog = Watchdog(asyncio.get_running_loop(), runtime.events, runtime.live.get, build_breaker(server), stuck)
+    watchdog = Watchdog(
+        asyncio.get_running_loop(),
+        runtime.events,
+        runtime.live.get,
+        build_breaker(server.runtime, server.end_soon),
+        stuck,
+    )
     watchdog.start()
     server.monitor.beat_age = watchdog.beat_age
     running = asyncio.create_task(server.registrations.run(), name="worker")

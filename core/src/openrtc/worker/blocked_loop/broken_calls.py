@@ -16,7 +16,6 @@ from openrtc.session.failure import LoopBroken
 from openrtc.worker.admission import read_decision
 from openrtc.worker.blocked_loop.loop_breaker import BrokenCode, LoopBreaker
 from openrtc.worker.own_code import OwnCode
-from openrtc.worker.server import WorkerServer
 
 logger = logging.getLogger("openrtc.worker")
 
@@ -74,16 +73,20 @@ class BrokenCalls:
         logger.error(text, whose, broken.seconds, broken.function, broken.place, end, extra=fields)
 
 
-def build_breaker(server: WorkerServer) -> LoopBreaker | None:
-    """Return what breaks off code that blocks the running loop; None where operator or system do not allow it."""
-    runtime = server.runtime
+def build_breaker(runtime: Runtime, end_soon: Callable[[str, float], None]) -> LoopBreaker | None:
+    """Return what breaks off code that blocks the running loop; None where operator or system do not allow it.
+
+    Args:
+        runtime: What the calls share.
+        end_soon: As for `BrokenCalls`.
+    """
     seconds = runtime.config.worker.break_seconds
     if not seconds:
         return None
     if reason := why_no_interrupt():
         logger.warning("no agent that blocks the loop can be broken off: %s", reason)
         return None
-    broken = BrokenCalls(runtime, server.end_soon)
+    broken = BrokenCalls(runtime, end_soon)
     return LoopBreaker(
         asyncio.get_running_loop(), seconds, OwnCode(runtime.catalog).find, broken.note_break, broken.end
     )

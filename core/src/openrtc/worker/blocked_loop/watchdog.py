@@ -99,7 +99,7 @@ class Watchdog:
         """Begin to watch; call it in the loop's thread."""
         self._thread_id = threading.get_ident()
         self._beat = time.monotonic()
-        self._loop.call_later(TICK_SECONDS, self._note_time)
+        self._loop.call_soon(self._note_time)
         self._thread.start()
 
     def stop(self) -> None:
