@@ -1,4 +1,7 @@
-"""The distributions beside the core import only what is public in `openrtc`, as a stranger's package does."""
+"""The distributions beside the core import only what is public in `openrtc`, as a stranger's package does.
+
+Public is also what their tests import: `openrtc.testing`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import openrtc
+import openrtc.testing
 
 ROOT = Path(__file__).parents[1]
 DISTRIBUTIONS = sorted([*ROOT.glob("plugins/*"), *ROOT.glob("sample_agents/*")])
@@ -21,6 +25,8 @@ def private_imports(source: str) -> list[str]:
             found += [one.name for one in node.names if one.name.startswith("openrtc.")]
         elif isinstance(node, ast.ImportFrom) and node.module == "openrtc":
             found += [f"openrtc: {one.name}" for one in node.names if one.name not in openrtc.__all__]
+        elif isinstance(node, ast.ImportFrom) and node.module == "openrtc.testing":
+            found += [f"openrtc.testing: {one.name}" for one in node.names if one.name not in openrtc.testing.__all__]
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("openrtc."):
             found.append(str(node.module))
     return found

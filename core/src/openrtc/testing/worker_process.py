@@ -102,15 +102,15 @@ class TestedWorker:
         )
         self._log_path = log
         self._said = said
-        path = os.pathsep.join(filter(None, (str(folder or ""), os.environ.get("PYTHONPATH", ""))))
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("OPENRTC_", "LIVEKIT_"))},
             "LIVEKIT_URL": server.url,
             "LIVEKIT_API_KEY": server.api_key,
             "LIVEKIT_API_SECRET": server.api_secret,
-            **({"PYTHONPATH": path} if path else {}),
             **variables,
         }
+        if folder:
+            environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(folder), environment.get("PYTHONPATH", ""))))
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "openrtc", "start", "--offline", "--port", "0", "--agent-name", _NAME, *options],
