@@ -55,7 +55,7 @@ async def build_member_session(
     resolved = replace(resolved, spec=await settle_options(resolved.spec, call))
     async with limit_build_time(resolved.spec.name):
         agent = await build_agent(resolved.spec, call)
-    await _add_house_rules(agent, resolved, resolved_cast)
+    await add_house_rules(agent, resolved, resolved_cast)
     hearing = choose_hearing(resolved, resolved_cast)
     # People say to the ear what is meant for another member, too: its recognition is prepared for all of it.
     spec = replace(resolved.spec, examples=resolved_cast.examples) if hearing == "people" else resolved.spec
@@ -81,7 +81,8 @@ def choose_hearing(resolved: ResolvedMember, resolved_cast: ResolvedCast) -> Hea
     return "members" if resolved_cast.cast.hears == "audio" else "nobody"
 
 
-async def _add_house_rules(agent: Agent, resolved: ResolvedMember, resolved_cast: ResolvedCast) -> None:
+async def add_house_rules(agent: Agent, resolved: ResolvedMember, resolved_cast: ResolvedCast) -> None:
+    """Tell an agent how a member of this cast behaves."""
     others = [f"{other.display_name} ({other.role})" for other in resolved_cast.members if other.role != resolved.role]
     if isinstance(agent.instructions, str):  # not livekit-agents' `Instructions`, which differ for voice and text
         rules = HOUSE_RULES.format(others=", ".join([*others, "people"]))

@@ -12,19 +12,21 @@ from typing import Any, TypeVar
 from livekit.agents import APIError, CloseEvent, ErrorEvent, JobContext
 from livekit.agents.stt import STTError
 
-from openrtc.cast.build_member import build_member_session
+from openrtc.cast.build_member import add_house_rules, build_member_session
 from openrtc.cast.ear_handover import EarHandover
 from openrtc.cast.listening import Listening
 from openrtc.cast.member_session import MemberSession
 from openrtc.cast.turn import HeardLine
 from openrtc.cast.turn_manager import TurnManager
+from openrtc.catalog.catalog import Catalog
 from openrtc.catalog.resolved_cast import ResolvedCast, ResolvedMember, resolve_member
 from openrtc.errors import OpenRTCError, one_line, summarize_error
-from openrtc.model.agents import Member
+from openrtc.model.agents import AgentSpec, Member
 from openrtc.model.call import Call
 from openrtc.model.cast_member import CastMember
 from openrtc.observe.events import MemberLeft
 from openrtc.runtime.live_call import LiveCall
+from openrtc.runtime.live_session import LiveSession
 from openrtc.runtime.runtime import HOOK_LIMIT, Runtime
 from openrtc.session.ending import find_ending
 from openrtc.session.failure import find_failing_line
@@ -164,9 +166,33 @@ class CastSession:
         if ending := find_ending(self.call.job_id):
             ending.clock.hear(member.session, lambda: member.listens)
         keep_ledger(member.session, self.live, member.role)
+        self.runtime.note_session(
+            self.live,
+            LiveSession(
+                session=member.session,
+                agent=member.agent,
+                spec=member.resolved.spec,
+                call=replace(
+                    self.call, agent_name=member.resolved.spec.name, cast_member=CastMember(member.role, self)
+                ),
+                find_spec=partial(self._find_spec, member.role),
+                role=member.role,
+                amend=lambda agent: add_house_rules(agent, resolved, self.resolved_cast),
+                is_idle=lambda: self.turns.floor.at_rest,
+                context=member.context,
+            ),
+        )
         member.session.on("error", partial(self._on_model_error, member))
         member.session.on("close", lambda event: self._on_session_closed(member, event))
         return member
+
+    def _find_spec(self, role: str, catalog: Catalog) -> AgentSpec | None:
+        """Return how a member's agent is built; None where the cast has no such member, or cannot be used."""
+        try:
+            cast = catalog.resolve_cast(self.call.decision.agents)
+        except OpenRTCError:
+            return None
+        return next((one.spec for one in (cast.members if cast else ()) if one.role == role), None)
 
     async def _start_or_leave_out(self, member: MemberSession) -> None:
         try:

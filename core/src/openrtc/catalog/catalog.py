@@ -99,6 +99,11 @@ class Catalog:
             raise OpenRTCError(f'there is no agent "{name}"', fix=self._instead_of(name))
         return self.agents[name]
 
+    def find_spec(self, name: str) -> AgentSpec | None:
+        """Return how the agent ``name`` is built; None where there is none that can be used."""
+        agent = self.agents.get(name)
+        return agent.spec if agent and agent.usable else None
+
     def why_unusable(self, name: str) -> str | None:
         """Return why no call can be routed to ``name``, in one line, or None when it can."""
         if name not in self.agents:

@@ -12,6 +12,7 @@ from openrtc.observe.events import (
     CallEnded,
     CallEvent,
     CallRejected,
+    CallReloaded,
     CallRouted,
     CallStarted,
     Event,
@@ -73,6 +74,8 @@ class CallScreen:
             self._tools.setdefault(event.job_id, []).append(_describe_tool(event, self._words))
         elif isinstance(event, TurnCompleted):
             yield from _describe_turn(event, self._words, self._tools.pop(event.job_id, []))
+        elif isinstance(event, CallReloaded):
+            yield _describe_reload(event)
         elif isinstance(event, CallEnded):
             yield from self._tools.pop(event.job_id, [])
             yield "ended", f"{event.reason}  ({event.seconds:.1f} s)", "red" if event.failed else "dim"
@@ -99,6 +102,13 @@ def _describe_turn(turn: TurnCompleted, words: Words, tools: list[Line]) -> Iter
     cut = "  (interrupted)" if turn.interrupted else ""
     late = "" if turn.latency_seconds is None else f"  ({turn.latency_seconds:.2f} s)"
     yield "said", f"{who}{_clean(turn.said, words)}{cut}{late}", "green"
+
+
+def _describe_reload(event: CallReloaded) -> Line:
+    who = f"{event.member}: " if event.member else ""
+    if event.reason:
+        return "reloaded", f"{who}not this call: {event.reason}", "yellow"
+    return "reloaded", f"{who}new code after {event.ms:.0f} ms", "cyan"
 
 
 def _describe_tool(tool: ToolCalled, words: Words) -> Line:

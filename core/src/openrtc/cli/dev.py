@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -33,6 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("--with-server", action="store_true", help="start a LiveKit server on this machine, too")
     add_address_option(parser, "--cli-addr")
+    parser.add_argument(
+        "--no-reload",
+        dest="reload",
+        action="store_false",
+        help="do not take edits: the code stays as it is at the start",
+    )
     add_worker_options(parser, without=("worker.processes",))
 
 
@@ -41,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
     from openrtc.model.hung_package import take_hung
     from openrtc.server.settings import LIVEKIT_DEV_KEY, LIVEKIT_DEV_SECRET
 
+    started = time.time()
     defaults = {
         "url": DEV_URL,
         "api_key": LIVEKIT_DEV_KEY,
@@ -74,7 +82,11 @@ def run(args: argparse.Namespace) -> int:
         else:
             _warn_of_no_server(config.worker.url)
         arguments, revise = runtime_arguments(args), partial(_revise, console=calls)
-        return run_worker(config, arguments, lk_address=args.lk_address, revise=revise, patient=False)
+        # The program `lk` watches itself, and starts this one anew.
+        since = started if args.reload and not args.lk_address else None
+        return run_worker(
+            config, arguments, lk_address=args.lk_address, revise=revise, patient=False, edits_since=since
+        )
 
 
 def _build_console() -> Console:

@@ -80,6 +80,8 @@ class AgentSpec:
         isolation: ``thread`` or ``process`` for an agent that blocks: its calls get one each, also where the others
             share one loop; by default the attribute ``openrtc_isolation`` of the class or function, or of its module.
             ``coroutine`` says of an entrypoint that its calls may share what they write into modules.
+        pin_reload: Whether a live call keeps the code that it has begun with when ``openrtc dev`` takes an edit; the
+            next one has the new code.
     """
 
     agent: Callable[..., Any] | None = None
@@ -108,6 +110,7 @@ class AgentSpec:
     internal: bool = False
     isolation: str = ""
     rejoin_seconds: float | None = None
+    pin_reload: bool = False
 
     def __post_init__(self) -> None:
         if sum(given is not None for given in (self.agent, self.entrypoint, self.cast)) != 1:

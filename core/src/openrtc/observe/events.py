@@ -423,6 +423,42 @@ class CallLeftBehind(CallEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CodeReloaded(Event):
+    """`openrtc dev` has taken an edit, or has refused it because the new code cannot be used.
+
+    Args:
+        distributions: Whose code was imported anew.
+        files: The files that were saved.
+        agents: The agents of these distributions.
+        ms: How long it took, in milliseconds.
+        reason: Why nothing has changed, else empty.
+        place: ``file:line`` of the cause, else empty.
+    """
+
+    distributions: tuple[str, ...]
+    files: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    ms: float = 0.0
+    reason: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallReloaded(CallEvent):
+    """A live call has got the code that was reloaded, or keeps the one that it has.
+
+    Args:
+        ms: How long after the edit was seen, in milliseconds.
+        reason: Why it keeps its code, else empty.
+        member: Role of the member of a cast whose agent it is; empty for a single agent.
+    """
+
+    ms: float
+    reason: str = ""
+    member: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PluginFailed(Event):
     """A plugin's hook raised, or took too long.
 
@@ -515,6 +551,8 @@ EVENTS: tuple[type[Event], ...] = (
     CallAttended,
     CallEnded,
     CallLeftBehind,
+    CodeReloaded,
+    CallReloaded,
     PluginFailed,
     LoopBlocked,
     BlockBroken,

@@ -63,16 +63,30 @@ class Hooks:
 
     def __init__(self, plugins: Iterable[PluginLike] = (), events: EventStream | None = None) -> None:
         self._events = events
-        self._manager = pluggy.PluginManager(PROJECT)
-        self._manager.add_hookspecs(specs)
-        self._distributions: dict[str, str] = {}
         self._hung: Counter[tuple[str, str]] = Counter()
         self._blocks: Counter[tuple[str, str]] = Counter()
+        self._targets: dict[str, object] = {}
+        self.use(plugins)
+
+    def use(self, plugins: Iterable[PluginLike]) -> None:
+        """Call other plugins from now on; what is being called goes on.
+
+        Args:
+            plugins: As the class takes them. What an earlier object of a plugin has blocked or hung counts no more.
+        """
+        manager, distributions = pluggy.PluginManager(PROJECT), dict[str, str]()
+        manager.add_hookspecs(specs)
+        targets: dict[str, object] = {}
         # pluggy asks the plugin that was registered last first.
         for plugin in reversed(list(plugins)):
             with warnings.catch_warnings(action="ignore"):  # of deprecated hooks: loading has logged them
-                self._manager.register(plugin.target, name=plugin.name)
-            self._distributions[plugin.name] = plugin.distribution
+                manager.register(plugin.target, name=plugin.name)
+            distributions[plugin.name], targets[plugin.name] = plugin.distribution, plugin.target
+        for counted in (self._hung, self._blocks):
+            for key in [key for key in counted if targets.get(key[0]) is not self._targets.get(key[0])]:
+                del counted[key]
+        self._manager, self._distributions, self._targets = manager, distributions, targets
+        self.__dict__.pop("_redactors", None)
 
     def implementations(self, hook: str) -> list[Implementation]:
         """Return the implementations of ``hook`` in the order in which they are called, without its wrappers."""

@@ -62,6 +62,31 @@ def know_distributions(entries: Iterable[Entry]) -> None:
     importlib.util.find_spec = _find_spec
 
 
+def remember_distributions() -> Callable[[], None]:
+    """Return what lets the same distributions be known as now, with the same modules of theirs."""
+    known, owners = dict(_known), {top: list(those) for top, those in _owners.items()}
+    packages = {name: sys.modules[name] for name in known if name in sys.modules}
+
+    def restore() -> None:
+        _known.clear()
+        _known.update(known)
+        _owners.clear()
+        _owners.update(owners)
+        sys.modules.update(packages)
+
+    return restore
+
+
+def forget_distribution(distribution: str) -> None:
+    """Look at a distribution's files again when it is made known the next time: it was installed anew."""
+    name = package_of(distribution)
+    if known := _known.pop(name, None):
+        for top in list(_owners):
+            _owners[top] = [other for other in _owners[top] if other is not known]
+            if not _owners[top]:
+                del _owners[top]
+
+
 def package_of(distribution: str) -> str:
     """Return the name of the package in which a distribution's modules stand that others have too."""
     return PACKAGE_PREFIX + normalise_name(distribution)
@@ -139,6 +164,13 @@ class OwnModules:
     def holds(self, path: str) -> bool:
         """Whether a file is its own."""
         return self._files.holds(path) or any(is_within(path, folder) for folder in self._added)
+
+    def list_places(self) -> Iterator[str]:
+        """Yield where its files are: folders that are its own, its packages, and the files of its single modules."""
+        yield from self._files.folders
+        for name, place in self._files.names.items():
+            yield os.path.join(place, name)
+            yield os.path.join(place, f"{name}.py")
 
     def name_of(self, module: str) -> str:
         """Return under which name a module that its code asks for stands in `sys.modules`."""

@@ -25,6 +25,7 @@ from openrtc.observe.events import (
     Usage,
 )
 from openrtc.runtime.ledger import Ledger
+from openrtc.runtime.live_session import LiveSession
 
 LONGEST_WORDS = 4000
 """Characters of each text that an event holds: callers can type megabytes, and each sink writes them on the loop."""
@@ -87,6 +88,7 @@ class LiveCall:
         ledger: What it comes to.
         awaited: What is set when a session has closed, or the plugins' hooks have run: only then its end is told.
         at_end: Called before its end is told.
+        sessions: Its sessions whose agents OpenRTC has built.
     """
 
     events: EventStream
@@ -109,6 +111,7 @@ class LiveCall:
     ledger: Ledger = field(default_factory=Ledger)
     awaited: list[asyncio.Event] = field(default_factory=list)
     at_end: list[Callable[[], None]] = field(default_factory=list)
+    sessions: list[LiveSession] = field(default_factory=list)
     _started: CallStarted | None = None
 
     @property

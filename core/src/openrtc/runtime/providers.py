@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal, cast
 
 from packaging.utils import canonicalize_name
@@ -37,9 +37,25 @@ class Providers:
     """
 
     def __init__(self, hooks: Hooks, prefer: Mapping[str, str] | None = None) -> None:
+        self._prefer = prefer or {}
         self._providers: dict[str, tuple[Provider, str]] = {}
         for result in hooks.collect_now("openrtc_providers"):
-            self._add(result, prefer or {})
+            self._add(result, self._prefer)
+
+    def renew(self, hooks: Hooks, distributions: Collection[str]) -> None:
+        """Take the providers of some distributions anew; the others stay as they are.
+
+        Args:
+            hooks: The plugins.
+            distributions: Their names.
+        """
+        now = {one.distribution for one in hooks.implementations("openrtc_providers")}
+        if now.union(one[1] for one in self._providers.values()).isdisjoint(distributions):
+            return  # what asks all would ask them on the loop of the calls
+        self._providers = {key: one for key, one in self._providers.items() if one[1] not in distributions}
+        for result in hooks.collect_now("openrtc_providers"):
+            if result.implementation.distribution in distributions:
+                self._add(result, self._prefer)
 
     @property
     def schemes(self) -> tuple[str, ...]:

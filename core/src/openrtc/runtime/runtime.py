@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from openrtc.catalog.catalog import Catalog
-from openrtc.catalog.loaded import LoadedAgent, LoadedPlugin
+from openrtc.catalog.loaded import Loaded, LoadedAgent, LoadedPlugin
 from openrtc.catalog.name_checks import check_agent_names, check_distribution_names
 from openrtc.discovery.discover import discover
 from openrtc.errors import OpenRTCError
@@ -25,7 +25,7 @@ from openrtc.observe.events import ResourceLoaded
 from openrtc.observe.log_guard import reattach
 from openrtc.observe.package_code import note_packages
 from openrtc.observe.words import FULL, Words, use_words_in_log
-from openrtc.plugins.hooks import Hooks
+from openrtc.plugins.hooks import Hooks, PluginLike
 from openrtc.plugins.lacks import find_lacks
 from openrtc.plugins.load import load
 from openrtc.plugins.observers import NO_OBSERVERS, Observers
@@ -35,6 +35,7 @@ from openrtc.routing.function_router import FunctionRouter, RouterFunction
 from openrtc.routing.router import Router
 from openrtc.runtime.frontend import LocalFrontend
 from openrtc.runtime.live_call import LiveCall
+from openrtc.runtime.live_session import LiveSession
 from openrtc.runtime.providers import MODEL_KINDS, OFFLINE, OFFLINE_DISTRIBUTION, OFFLINE_SCHEME, Providers
 from openrtc.runtime.resources import Resources
 from openrtc.settings.config import Config
@@ -55,7 +56,7 @@ class Runtime:
 
     What is ``Final`` stays as it was built, so that the settings never change under somebody who has read them: who
     needs others takes ``dataclasses.replace(runtime, config=…)`` before it is handed to a worker. `catalog` and
-    `router` change in `start` alone.
+    `router` change in `start`, and where code is reloaded with `use`.
 
     Args:
         config: The settings.
@@ -69,12 +70,16 @@ class Runtime:
         watch: Called with each session before it starts, if given: the demo shows what happens in it.
         stand_in: Returns what each agent of a call in text has in place of whatever language model it names, if given:
             a rehearsal needs no keys. It neither hears nor speaks then.
+        follow: Called with each session whose agent OpenRTC has built, before it starts, if given: edits are taken so.
         served: How many sessions were started.
         events: Where everything that happens is emitted.
         live: The running calls by job id.
         prewarmed: What the ``prewarm`` of each agent has put into ``userdata``, by the agent's name.
         plugins: Every plugin, usable or not.
         observers: The observers of a pool.
+        loaded: What was loaded, before it was settled which agent of one name is used.
+        specs: The agents registered in code.
+        routes: The router function registered in code, if any.
     """
 
     config: Final[Config]
@@ -86,12 +91,18 @@ class Runtime:
     frontend: LocalFrontend | None = None
     watch: Callable[[Call, Any], None] | None = None
     stand_in: Callable[[Call], Any] | None = None
+    follow: Callable[[LiveCall, LiveSession], None] | None = None
     served: int = 0
     events: Final[EventStream] = field(default_factory=EventStream)
     live: Final[dict[str, LiveCall]] = field(default_factory=dict)
     prewarmed: Final[dict[str, dict[Any, Any]]] = field(default_factory=dict)
-    plugins: Final[tuple[LoadedPlugin, ...]] = ()
+    plugins: tuple[LoadedPlugin, ...] = ()
     observers: Final[Observers] = NO_OBSERVERS
+    loaded: Loaded = field(default_factory=Loaded)
+    specs: Sequence[AgentSpec] = ()
+    routes: Final[RouterFunction | None] = None
+    _started: bool = field(default=False, init=False)
+    _unservable: dict[str, Status] = field(default_factory=dict, init=False)
     _lacks: dict[str, tuple[Lack, ...]] = field(default_factory=dict, init=False)
 
     async def start(self, leave_out: Collection[str] = ()) -> None:
@@ -101,11 +112,13 @@ class Runtime:
             leave_out: The keys of those that are not loaded.
         """
         self.providers.prewarm(self._list_models())
-        await self.resources.load(one for one in _collect_resources(self.hooks) if one[0].key not in leave_out)
+        await self.resources.load(one for one in collect_resources(self.hooks) if one[0].key not in leave_out)
         self._emit_resources()
         # All reasons first: a cast one of whose members is marked broken does not resolve any more, so that nothing
         # would be found missing for the cast itself.
-        missing = {name: reason for name in self.catalog.ready if (reason := self._why_resource_missing(name))}
+        self._started = True
+        ready, catalog = self.catalog.ready, self.catalog
+        missing = {name: reason for name in ready if (reason := self._why_resource_missing(name, catalog))}
         if missing:
             self.mark_broken(missing, fix="openrtc plugins")
 
@@ -123,9 +136,46 @@ class Runtime:
         """
         # No call sees the catalog change. The router is built anew because it keeps the catalog that it was built with.
         for name, reason in reasons.items():
-            self.catalog = self.catalog.with_status(name, Status(State.BROKEN, reason, fix))
+            self._unservable[name] = Status(State.BROKEN, reason, fix)
+            self.catalog = self.catalog.with_status(name, self._unservable[name])
             logger.error("agent %r cannot serve: %s", name, reason)
         self.router = _build_router(self.config, self.catalog, self.hooks)
+
+    def build_catalog(self, loaded: Loaded, renewed: Collection[str] = ()) -> Catalog:
+        """Return the catalogue of what was loaded anew in part; what could not be prepared at the start still cannot.
+
+        Args:
+            loaded: Everything that is loaded.
+            renewed: The agents that were loaded anew, of which only the resources count.
+        """
+        catalog = Catalog.of(loaded, specs=self.specs)
+        for name, status in self._unservable.items():
+            if name in catalog.ready and name not in renewed:
+                catalog = catalog.with_status(name, status)
+        reasons = {name: self._why_resource_missing(name, catalog) for name in (catalog.ready if self._started else ())}
+        for name, reason in ((name, reason) for name, reason in reasons.items() if reason):
+            catalog = catalog.with_status(name, Status(State.BROKEN, reason, "openrtc plugins"))
+        return catalog
+
+    def use(self, loaded: Loaded, catalog: Catalog, renewed: Collection[str]) -> None:
+        """Let further calls use other code, and the hooks of its plugins.
+
+        Args:
+            loaded: Everything that is loaded.
+            catalog: Its agents.
+            renewed: The names of the distributions that were loaded anew.
+        """
+        self.loaded, self.plugins, self.catalog = loaded, loaded.plugins, catalog
+        self.hooks.use(_list_called(loaded, self.routes))
+        self.providers.renew(self.hooks, renewed)
+        self.router = _build_router(self.config, catalog, self.hooks)
+        self._lacks.clear()
+
+    def note_session(self, call: LiveCall, session: LiveSession) -> None:
+        """Note a session of a call, before it starts."""
+        call.sessions.append(session)
+        if self.follow is not None:
+            self.follow(call, session)
 
     def get_session_limit(self, agent: str) -> int | None:
         """Return how many sessions at once an agent takes, None for as many as the worker has slots."""
@@ -157,9 +207,14 @@ class Runtime:
         unusable = _find_unusable_offline(self.plugins)
         return f"{unusable.fix if unusable and unusable.fix else install_command(OFFLINE_DISTRIBUTION)}, then --offline"
 
+    @property
+    def is_started(self) -> bool:
+        """Whether the resources were loaded."""
+        return self._started
+
     def list_offered_keys(self) -> set[str]:
         """Return the keys of the resources that plugins offer, loaded or not."""
-        return {spec.key for spec, _ in _collect_resources(self.hooks)}
+        return {spec.key for spec, _ in collect_resources(self.hooks)}
 
     def _emit_resources(self) -> None:
         for record in self.resources.records:
@@ -174,14 +229,20 @@ class Runtime:
                 )
             )
 
-    def _why_resource_missing(self, name: str) -> str | None:
-        keys = (key for spec in self.list_specs(name) for key in spec.resources)
+    def _why_resource_missing(self, name: str, catalog: Catalog) -> str | None:
+        keys = (key for spec in self.list_specs(name, catalog) for key in spec.resources)
         return next((reason for key in keys if (reason := self.resources.why_missing(key))), None)
 
-    def list_specs(self, name: str) -> list[AgentSpec]:
-        """Return how an agent is built, and each member of it where it is a cast."""
-        spec = self.catalog.get(name).spec
-        cast = self.catalog.resolve_cast([name]) if self.catalog.why_unusable(name) is None else None
+    def list_specs(self, name: str, catalog: Catalog | None = None) -> list[AgentSpec]:
+        """Return how an agent is built, and each member of it where it is a cast.
+
+        Args:
+            name: The agent.
+            catalog: The agents, if not those that are used now.
+        """
+        catalog = catalog or self.catalog
+        spec = catalog.get(name).spec
+        cast = catalog.resolve_cast([name]) if catalog.why_unusable(name) is None else None
         return [*([spec] if spec else []), *(member.spec for member in (cast.members if cast else ()))]
 
     def _list_models(self) -> list[Any]:
@@ -226,9 +287,8 @@ def build_runtime(
     name_own_modules()
     loaded = load(entries, config)
     reattach()  # a package may have taken the log out of the root logger's handlers while it was imported
-    plugins = [plugin for plugin in loaded.plugins if plugin.state is State.READY]
     events = EventStream()
-    hooks = Hooks([FunctionRouter(router), *plugins] if router else plugins, events)
+    hooks = Hooks(_list_called(loaded, router), events)
     use_words_in_log(Words(config.observe.words_in_log, hooks.redact))
     if config.observe.words:
         # So livekit-agents' own spans have the same; it reads the variable when a tracer provider is set.
@@ -250,7 +310,16 @@ def build_runtime(
         events=events,
         plugins=loaded.plugins,
         observers=observers,
+        loaded=loaded,
+        specs=tuple(specs),
+        routes=router,
     )
+
+
+def _list_called(loaded: Loaded, router: RouterFunction | None) -> list[PluginLike]:
+    """Return the plugins that are ready, after the router function that is registered in code."""
+    ready = [plugin for plugin in loaded.plugins if plugin.state is State.READY]
+    return [FunctionRouter(router), *ready] if router else [*ready]
 
 
 def _list_agent_modules(catalog: Catalog) -> Iterator[str]:
@@ -296,7 +365,7 @@ def _log_unusable(items: Iterable[LoadedAgent | LoadedPlugin]) -> None:
         logger.log(level, "%s of %s is %s: %s%s%s", item.name, item.distribution, item.state, item.reason, where, fix)
 
 
-def _collect_resources(hooks: Hooks) -> list[tuple[ResourceSpec, str]]:
+def collect_resources(hooks: Hooks) -> list[tuple[ResourceSpec, str]]:
     """Return what ``openrtc_resources`` of all plugins offer, each with the distribution that brings it."""
     offered: list[tuple[ResourceSpec, str]] = []
     for result in hooks.collect_now("openrtc_resources"):

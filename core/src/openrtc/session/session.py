@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from operator import methodcaller
 from typing import Any
 
 from livekit.agents import Agent, AgentSession, CloseEvent, ErrorEvent, JobContext
@@ -13,6 +14,7 @@ from openrtc.errors import one_line, summarize_error
 from openrtc.model.agents import AgentSpec
 from openrtc.model.call import Call
 from openrtc.runtime.live_call import LiveCall
+from openrtc.runtime.live_session import LiveSession
 from openrtc.runtime.providers import MODEL_KINDS
 from openrtc.runtime.runtime import HOOK_LIMIT, Runtime
 from openrtc.session.attendance import Attendance, EntrypointSlot, Limits
@@ -80,6 +82,9 @@ async def run_session(context: JobContext, spec: AgentSpec, call: Call, runtime:
     session.on("close", lambda event: _end_job(event, context, live))
     run_ended_hooks_at_shutdown(context, call, runtime)
     runtime.served += 1
+    find_spec = methodcaller("find_spec", call.agent_name)
+    held = LiveSession(session=session, agent=agent, spec=spec, call=call, find_spec=find_spec)
+    runtime.note_session(live, held)
     if runtime.watch is not None:
         runtime.watch(call, session)
 

@@ -43,7 +43,7 @@ class CoroutinePool(utils.EventEmitter[str]):
     Args:
         server: The server.
         userdata: Initial contents of every ``JobProcess.userdata``, read when a job starts.
-        holders: What outlives every call, besides modules and ``userdata``.
+        holders: What outlives every call, besides modules and ``userdata``; gone through at the end of each call.
         hang_up_seconds: How long a tool may go on when everybody has left.
         events: Where it is told what calls leave behind, if given.
     """
@@ -67,7 +67,7 @@ class CoroutinePool(utils.EventEmitter[str]):
         self.close_seconds = CLOSE_SECONDS + longer + server.session_end_seconds
         self.failures = 0
         self.leftovers = Leftovers(self._list_holders, events)
-        self._holders = list(holders)
+        self._holders = holders
         self._jobs: list[CoroutineJob] = []
         self._leaving: set[asyncio.Task[None]] = set()
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 from livekit.agents import JobExecutorType, JobProcess
 
+from openrtc.catalog.catalog import Catalog
 from openrtc.catalog.loaded import LoadedAgent
 from openrtc.errors import OpenRTCError
 from openrtc.observe.process_memory import resident_bytes
@@ -38,6 +40,22 @@ def prewarm_agents(runtime: Runtime, names: Collection[str] | None = None, *, is
             failed[name] = reason
     if failed:
         runtime.mark_broken(failed, fix="see the package's prewarm")
+
+
+def prewarm_new(runtime: Runtime, catalog: Catalog, names: Collection[str]) -> dict[str, str]:
+    """Run the ``prewarm`` of agents that were not there at the start.
+
+    Args:
+        runtime: What the calls of this process share.
+        catalog: The agents, with the new ones, which the runtime does not have yet.
+        names: The new ones.
+
+    Returns:
+        Why it failed, by the names of the agents.
+    """
+    later = replace(runtime, catalog=catalog)
+    here = [name for name in names if catalog.isolation(name, runtime.config) != "process"]
+    return {name: reason for name in here if (reason := _prewarm_one(name, later))}
 
 
 def fill_userdata(process: JobProcess, agents: Sequence[str], runtime: Runtime) -> None:

@@ -18,6 +18,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from openrtc.dispatch.connection import KEY_FIX, describe_refusal
@@ -53,7 +54,7 @@ from openrtc.worker.dev_channel import open_dev_channel
 from openrtc.worker.entrypoint import find_current_call, find_current_packages, use_runtime
 from openrtc.worker.health_routes import open_health_server
 from openrtc.worker.preload_plan import preload
-from openrtc.worker.prewarm import prewarm_agents
+from openrtc.worker.prewarm import prewarm_agents, prewarm_new
 from openrtc.worker.process_exit import REPLACE_ME, SERVER_LOST, STOPPED_AT_ONCE
 from openrtc.worker.recycle import wait_for_recycle_reason
 from openrtc.worker.server import WorkerServer
@@ -75,6 +76,7 @@ def run_worker(
     lk_address: tuple[str, int] | None = None,
     revise: Callable[[Runtime], Runtime] = lambda runtime: runtime,
     patient: bool = True,
+    edits_since: float | None = None,
 ) -> int:
     """Import all agents and plugins on this, the main, thread and run a worker until it is told to stop.
 
@@ -85,6 +87,8 @@ def run_worker(
         lk_address: Where the program ``lk`` listens that starts the worker anew when a file has changed, if it does.
         revise: Returns the runtime that is used in place of the one that was built.
         patient: Whether live calls may finish after the first signal.
+        edits_since: Edits of packages since that time are taken while it runs, in seconds since the epoch; None for
+            none.
 
     Returns:
         The exit code.
@@ -97,7 +101,7 @@ def run_worker(
         runtime = build_runtime(config, **arguments)
         _check_agents(runtime)
         runtime = revise(runtime)
-        return _run_calls(runtime, arguments, channel, health, lk_address, patient=patient)
+        return _run_calls(runtime, arguments, channel, health, lk_address, patient=patient, edits_since=edits_since)
 
 
 def load_all(config: Config, arguments: Mapping[str, Any]) -> Runtime:
@@ -138,13 +142,14 @@ def _run_calls(
     lk_address: tuple[str, int] | None = None,
     *,
     patient: bool = True,
+    edits_since: float | None = None,
 ) -> int:
     fitted = fit_sessions(runtime)
     prewarm_agents(fitted)
 
     async def main() -> int:
         server = WorkerServer(fitted, child_arguments=arguments, health=health)
-        return await serve(server, channel, lk_address, patient=patient)
+        return await serve(server, channel, lk_address, patient=patient, edits_since=edits_since)
 
     return run_contained(main(), new_event_loop(runtime.config.worker.speedups))
 
@@ -155,6 +160,7 @@ async def serve(
     lk_address: tuple[str, int] | None = None,
     *,
     patient: bool = True,
+    edits_since: float | None = None,
 ) -> int:
     """Register the worker and run calls until it is told to stop or should be replaced; then drain.
 
@@ -176,7 +182,16 @@ async def serve(
             _report_start(server)
             async with open_dev_channel(server, lk_address):
                 with isolate_blocking_agents(server):
-                    return await _run_until_stopped(server, stop, channel)
+                    async with _take_edits(server, edits_since):
+                        return await _run_until_stopped(server, stop, channel)
+
+
+def _take_edits(server: WorkerServer, since: float | None) -> contextlib.AbstractAsyncContextManager[None]:
+    if since is None:
+        return contextlib.nullcontext()
+    from openrtc.reload.reloader import take_edits  # no other worker needs it
+
+    return take_edits(server.runtime, partial(prewarm_new, server.runtime), server.list_unregistered, since)
 
 
 async def prepare(server: WorkerServer) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -333,7 +333,7 @@ class WorkerServer:
             CoroutinePool(
                 server,
                 self.runtime.resources,
-                [*(plugin.target for plugin in self.runtime.plugins), *self.runtime.prewarmed.values()],
+                _Holders(self.runtime),
                 self._settings.hang_up_seconds,
                 self.runtime.events,
             ),
@@ -349,5 +349,28 @@ class WorkerServer:
         most = MAX_IDLE if kind == self.isolation else 1
         return min(most, os.cpu_count() or 1, self._settings.max_sessions)
 
+    def list_unregistered(self) -> list[str]:
+        """Return the names under which this worker would be registered if it began now, and is not."""
+        if os.environ.get(NAME_OVERRIDE):
+            return []
+        names, catalog = WorkerNames.parse(self._settings.agent_name), self.runtime.catalog
+        wanted = [*names.registered(catalog.ready), *names.select_in_code(catalog.names_in_code)]
+        return [name for name in dict.fromkeys(wanted) if name not in self._names]
+
     def _emit_registered(self, name: str, worker_id: str) -> None:
         self.runtime.events.emit(WorkerRegistered(worker_id=worker_id, agent_name=name))
+
+
+class _Holders:
+    """The objects of plugins, and what agents have prewarmed, as they are now.
+
+    Args:
+        runtime: What the calls share.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def __iter__(self) -> Iterator[object]:
+        yield from (plugin.target for plugin in self._runtime.plugins)
+        yield from self._runtime.prewarmed.values()

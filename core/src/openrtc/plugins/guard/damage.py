@@ -34,7 +34,9 @@ class Damage:
 
     def find_threads(self) -> list[str]:
         """Return the names of the threads that have been started meanwhile and still run."""
-        return sorted(thread.name for thread in set(threading.enumerate()) - self._threads)
+        started = {thread.name for thread in set(threading.enumerate()) - self._threads}
+        # Python names so what a native library has started, such as LiveKit's, when it first calls into Python.
+        return sorted(name for name in started if not name.startswith("Dummy-"))
 
     def describe(self) -> list[str]:
         """Return what has been done meanwhile to the whole process."""
