@@ -21,6 +21,7 @@ from e2e.packages import Package
 from e2e.pcm import RATE, tone
 from e2e.recording import Recording
 from e2e.server_api import ServerApi
+from e2e.tones import who_was_heard
 from openrtc import AgentSpec
 
 QUESTION_HZ = 1500.0
@@ -228,15 +229,16 @@ class EditedCall:
             assert time.monotonic() < until, f"no answer, but {self.events('turn_completed', began)}"
             time.sleep(0.01)
 
-    def ask_without_waiting(self) -> None:
+    def start_asking(self) -> None:
         """Say something."""
         assert self._caller is not None
         self._caller.say(tone(QUESTION_HZ, 0.5))
 
-    def wait_for_sound(self, caller: Caller, since: float) -> None:
-        """Wait until an agent is heard after a time."""
+    def wait_for_tone(self, frequency: float) -> None:
+        """Wait until the caller hears a tone."""
+        assert self._caller is not None
         until = time.monotonic() + 15.0
-        while not any(one.first_sound_after(since + 0.5) for one in caller.recordings()):
+        while not any(who_was_heard(one.sound, {"it": frequency}) for one in self._caller.recordings()):
             assert time.monotonic() < until, "nothing was heard"
             time.sleep(0.1)
 
