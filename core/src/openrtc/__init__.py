@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from openrtc.model.agents import AgentSpec, Cast, HumanTurn, Member
     from openrtc.model.call import Call, WorkerInfo
     from openrtc.model.cast_member import CastMember, current_member
+    from openrtc.model.check_result import CheckResult
     from openrtc.model.decision import Decision
     from openrtc.model.hookspecs import hookimpl
     from openrtc.model.observer import SessionInfo, SessionObserver, SessionOutcome, SessionStatus
@@ -44,6 +45,7 @@ __all__ = [
     "Call",
     "Cast",
     "CastMember",
+    "CheckResult",
     "Decision",
     "Dispatch",
     "DispatchJob",
@@ -89,6 +91,7 @@ _HOMES = {
     "Call": "model.call",
     "Cast": "model.agents",
     "CastMember": "model.cast_member",
+    "CheckResult": "model.check_result",
     "Decision": "model.decision",
     "Dispatch": "dispatch.dispatches",
     "DispatchJob": "dispatch.dispatches",

@@ -172,7 +172,7 @@ def test_cancelling_the_caller_is_not_taken_for_a_fault_of_the_plugin() -> None:
 
 def test_every_hook_has_a_worked_example_that_takes_arguments_of_the_hook() -> None:
     hooks = [value for name, value in vars(specs).items() if name.startswith("openrtc_")]
-    assert len(hooks) == 10
+    assert len(hooks) == 11
     for hook in hooks:
         assert "Example::" in (hook.__doc__ or ""), hook.__name__
         assert f"def {hook.__name__}(" in (hook.__doc__ or "")

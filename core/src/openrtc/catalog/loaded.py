@@ -27,6 +27,7 @@ class LoadedAgent(HasStatus):
             process has imported it.
         shape: What it is, as in `AgentSpec.shape`, in that case.
         members: The agents of the catalogue that it names as members of its cast, in that case.
+        member_count: How many agents a call of it has in its room, in that case.
         alone: Where it stands when nothing else is imported, if that is known and differs.
         because_of: The distribution that makes this difference, if that is known.
         worker: What it is where its package has written it as a worker of livekit-agents' own kind.
@@ -42,6 +43,7 @@ class LoadedAgent(HasStatus):
     asked_isolation: str = ""
     shape: str = "agent"
     members: tuple[str, ...] = ()
+    member_count: int = 1
     alone: Status | None = None
     because_of: str = ""
     worker: LiveKitWorker | None = None
@@ -53,6 +55,7 @@ class LoadedAgent(HasStatus):
             object.__setattr__(self, "asked_isolation", self.spec.isolation)
             object.__setattr__(self, "shape", self.spec.shape)
             object.__setattr__(self, "members", self.spec.cast.names if self.spec.cast else ())
+            object.__setattr__(self, "member_count", len(self.spec.cast.members) if self.spec.cast else 1)
 
     @classmethod
     def of_entry(cls, entry: Entry, status: Status | None = None, load_ms: float = 0.0) -> LoadedAgent:

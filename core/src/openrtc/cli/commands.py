@@ -31,6 +31,7 @@ COMMANDS = {
     "token": "make a token for a participant, who may bring agents",
     "sip": "let agents answer the telephone: rule create, list, delete",
     "connect": "join one room directly",
+    "doctor": "say what is wrong with this machine and how to fix it",
     "download-files": "download the models that the installed plugins need",
     "install": "install packages into this environment, and say what changes",
     "upgrade": "upgrade installed packages, and say what changes",
@@ -73,6 +74,7 @@ EXAMPLES = {
         "openrtc call --room support-call-1 --wav question.wav --json",
     ),
     "connect": ("openrtc connect --room support-call-1 --agent support",),
+    "doctor": ("openrtc doctor", "openrtc doctor --json"),
     "download-files": ("openrtc download-files",),
     "install": (
         "openrtc install my-support-agent",

@@ -95,14 +95,23 @@ def print_fixes(rows: Iterable[Mapping[str, Any]]) -> None:
     problems = list(filter(is_problem, rows))
     fixes = dict.fromkeys((row["name"], row["fix"], row["location"]) for row in problems)
     fixes |= dict.fromkeys((row["name"], lack["fix"], None) for row in rows for lack in row.get("lacks", ()))
-    if fixes:
-        print("\nHow to fix:")
-    for name, fix, location in fixes:
+    print_fix_lines(fixes)
+    if any(row["state"] == State.INCOMPATIBLE for row in problems):
+        print(style(f"  {IGNORE_REQUIREMENTS}", DIM))
+
+
+def print_fix_lines(fixes: Iterable[tuple[str, str | None, str | None]]) -> None:
+    """Print what to do, each once, unbroken, so that it can be copied.
+
+    Args:
+        fixes: What each concerns, what to do, and the place of the cause.
+    """
+    for number, (name, fix, location) in enumerate(dict.fromkeys(fixes)):
+        if not number:
+            print("\nHow to fix:")
         print(f"  {style(name, BOLD)}: {one_line(fix or 'see')}")
         if location:
             print(style(f"      {one_line(location)}", DIM))
-    if any(row["state"] == State.INCOMPATIBLE for row in problems):
-        print(style(f"  {IGNORE_REQUIREMENTS}", DIM))
 
 
 def _point_at_stderr(descriptor: int) -> None:

@@ -11,6 +11,9 @@ from openrtc.errors import one_line
 
 STYLES = {
     "ready": "32",
+    "ok": "32",
+    "warning": "33",
+    "fault": "1;31",
     "installed": "32",
     "lacking": "33",
     "disabled": "2",

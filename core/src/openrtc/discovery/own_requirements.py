@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from openrtc.discovery.installed import find_named
 from openrtc.discovery.metadata import Metadata, read_metadata
@@ -32,8 +32,20 @@ MOST_NAMED = 3
 _NAME = re.compile(DISTRIBUTION_NAME)
 
 
+class OwnProblem(NamedTuple):
+    """Something that OpenRTC requires, and does not find.
+
+    Args:
+        error: What it is.
+        vital: Whether OpenRTC cannot work so.
+    """
+
+    error: OpenRTCError
+    vital: bool
+
+
 def check_own_requirements(warn: Callable[[str], object]) -> None:
-    """Compare what OpenRTC requires with what is installed; what livekit-agents requires of livekit likewise.
+    """Compare what OpenRTC requires with what is installed, for a command that needs it.
 
     Args:
         warn: Shows a warning: of what may work nevertheless.
@@ -41,22 +53,32 @@ def check_own_requirements(warn: Callable[[str], object]) -> None:
     Raises:
         OpenRTCError: One of `VITAL` is another version than OpenRTC works with, or is not there.
     """
+    for problem in find_own_problems(warn):
+        if problem.vital:
+            raise problem.error
+        warn(str(problem.error))
+
+
+def find_own_problems(warn: Callable[[str], object]) -> Iterator[OwnProblem]:
+    """Yield what OpenRTC requires and what is installed otherwise; what livekit-agents requires of livekit likewise.
+
+    Args:
+        warn: Shows a warning: of what cannot be read.
+    """
     installed = find_named()
     own = installed.get(OWN_DISTRIBUTION)
     if own is None:  # its source is on the path: nobody says what it requires
         return
     required = dict(_list_required(read_metadata(own)))
-    _warn_of_namesake(installed, warn)
+    if namesake := _find_namesake(installed):
+        yield OwnProblem(namesake, vital=False)
     pairs = [(own, text) for text in required.values()]
     if agents := installed.get(LIVEKIT_AGENTS):
         pairs += [(agents, text) for name, text in _list_required(read_metadata(agents)) if name == "livekit"]
     # The vital ones first: what is wrong with the others may follow from them.
     for one, text in sorted(pairs, key=lambda pair: _name_of(pair[1]) not in VITAL):
         if status := _find_mismatch(one, text, installed, warn):
-            error = _explain(one, text, status, installed)
-            if _name_of(text) in VITAL:
-                raise error
-            warn(str(error))
+            yield OwnProblem(_explain(one, text, status, installed), vital=_name_of(text) in VITAL)
 
 
 def _find_mismatch(
@@ -129,13 +151,14 @@ def _join(parts: Iterable[str]) -> str:
     return ", ".join(named[:MOST_NAMED]) + more
 
 
-def _warn_of_namesake(installed: Mapping[str, Installed], warn: Callable[[str], object]) -> None:
+def _find_namesake(installed: Mapping[str, Installed]) -> OpenRTCError | None:
     if (namesake := installed.get(NAMESAKE)) is None:
-        return
+        return None
     askers = [one.key for one in list_installed() if NAMESAKE in dict(_list_required(read_metadata(one)))]
     asked = f" (required by {_join(askers)})" if askers else ""
-    warn(
+    return OpenRTCError(
         f"the distribution {NAMESAKE} {namesake.version} is somebody else's and has the same import name: "
-        f"it has overwritten files of {OWN_DISTRIBUTION}, or the other way round{asked} "
-        f"({uninstall_command(NAMESAKE)}, then {install_command(OWN_DISTRIBUTION, '--force-reinstall', '--no-deps')})"
+        f"it has overwritten files of {OWN_DISTRIBUTION}, or the other way round{asked}",
+        fix=f"{uninstall_command(NAMESAKE)}, then "
+        f"{install_command(OWN_DISTRIBUTION, '--force-reinstall', '--no-deps')}",
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import http
+import re
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -94,7 +95,10 @@ class LiveKitConnection:
 
 def strip_credentials(url: str) -> str:
     """Return an address without user name and password, so that it can be logged."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets that are no address
+        return re.sub(r"(?<=://)[^/@]*@", "", url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
 
 

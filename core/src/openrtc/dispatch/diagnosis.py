@@ -46,7 +46,7 @@ def explain_by_workers(
             return f"the worker with pid {worker['pid']} on this machine rejected it: {reason}", _DISPATCH_AGAIN
     named = [worker for worker in here if dispatch.agent_name in worker["agent_names"]]
     for worker in named:
-        if problem := _find_obstacle(worker):
+        if problem := find_obstacle(worker):
             return f"the worker with pid {worker['pid']} on this machine takes no calls: {problem}", _DISPATCH_AGAIN
     return _explain_silence(dispatch, address, seconds, here, bool(named))
 
@@ -83,7 +83,8 @@ def _find_rejection(worker: Mapping[str, Any], dispatch: Dispatch) -> str:
     return next(reasons, "")
 
 
-def _find_obstacle(worker: Mapping[str, Any]) -> str:
+def find_obstacle(worker: Mapping[str, Any]) -> str:
+    """Return why a worker takes no calls now, given its snapshot; empty where it takes some."""
     if worker["state"] != "ready":
         return str(worker["state"])
     if worker["sessions"] >= worker["max_sessions"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -27,17 +27,23 @@ def find_connection(worker: WorkerSettings, *, needs_url: bool = True) -> LiveKi
     """
     if all((worker.url, worker.api_key, worker.api_secret)):
         return LiveKitConnection.of(worker)
-    found = {one.url: one for one in _list_local(worker)}
+    from openrtc.observe.snapshots import read_snapshots
+
+    found = {one.url: one for one in list_fitting(worker, read_snapshots())}
     if len(found) > 1:
         fix = "choose one with --url"
         raise OpenRTCError(f"several local LiveKit servers run here: {', '.join(found)}", fix=fix)
     return LiveKitConnection.of(next(iter(found.values()), worker), needs_url=needs_url)
 
 
-def _list_local(worker: WorkerSettings) -> list[WorkerSettings]:
-    from openrtc.observe.snapshots import read_snapshots
+def list_fitting(worker: WorkerSettings, snapshots: Iterable[Mapping[str, Any]]) -> list[WorkerSettings]:
+    """Return the settings with what is missing from each worker's that runs here, where it has a well-known key.
 
-    completed = (_complete(worker, snapshot) for snapshot in read_snapshots())
+    Args:
+        worker: The settings; a worker of another server than they name does not fit.
+        snapshots: What the workers say of themselves.
+    """
+    completed = (_complete(worker, snapshot) for snapshot in snapshots)
     return [one for one in completed if one is not None]
 
 

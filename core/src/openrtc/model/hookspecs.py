@@ -10,6 +10,7 @@ import pluggy
 if TYPE_CHECKING:
     from openrtc.model.agents import AgentSpec
     from openrtc.model.call import Call, WorkerInfo
+    from openrtc.model.check_result import CheckResult
     from openrtc.model.decision import Decision
     from openrtc.model.provider import Provider
     from openrtc.model.request import RouteRequest
@@ -162,4 +163,24 @@ def openrtc_shutdown(worker: WorkerInfo) -> None | Awaitable[None]:
         @hookimpl
         async def openrtc_shutdown(worker):
             await database.close()
+    """
+
+
+@hookspec
+def openrtc_checks(config: Any) -> Iterable[CheckResult] | Awaitable[Iterable[CheckResult]]:  # type: ignore[empty-body]
+    """Say what is wrong on this machine, when somebody asks `openrtc doctor`: each with a name, a verdict and a fix.
+
+    Sync or async, with five seconds, in a process of its own in which all packages are loaded and no worker runs. No
+    resource is loaded. ``config`` has the settings, each as `docs/settings.md` names it, such as
+    ``config.worker.max_sessions``; the LiveKit server's key and secret are empty. It returns a list, yields, or returns
+    nothing. The verdicts are ``ok``, ``warning`` and ``fault``, and one that is a fault gives the command exit code 1.
+
+    Example::
+
+        @hookimpl
+        def openrtc_checks(config):
+            path = Path(os.environ.get("FAQ_FILE", "faq.json"))
+            if path.is_file():
+                return [CheckResult(name="faq", verdict="ok", message=f"{path} is there")]
+            return [CheckResult(name="faq", verdict="fault", message=f"{path} is missing", fix="set FAQ_FILE")]
     """

@@ -13,6 +13,7 @@ import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -136,13 +137,12 @@ def has_others(pid: int) -> bool:
     return bool(_list_sockets(pid))
 
 
-def read_snapshots(without: int | None = None) -> list[dict[str, Any]]:
+def read_snapshots(without: int | None = None, *, tidy: bool = True) -> list[dict[str, Any]]:
     """Return each running worker's snapshot, ordered by process id; without an answer, only its pid and state.
-
-    Sockets that dead workers have left are removed.
 
     Args:
         without: Process id of a worker that is not asked.
+        tidy: Whether sockets that dead workers have left are removed.
     """
     if why := why_not_private():
         logger.warning("%s", why)
@@ -150,7 +150,7 @@ def read_snapshots(without: int | None = None) -> list[dict[str, Any]]:
     if not paths:
         return []
     with ThreadPoolExecutor(max_workers=min(16, len(paths))) as threads:
-        return [answer for answer in threads.map(_ask, paths) if answer is not None]
+        return [answer for answer in threads.map(partial(_ask, tidy=tidy), paths) if answer is not None]
 
 
 def _list_sockets(without: int | None) -> list[Path]:
@@ -158,12 +158,12 @@ def _list_sockets(without: int | None) -> list[Path]:
     return sorted(found, key=lambda path: (len(path.stem), path.stem))
 
 
-def _ask(path: Path) -> dict[str, Any] | None:
+def _ask(path: Path, tidy: bool) -> dict[str, Any] | None:
     try:
         answer: dict[str, Any] = json.loads(_receive(path))
         return answer
     except (ConnectionRefusedError, FileNotFoundError):
-        if is_stale(path):
+        if tidy and is_stale(path):
             remove_socket(path)
         return None
     except (OSError, ValueError):  # it did not answer in time, or broke off

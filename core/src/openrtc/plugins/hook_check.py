@@ -27,7 +27,7 @@ logger = logging.getLogger("openrtc.plugins")
 PREFIX = "openrtc_"
 MARKER = f"{PROJECT}_impl"
 """What pluggy's decorator sets on a function."""
-LISTS = ("openrtc_agents", "openrtc_resources")
+LISTS = ("openrtc_agents", "openrtc_resources", "openrtc_checks")
 """Hooks that may yield what others return as a list."""
 DOCUMENTATION = "docs/hooks.md"
 SYNC_ONLY = ("openrtc_agents", "openrtc_resources", "openrtc_providers", "openrtc_redact")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from openrtc.errors import OpenRTCError
 from openrtc.posix import why_not_trusted
@@ -63,6 +63,10 @@ Found = dict[str, tuple[Any, Given]]
 """By the setting's path, its value and who gives it."""
 
 
+def _raise(error: OpenRTCError) -> NoReturn:
+    raise error
+
+
 def load_config(
     path: str | Path | None = None,
     *,
@@ -70,6 +74,7 @@ def load_config(
     overrides: Mapping[str, object] | None = None,
     folder: Path | None = None,
     env_files: Sequence[str | Path] = (),
+    refuse: Callable[[OpenRTCError], object] = _raise,
 ) -> Config:
     """Read all settings; later ones outweigh earlier ones: file, `.env`, environment, flags.
 
@@ -81,6 +86,7 @@ def load_config(
         overrides: Values of flags by argparse's names (``max_sessions``); None and unknown names are ignored.
         folder: Where `openrtc.toml` and `.env` are looked for; by default the current folder.
         env_files: The files to read in place of `.env` and `.env.local`.
+        refuse: Takes what is wrong, and raises it by default; where it returns, that is left out.
 
     Raises:
         OpenRTCError: A named file is missing, a settings file cannot be read or trusted, or a setting has the wrong
@@ -93,27 +99,46 @@ def load_config(
     if (why := _why_unreadable(folder)) and not env_files:
         files = EnvFiles(left_out=(f"{why}: going on without {FILE_NAME} and .env",))
     else:
-        files = read_env_files(folder, given, env_files)
+        files = _read_env_files(folder, given, env_files, refuse)
     # A variable that is set but empty counts as not set, so that .env speaks, unless it is an empty list.
     lists = {one.variable for one in SETTINGS if one.kind.is_list}
     dotenv = {name: text for name, text in files.variables.items() if not (real.get(name) or name in lists & set(real))}
-    source = _find_named(path, real) or (None if why else _find_unnamed(folder, dotenv.get("OPENRTC_CONFIG")))
+    try:
+        source = _find_named(path, real) or (None if why else _find_unnamed(folder, dotenv.get("OPENRTC_CONFIG")))
+    except OpenRTCError as error:
+        refuse(error)
+        source = None
     found = chain(
-        _in_file(source) if source else (),
+        _in_file(source, refuse) if source else (),
         _in_variables(dotenv, files.origins),
         _in_variables(real, {}),
         by_flag,
         _in_platform(real, dotenv),
     )
-    config = _build(_weigh(found), source)
+    config = _build(_weigh(found, refuse), source)
     return replace(config, env_files=files)
 
 
-def _weigh(found: Iterable[Given]) -> Found:
+def _read_env_files(
+    folder: Path, given: Mapping[str, str], named: Sequence[str | Path], refuse: Callable[[OpenRTCError], object]
+) -> EnvFiles:
+    try:
+        return read_env_files(folder, given, named)
+    except OpenRTCError as error:
+        refuse(error)
+        return EnvFiles()
+
+
+def _weigh(found: Iterable[Given], refuse: Callable[[OpenRTCError], object]) -> Found:
     """Return the value that holds of each setting, of sources that outweigh those before them."""
     weighed: Found = {}
     for given in found:
-        path, value = given.setting.path, given.check()
+        path = given.setting.path
+        try:
+            value = given.check()
+        except OpenRTCError as error:
+            refuse(error)
+            continue
         if path in weighed:
             value = given.setting.kind.outweigh(value, weighed[path][0])
         weighed[path] = (value, given)
@@ -168,25 +193,41 @@ def _find_unnamed(folder: Path, by_dotenv: str | None) -> Path | None:
     return found
 
 
-def _in_file(path: Path) -> Iterator[Given]:
+def _in_file(path: Path, refuse: Callable[[OpenRTCError], object]) -> Iterator[Given]:
     from openrtc.settings.toml_file import TomlFile  # costs milliseconds that only a settings file should pay
 
-    file = TomlFile.read(path)
-    for table, content in file.content.items():
-        if table not in TABLES:
-            raise OpenRTCError(
-                f'unknown table or key "{table}"',
-                origin=file.origin(table),
-                fix=did_you_mean(table, TABLES, f"there are [{'], ['.join(TABLES)}]"),
-            )
-        if not isinstance(content, dict):
-            raise OpenRTCError(f'"{table}" must be a table', origin=file.origin(table), fix=f"write [{table}]")
-        known = {setting.key: setting for setting in SETTINGS if setting.table == table}
+    try:
+        file = TomlFile.read(path)
+    except OpenRTCError as error:
+        refuse(error)
+        return
+    for table in file.content:
+        try:
+            known = _find_settings(file, table)
+        except OpenRTCError as error:
+            refuse(error)
+            continue
+        content = file.content[table]
         if "" in known:
             yield _given_in(file, known[""], content)
             continue
         for key, value in content.items():
-            yield _given_in(file, _find_setting(file, table, key, known), value)
+            try:
+                yield _given_in(file, _find_setting(file, table, key, known), value)
+            except OpenRTCError as error:
+                refuse(error)
+
+
+def _find_settings(file: TomlFile, table: str) -> Mapping[str, Setting]:
+    if table not in TABLES:
+        raise OpenRTCError(
+            f'unknown table or key "{table}"',
+            origin=file.origin(table),
+            fix=did_you_mean(table, TABLES, f"there are [{'], ['.join(TABLES)}]"),
+        )
+    if not isinstance(file.content[table], dict):
+        raise OpenRTCError(f'"{table}" must be a table', origin=file.origin(table), fix=f"write [{table}]")
+    return {setting.key: setting for setting in SETTINGS if setting.table == table}
 
 
 def _given_in(file: TomlFile, setting: Setting, value: object) -> Given:

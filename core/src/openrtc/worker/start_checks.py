@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 
 from openrtc.catalog.loaded import LoadedAgent, LoadedPlugin
 from openrtc.catalog.required import find_unmet
 from openrtc.errors import OpenRTCError
 from openrtc.model.dispatch_names import WorkerNames
+from openrtc.model.lack import Lack
 from openrtc.runtime.runtime import Runtime
 
 logger = logging.getLogger("openrtc.worker")
@@ -42,10 +44,21 @@ def require_answers(runtime: Runtime) -> None:
     Raises:
         OpenRTCError: Says what one lacks, and the ways out.
     """
-    lacking = [[lack for lack in runtime.find_lacks(name) if lack.kind == "models"] for name in runtime.catalog.ready]
-    if lacking and all(lacking):
-        first = lacking[0][0]
-        raise OpenRTCError(f"no agent can answer: {runtime.catalog.ready[0]!r} lacks {first.what}", fix=first.fix)
+    if error := find_no_answers({name: runtime.find_lacks(name) for name in runtime.catalog.ready}):
+        raise error
+
+
+def find_no_answers(lacks: Mapping[str, Sequence[Lack]]) -> OpenRTCError | None:
+    """Return that no agent can answer, where each lacks models.
+
+    Args:
+        lacks: What each ready agent lacks, by its name.
+    """
+    lacking = {name: [one for one in found if one.kind == "models"] for name, found in lacks.items()}
+    if not lacking or not all(lacking.values()):
+        return None
+    name, (first, *_) = next(iter(lacking.items()))
+    return OpenRTCError(f"no agent can answer: {name!r} lacks {first.what}", fix=first.fix)
 
 
 def warn_of_chance_default(runtime: Runtime) -> None:

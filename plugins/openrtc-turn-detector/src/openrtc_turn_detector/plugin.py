@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from openrtc import ResourceSpec, ResourceUnavailable, hookimpl
+from openrtc import CheckResult, ResourceSpec, ResourceUnavailable, hookimpl
 from openrtc_turn_detector.files import find_cache_folder, find_model_files
 
 if TYPE_CHECKING:
@@ -25,6 +25,17 @@ MODELS_LOADED = {"english": ("en",), "multilingual": ("multilingual", "en")}
 def openrtc_resources() -> list[ResourceSpec]:
     """Bring ``turn_detection``, the default turn detection of every session."""
     return [ResourceSpec(key="turn_detection", load=load_turn_detection)]
+
+
+@hookimpl
+def openrtc_checks() -> list[CheckResult]:
+    """Tell `openrtc doctor` whether the model that is chosen has its files."""
+    try:
+        choice = read_model_choice()
+        require_model_files(choice)
+    except ResourceUnavailable as problem:
+        return [CheckResult(name="model files", verdict="warning", message=str(problem), fix=problem.fix)]
+    return [CheckResult(name="model files", verdict="ok", message=f"those of {choice} are here")]
 
 
 def load_turn_detection() -> Callable[[], EOUModelBase]:

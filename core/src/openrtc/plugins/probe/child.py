@@ -16,11 +16,12 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from openrtc.catalog.catalog import Catalog
-from openrtc.catalog.loaded import LoadedAgent
+from openrtc.catalog.loaded import Loaded, LoadedAgent, LoadedPlugin
 from openrtc.discovery.entries import AGENTS_GROUP, Entry
 from openrtc.discovery.hidden_livekit import show_livekit
 from openrtc.discovery.tolerance import tolerate_unreadable_metadata
 from openrtc.model.lack import Lack
+from openrtc.plugins.checks import call_checks
 from openrtc.plugins.contributions import collect_contributions
 from openrtc.plugins.guard.clock import STOPPED_CLOCK, use_clock
 from openrtc.plugins.importing import explain_error
@@ -32,7 +33,7 @@ from openrtc.settings.config import Config
 
 logger = logging.getLogger("openrtc.plugins")
 
-RESULT, STACK, PROGRESS = "result.json", "stack.txt", "progress.txt"
+RESULT, STACK, PROGRESS, CHECKS = "result.json", "stack.txt", "progress.txt", "checks.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Request:
         config: The settings.
         timeout: Seconds that each import may take, livekit's own not counted.
         start_timeout: Seconds more for all else.
+        checks: Whether it calls the plugins' checks afterwards.
     """
 
     folder: str
@@ -52,6 +54,7 @@ class Request:
     config: Config
     timeout: float
     start_timeout: float
+    checks: bool = False
 
     @property
     def usable(self) -> int:
@@ -93,13 +96,17 @@ def answer(request: Request, errors: Connection | None = None) -> NoReturn:
             yield entry
         faulthandler.cancel_dump_traceback_later()
 
+    plugins: tuple[LoadedPlugin, ...] = ()
     try:
-        found = describe_loaded(request, take_entries())
+        loaded = _load(request, take_entries())
+        found, plugins = _describe(request, loaded), loaded.plugins
     except BaseException as error:  # KeyboardInterrupt is a package's: nobody presses keys in this process
         found = {"ended": explain_error(error, reached.entry).status.to_json()}
     unfinished = folder / f"{RESULT}.part"
     unfinished.write_text(json.dumps(found | {"lines": lines.written}), encoding="utf-8")
     unfinished.replace(folder / RESULT)
+    if request.checks:
+        call_checks(plugins, request.config, folder / CHECKS)
     leave(0)
 
 
@@ -172,8 +179,15 @@ def describe_loaded(request: Request, entries: Iterable[Entry]) -> dict[str, Any
         request: What to import.
         entries: Yields the request's entries one after the other.
     """
+    return _describe(request, _load(request, entries))
+
+
+def _load(request: Request, entries: Iterable[Entry]) -> Loaded:
     know_distributions(request.entries)
-    loaded = load(entries, request.config)
+    return load(entries, request.config)
+
+
+def _describe(request: Request, loaded: Loaded) -> dict[str, Any]:
     numbers = {id(entry): number for number, entry in enumerate(request.entries)}
     offered = {key for plugin in loaded.plugins for key in collect_contributions(plugin).resources}
     plugins = {numbers[id(plugin.entry)]: plugin for plugin in loaded.plugins}
@@ -189,7 +203,7 @@ def _to_json(
 ) -> dict[str, Any]:
     assert agent.entry is not None  # none is registered in code
     summary = agent.spec.summary if agent.spec else agent.entry.summary
-    fields = ("name", "load_ms", "asked_isolation", "shape", "members", "notes")
+    fields = ("name", "load_ms", "asked_isolation", "shape", "members", "member_count", "notes")
     own = {name: getattr(agent, name) for name in fields}
     own["lacks"] = [lack.to_json() for lack in _find_lacks(agent, config, resources)]
     return own | {"number": numbers[id(agent.entry)], "summary": summary, "status": agent.status.to_json()}

@@ -8,6 +8,7 @@ from typing import Any
 
 from openrtc.catalog.loaded import LoadedAgent
 from openrtc.discovery.entries import Entry
+from openrtc.model.check_result import CheckResult
 from openrtc.model.lack import Lack
 from openrtc.model.status import State, Status
 
@@ -28,6 +29,7 @@ class Findings:
         ended_at: The number of the entry at whose import the process has ended; None where it has not.
         ended: Why it has ended there.
         hung: Whether the import had no end.
+        checks: What the plugins' checks have found, where they were called.
     """
 
     loaded: tuple[Row, ...] = ()
@@ -37,6 +39,7 @@ class Findings:
     ended_at: int | None = None
     ended: Status | None = None
     hung: bool = False
+    checks: tuple[CheckResult, ...] = ()
 
     def find_status(self, number: int, name: str) -> Status | None:
         """Return where an entry stands, or an agent that it brings; None where it is not known.

@@ -14,7 +14,7 @@ import logging
 import os
 import pickle
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing import connection, get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -47,6 +47,35 @@ def probe_all(
     timeout: float | None = None,
     start_timeout: float = PROBE_START_SECONDS,
 ) -> list[LoadedAgent]:
+    """Import each usable entry, alone and together with the others, and log what is said of the imports.
+
+    Args:
+        entries: As of `probe_entries`.
+        config: Likewise.
+        timeout: Likewise.
+        start_timeout: Likewise.
+
+    Returns:
+        The agents that the entries bring.
+
+    Raises:
+        OpenRTCError: There is no folder for temporary files.
+    """
+    found = probe_entries(entries, config, timeout=timeout, start_timeout=start_timeout)
+    for level, line in found.lines:
+        logger.log(level, "%s", line)
+    return found.agents
+
+
+def probe_entries(
+    entries: Sequence[Entry],
+    config: Config | None = None,
+    *,
+    timeout: float | None = None,
+    start_timeout: float = PROBE_START_SECONDS,
+    checks: bool = False,
+    started: Callable[[], object] = lambda: None,
+) -> Verdicts:
     """Import each usable entry, alone and together with the others.
 
     Args:
@@ -54,10 +83,14 @@ def probe_all(
         config: The settings.
         timeout: Seconds that each import may take, livekit's own not counted; by default what the settings say.
         start_timeout: Seconds more for all else that a process does.
+        checks: Whether the plugins' ``openrtc_checks`` are called where all entries are imported together.
+        started: Called once the imports go on in another process: until then, this one must have one thread to be
+            copied quickly.
 
     Returns:
         The agents that the entries bring, usable or not, without their specs, as a worker would have them, in the order
-        of ``entries``: of a hook module all its agents, of a plugin those that it brings besides.
+        of ``entries``: of a hook module all its agents, of a plugin those that it brings besides; and all else that was
+        found.
 
     Raises:
         OpenRTCError: There is no folder for temporary files.
@@ -70,17 +103,15 @@ def probe_all(
     entries = [entry for entry in entries if not entry.is_command]
     with tempfile.TemporaryDirectory(prefix="openrtc-probe-", ignore_cleanup_errors=True) as scratch:
         trial = Trial(
-            entries, config, timeout or config.policy.import_seconds or NO_LIMIT, start_timeout, Path(scratch)
+            entries, config, timeout or config.policy.import_seconds or NO_LIMIT, start_timeout, Path(scratch), checks
         )
-        found = _judge_apart(trial) or judge(trial)
-    for level, line in found.lines:
-        logger.log(level, "%s", line)
-    return found.agents
+        return _judge_apart(trial, started) or judge(trial)
 
 
-def _judge_apart(trial: Trial) -> Verdicts | None:
+def _judge_apart(trial: Trial, started: Callable[[], object]) -> Verdicts | None:
     """Return what another process finds, which imports livekit-agents once and is copied; None where none can be."""
     if not can_fork() or not any(entry.usable for entry in trial.entries):
+        started()
         return None
     orders, held = connection.Pipe(duplex=False)
     parent: Any
@@ -97,6 +128,7 @@ def _judge_apart(trial: Trial) -> Verdicts | None:
     parent.start()
     orders.close()
     try:
+        started()
         connection.wait([parent.sentinel])
     finally:
         held.close()  # after Ctrl-C: then nobody waits for it

@@ -15,8 +15,9 @@ from typing import Any
 from openrtc.child_environment import leave_out_working_folder
 from openrtc.errors import one_line
 from openrtc.model.hung_package import FIX_IMPORT, IMPORT
+from openrtc.plugins.checks import read_checks
 from openrtc.plugins.fault import Fault, locate_in_dump
-from openrtc.plugins.probe.child import PROGRESS, RESULT, STACK, Request, answer
+from openrtc.plugins.probe.child import CHECKS, PROGRESS, RESULT, STACK, Request, answer
 from openrtc.plugins.probe.findings import Findings, read_findings
 from openrtc.posix import ForkedProcess, kill_group, usable_cores
 
@@ -93,7 +94,8 @@ class ProbeProcess:
         except (OSError, ValueError):
             result = {}
         if "loaded" in result:
-            return read_findings(result, request.entries)
+            checks = tuple(read_checks(folder / CHECKS)) if request.checks else ()
+            return replace(read_findings(result, request.entries), checks=checks)
         number = int(_read(folder / PROGRESS) or next(n for n, entry in enumerate(request.entries) if entry.usable))
         if "ended" in result:
             return replace(read_findings(result, request.entries), ended_at=number)

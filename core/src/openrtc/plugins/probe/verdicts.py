@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from openrtc.catalog.loaded import LoadedAgent
 from openrtc.discovery.entries import AGENTS_GROUP, Entry
+from openrtc.model.check_result import CheckResult
 from openrtc.model.status import READY, State, Status
 from openrtc.plugins.probe.child import Request, describe_loaded
 from openrtc.plugins.probe.findings import Findings, read_findings
@@ -30,6 +31,7 @@ class Trial:
         timeout: Seconds that each import may take.
         start_timeout: Seconds more that a process may take.
         folder: Where the processes write.
+        checks: Whether the plugins' checks are called where all entries are imported together.
     """
 
     entries: Sequence[Entry]
@@ -37,6 +39,7 @@ class Trial:
     timeout: float
     start_timeout: float
     folder: Path
+    checks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +49,14 @@ class Verdicts:
     Args:
         agents: Every agent as a worker would have it.
         lines: What was said of the imports: each with its level.
+        plugins: Where each plugin stands, by the number of its entry.
+        checks: What the plugins' checks have found.
     """
 
     agents: list[LoadedAgent]
     lines: list[tuple[int, str]] = field(default_factory=list)
+    plugins: Mapping[int, Status] = field(default_factory=dict)
+    checks: tuple[CheckResult, ...] = ()
 
 
 def judge(trial: Trial, *, copies: bool = False, stop: Collection[Any] = ()) -> Verdicts:
@@ -71,7 +78,7 @@ def judge(trial: Trial, *, copies: bool = False, stop: Collection[Any] = ()) -> 
     judgement = _Judgement(runner, alone, together, gone)
     agents = [agent for number, entry in enumerate(trial.entries) for agent in judgement.settle(number, entry)]
     said = [line for found in (*alone.values(), together) for line in found.lines]
-    return Verdicts(agents, list(dict.fromkeys(said)))
+    return Verdicts(agents, list(dict.fromkeys(said)), together.plugins, together.checks)
 
 
 class _Runner:
@@ -89,17 +96,17 @@ class _Runner:
         self._stop = stop
         self._count = 0
 
-    def run(self, groups: Iterable[Sequence[Entry]]) -> list[Findings]:
+    def run(self, groups: Iterable[Sequence[Entry]], *, checks: bool = False) -> list[Findings]:
         """Import each group in a process of its own; where nothing of one is usable, there is nothing to import."""
-        probes = [ProbeProcess(self._request(group), forks=self._copies) for group in groups]
+        probes = [ProbeProcess(self._request(group, checks), forks=self._copies) for group in groups]
         run_processes([probe for probe in probes if probe.request.usable], self._stop)
         return [_read(probe) for probe in probes]
 
-    def _request(self, entries: Sequence[Entry]) -> Request:
+    def _request(self, entries: Sequence[Entry], checks: bool) -> Request:
         self._count += 1
         folder = self.trial.folder / str(self._count)
         trial = self.trial
-        return Request(str(folder), tuple(entries), trial.config, trial.timeout, trial.start_timeout)
+        return Request(str(folder), tuple(entries), trial.config, trial.timeout, trial.start_timeout, checks)
 
 
 def _read(probe: ProbeProcess) -> Findings:
@@ -146,7 +153,8 @@ def _import_together(runner: _Runner, gone: _Gone) -> Findings:
     statuses = gone.statuses
     while True:
         numbered = enumerate(runner.trial.entries)
-        (found,) = runner.run([[replace(e, status=statuses[n]) if n in statuses else e for n, e in numbered]])
+        left = [replace(e, status=statuses[n]) if n in statuses else e for n, e in numbered]
+        (found,) = runner.run([left], checks=runner.trial.checks)
         if found.ended_at is None:
             return found
         gone.add(found.ended_at, found)
