@@ -15,6 +15,7 @@ from e2e.server_api import Dispatch, ServerApi
 from e2e.tone_agents import TONE_AGENTS
 from e2e.worker import WorkerProcess, openrtc_worker
 from openrtc import LiveKitConnection, create_dispatch, delete_dispatch, get_dispatch, list_dispatches, wait_for_agent
+from openrtc.dispatch.server_probe import Problem, probe_server
 
 NAME = "tone-desk"
 
@@ -170,3 +171,21 @@ def test_nothing_is_waited_for_in_a_room_that_is_not_there(connection: LiveKitCo
     began = time.monotonic()
     assert asyncio.run(list_dispatches("nowhere", connection=connection)) == ()
     assert time.monotonic() - began < 1.0
+
+
+@pytest.mark.parametrize(
+    ("key", "secret", "problem"),
+    [
+        ("", "", None),
+        ("right", "right", None),
+        ("APIunknown", "right", Problem.KEY),
+        ("right", "another-secret-of-thirty-two-letters", Problem.SECRET),
+    ],
+)
+async def test_the_server_says_what_is_wrong_with_a_key(
+    api: ServerApi, key: str, secret: str, problem: Problem | None
+) -> None:
+    answer = await probe_server(api.url, key.replace("right", api.key), secret.replace("right", api.secret))
+    assert answer.problem is problem
+    assert abs(answer.ahead or 99) < 5
+    assert bool(answer.version) is (key == "right" and problem is None)

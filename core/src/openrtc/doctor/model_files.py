@@ -59,7 +59,7 @@ def find_cache(environ: Mapping[str, str]) -> Path:
     Args:
         environ: The environment.
     """
-    if named := environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE"):
+    if named := environ.get("HF_HUB_CACHE"):
         return Path(named).expanduser()
     cache = environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(environ.get("HF_HOME") or os.path.join(cache, "huggingface")).expanduser() / "hub"

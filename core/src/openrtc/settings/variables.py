@@ -26,13 +26,16 @@ VARIABLES = {
     "OPENRTC_RECORDER_DAYS": "days after which it removes them; 30 where it is not set",
     "OPENRTC_RECORDER_SAYS": "what the agent says before its call is recorded; by default `This call is recorded.`",
     "OPENRTC_REDACT_PATTERNS": "what openrtc-redact takes out besides: regular expressions, one a line",
+    "HF_HUB_CACHE": "where models of the Hugging Face hub are kept; `openrtc doctor` looks there",
+    "HF_HOME": "the folder of its cache, where that is not `~/.cache/huggingface`",
     "NO_COLOR": "anything: no colours on a terminal",
     "TERM": "the kind of terminal; `dumb` has no colours",
     "COLUMNS": "the width of tables and of `--help`; by default the terminal's, and in a pipe each row is one line",
     "XDG_RUNTIME_DIR": "where workers keep the sockets of `openrtc top`; by default a folder of the user's own in the "
     "temporary folder",
     "XDG_CACHE_HOME": "where openrtc-livekit-server keeps the server that it has built; by default `~/.cache`",
-    "VIRTUAL_ENV": "set by an activated environment: commands that fix something then name `uv` without `--python`",
+    "VIRTUAL_ENV": "set by an activated environment: commands that fix something then name `uv` without `--python`, and "
+    "`openrtc doctor` tells where this is another one",
 }
 """What each is, for somebody who sets it."""
 
