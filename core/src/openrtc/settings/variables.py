@@ -34,8 +34,8 @@ VARIABLES = {
     "XDG_RUNTIME_DIR": "where workers keep the sockets of `openrtc top`; by default a folder of the user's own in the "
     "temporary folder",
     "XDG_CACHE_HOME": "where openrtc-livekit-server keeps the server that it has built; by default `~/.cache`",
-    "VIRTUAL_ENV": "set by an activated environment: commands that fix something then name `uv` without `--python`, and "
-    "`openrtc doctor` tells where this is another one",
+    "VIRTUAL_ENV": "set by an activated environment: commands that fix something then name `uv` without `--python`, "
+    "and `openrtc doctor` tells where this is another one",
 }
 """What each is, for somebody who sets it."""
 
