@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
@@ -21,12 +21,13 @@ from e2e.worker import WorkerProcess, openrtc_worker
 from faults.bystander_calls import BystanderCalls
 from faults.failing_agents import BYSTANDER
 from faults.rows import PendingRow, Row, as_text, write
-from faults.stage import Fault, Stage
+from faults.stage import Fault, Injection, Outcome, Stage
 from openrtc.server import LocalServer
 from openrtc.server.settings import find_free_port
 
 StartWorker = Callable[..., WorkerProcess]
 Inject = Callable[..., AbstractContextManager[Fault]]
+InjectSideBySide = Callable[[Mapping[str, Injection]], None]
 
 TABLE_OPTION = "--fault-table"
 ROW = "fault row"
@@ -43,6 +44,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker("faults")
+            if "inject_side_by_side" in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group(name_of(item)))  # in one process, with one stage
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
 
 
@@ -150,6 +153,45 @@ def command(request: pytest.FixtureRequest) -> str:
 def inject(stage: Stage, report: Callable[[Row], None], command: str) -> Inject:
     """Inject a fault in a ``with`` block: takes what is done, and ``lost=`` what is lost by it."""
     return functools.partial(stage.fault, command=command, report=report)
+
+
+@pytest.fixture(scope="session")
+def outcomes() -> dict[str, dict[str, Outcome]]:
+    """What became of the faults that were injected side by side, by their test and its parameters."""
+    return {}
+
+
+@pytest.fixture
+def inject_side_by_side(
+    stages: Stages,
+    outcomes: dict[str, dict[str, Outcome]],
+    report: Callable[[Row], None],
+    command: str,
+    request: pytest.FixtureRequest,
+) -> InjectSideBySide:
+    """Take the faults of all parameters of a test, which wait more than they do, by the parameters' name.
+
+    The first test injects those of all tests that are to run; each looks at what became of its own.
+    """
+
+    def inject(injections: Mapping[str, Injection]) -> None:
+        test, again = name_of(request.node), getattr(request.node, "execution_count", 1) > 1
+        if test not in outcomes or again:
+            chosen = [request.node] if again else [item for item in request.session.items if name_of(item) == test]
+            names = [item.callspec.id for item in chosen if isinstance(item, pytest.Function)]
+            stage = stages.get()
+            show_log_on_failure(request.node, stage.worker)
+            outcomes.setdefault(test, {}).update(stage.inject_side_by_side({name: injections[name] for name in names}))
+        outcome = outcomes[test][request.node.callspec.id]
+        report(outcome.row.row(command, passed=not outcome.problem))
+        assert not outcome.problem, outcome.problem
+
+    return inject
+
+
+def name_of(item: pytest.Item) -> str:
+    """Return the name of a test without its parameters."""
+    return item.nodeid.partition("[")[0]
 
 
 @pytest.fixture

@@ -42,6 +42,7 @@ class PendingRow:
     """What becomes a row while a test goes on; see `Row`."""
 
     fault: str = ""
+    control: float | None = None
     hole: float | None = None
     operator: str = ""
     lost: str = ""
@@ -50,7 +51,7 @@ class PendingRow:
         """Return the row."""
         return Row(
             fault=self.fault,
-            control=None,
+            control=self.control,
             hole=self.hole,
             operator=self.operator,
             lost=self.lost,

@@ -7,10 +7,13 @@ import json
 import re
 import socket
 import time
+import traceback
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,13 +29,15 @@ from faults.failing_agents import BYSTANDER, FAULTY_AGENTS
 from faults.failing_hooks import FAULTY_HOOKS
 from faults.failing_models import FAULTY_MODELS
 from faults.process_resources import SLACK, ProcessResources, describe_leak
-from faults.rows import Row
+from faults.rows import PendingRow, Row
 from faults.sharing_agents import SHARING_AGENTS
 from faults.silence import silence_between
 from openrtc.server.settings import find_free_port
 
 PACKAGES = (TONE_AGENTS, BYSTANDER, FAULTY_AGENTS, FAULTY_MODELS, FAULTY_HOOKS, SHARING_AGENTS)
 VICTIM = "victim"
+AT_ONCE = 6
+"""How many faults that wait are injected side by side."""
 HANG_UP_SECONDS = 8
 """What a tool has when its caller has left: less than the minute of the default, which a test would wait for."""
 CONTROL_CALLS = 4
@@ -43,6 +48,8 @@ LEAST_CONTROL = 0.4
 AGENTS_LEAVE_WITHIN = 25.0
 """livekit-agents itself gives a call that was still connecting 15 s."""
 SETTLES_WITHIN = 3.0
+LEFT_WITHIN = 20.0
+"""Seconds within which a call's threads and descriptors are given back: 15 where it was still connecting."""
 AGENT = api.ParticipantInfo.Kind.AGENT
 CUT_OFF = 0.9
 """Share of a fault's time from which on a hole means that the bystander heard nothing at all."""
@@ -65,9 +72,10 @@ class Fault:
         stage: Where.
         what: What is done.
         lost: What is lost by it.
+        alone: Whether no other fault is injected at the same time.
     """
 
-    def __init__(self, stage: Stage, what: str, lost: str) -> None:
+    def __init__(self, stage: Stage, what: str, lost: str, *, alone: bool = True) -> None:
         self.stage = stage
         self.what = what
         self.began = time.time()
@@ -77,15 +85,14 @@ class Fault:
         self.blocked = 0.0
         """Seconds for which the fault blocks the loop of all calls: the bystander hears what is over `AHEAD`."""
         self.rooms: list[str] = []
+        self.alone = alone
         self._open: list[str] = []
         self.victims: list[Caller] = []
         self._log_start = stage.worker.log_path.stat().st_size
 
     def log(self) -> str:
         """Return what the worker has logged since the fault began."""
-        with self.stage.worker.log_path.open(errors="replace") as file:
-            file.seek(self._log_start)
-            return file.read()
+        return self.stage.log(self._log_start)
 
     def room(self, agent: str) -> str:
         """Return the name of a new room for an agent."""
@@ -121,7 +128,7 @@ class Fault:
 
     def is_rejected(self, room: str) -> bool:
         """Whether a room was turned away, which is what the operator saw; else its agent has joined it for good."""
-        until = time.monotonic() + 10.0
+        until = time.monotonic() + 20.0
         while time.monotonic() < until:
             with tolerate_missing():
                 if any(has_joined(one) for one in self.stage.api.participants(room)):
@@ -137,12 +144,22 @@ class Fault:
         return self.stage.ask("/metrics")[1]
 
     def messages(self) -> list[tuple[str, str]]:
-        """Return level and text of each line that the worker has logged since the fault began."""
-        return [(line["level"], line["message"]) for line in _json_lines(self.log())]
+        """Return level and text of each line about its calls that the worker has logged since the fault began."""
+        lines = _json_lines(self.log())
+        return [(line["level"], line["message"]) for line in lines if self.alone or self._is_about(line)]
+
+    def _is_about(self, line: dict[str, Any]) -> bool:
+        if line.get("room") is None and line["logger"].startswith("openrtc"):
+            return True  # what happens outside of calls may be of any of them
+        named = {line.get("room"), *re.findall(r"[\w-]+", line["message"])}
+        return not named.isdisjoint(self.rooms)
 
     def wait_until_ended(self, within: float = AGENTS_LEAVE_WITHIN) -> None:
         """Wait until no call of this fault is live, though the callers are still there."""
-        self.stage.wait_until_idle(self.rooms, within)
+        if self.alone:
+            self.stage.wait_until_idle(self.rooms, within)
+        else:
+            self.stage.wait_until_agents_left(self.rooms, within)
 
     def hang_up(self) -> None:
         """End the calls: their rooms are deleted, which is quicker than that the callers leave.
@@ -170,6 +187,34 @@ class Fault:
         for victim in self.victims:
             victim.leave()
         self.victims.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """One of several faults that are injected side by side.
+
+    Args:
+        what: What is done.
+        lost: What is lost by it.
+        inject: Injects it and looks at what must hold for its own calls.
+    """
+
+    what: str
+    lost: str
+    inject: Callable[[Fault], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a fault.
+
+    Args:
+        row: Its row of the table.
+        problem: What does not hold; empty if everything does.
+    """
+
+    row: PendingRow
+    problem: str
 
 
 class Stage:
@@ -290,38 +335,70 @@ class Stage:
             report: Is given the row of the table, whether the checks pass or not.
         """
         before = ProcessResources.of(self.worker.pid)
+        began = self.worker.log_path.stat().st_size
         fault = Fault(self, what, lost)
-        problem: BaseException | None = None
+        problem = ""
         try:
             try:
                 yield fault
             finally:
                 fault.hang_up()
-            self._check(fault, before)
+            self._check(fault.rooms, began, before)
         except BaseException as error:
-            problem = error
+            problem = f"{error!r}"
             raise
         finally:
-            hole = self._hole_of(fault)
-            passed = problem is None and self._why_too_long(hole, fault) == ""
-            operator = fault.operator if self.worker.running else f"the worker ended with {self.worker.exit_code}"
-            report(
-                Row(
-                    fault=what,
-                    control=self.control,
-                    hole=hole,
-                    operator=operator,
-                    lost=fault.lost if self.worker.running else "the worker, and every call in it",
-                    command=command,
-                    passed=passed,
-                )
-            )
-        assert not (why := self._why_too_long(hole, fault)), why
+            fault.ended = time.time()
+            time.sleep(EDGE)
+            outcome = self._outcome(fault, problem)
+            report(outcome.row.row(command, passed=not outcome.problem))
+        assert not outcome.problem, outcome.problem
 
-    def _hole_of(self, fault: Fault) -> float:
-        fault.ended = time.time()
+    def inject_side_by_side(self, injections: Mapping[str, Injection]) -> dict[str, Outcome]:
+        """Inject faults that wait side by side; check once, after all, what must hold after every fault.
+
+        Args:
+            injections: The faults, by name.
+
+        Returns:
+            What became of each.
+        """
+        before = ProcessResources.of(self.worker.pid)
+        began = self.worker.log_path.stat().st_size
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            tried = dict(zip(injections, pool.map(self._try, injections.values()), strict=True))
+        common = ""
+        try:
+            self._check([room for fault, _ in tried.values() for room in fault.rooms], began, before)
+        except AssertionError as error:
+            common = f"after {', '.join(tried)}: {error}"
         time.sleep(EDGE)
-        return self.hole(fault.began, fault.ended)
+        return {name: self._outcome(fault, problem or common) for name, (fault, problem) in tried.items()}
+
+    def _try(self, injection: Injection) -> tuple[Fault, str]:
+        fault = Fault(self, injection.what, injection.lost, alone=False)
+        problem = ""
+        try:
+            try:
+                injection.inject(fault)
+            finally:
+                fault.hang_up()
+        except Exception as error:  # told by the test of this fault
+            problem = "".join(traceback.format_exception(error))
+        fault.ended = time.time()
+        return fault, problem
+
+    def _outcome(self, fault: Fault, problem: str) -> Outcome:
+        hole = self.hole(fault.began, fault.ended)
+        problem = problem or self._why_too_long(hole, fault)
+        row = PendingRow(
+            fault=fault.what,
+            control=self.control,
+            hole=hole,
+            operator=fault.operator if self.worker.running else f"the worker ended with {self.worker.exit_code}",
+            lost=fault.lost if self.worker.running else "the worker, and every call in it",
+        )
+        return Outcome(row, problem)
 
     def _why_too_long(self, hole: float, fault: Fault) -> str:
         if hole > CUT_OFF * (fault.ended - fault.began) and not fault.blocked:
@@ -334,12 +411,19 @@ class Stage:
             return f"the loop was blocked for {fault.blocked:g} s, and the bystander's hole is {hole:.2f} s"
         return ""
 
-    def _check(self, fault: Fault, before: ProcessResources) -> None:
+    def _check(self, rooms: Sequence[str], began: int, before: ProcessResources) -> None:
         assert self.worker.running, f"the worker ended with {self.worker.exit_code}\n{self.worker.tail()}"
-        self.wait_until_idle(fault.rooms)
-        left = describe_leak(self.worker.pid, before)
+        self.wait_until_idle(rooms)
+        left = describe_leak(self.worker.pid, before, within=LEFT_WITHIN)
         assert not left, left
-        assert TRACEBACK not in fault.log(), f"a traceback is no line for an operator\n{fault.log()}"
+        log = self.log(began)
+        assert TRACEBACK not in log, f"a traceback is no line for an operator\n{log}"
+
+    def log(self, began: int) -> str:
+        """Return what the worker has logged since its log had so many bytes."""
+        with self.worker.log_path.open(errors="replace") as file:
+            file.seek(began)
+            return file.read()
 
     def wait_until_idle(self, rooms: Sequence[str], within: float = AGENTS_LEAVE_WITHIN) -> None:
         """Wait until the bystander's call is the only one, and no agent is in ``rooms``."""
@@ -347,6 +431,11 @@ class Stage:
         while (live := self.live_calls()) != 1 and time.monotonic() < until:
             time.sleep(0.05)
         assert live == 1, f"{live} calls are live, the bystander's and {live - 1} more"
+        self.wait_until_agents_left(rooms, until - time.monotonic())
+
+    def wait_until_agents_left(self, rooms: Sequence[str], within: float) -> None:
+        """Wait until no agent is in ``rooms``."""
+        until = time.monotonic() + within
         while any(left := self.api.agents_in(rooms).values()) and time.monotonic() < until:
             time.sleep(0.05)
         assert not any(left), f"an agent stays in its room: {left}"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import time
+from functools import partial
 
 import pytest
 
-from faults.conftest import Inject
+from faults.conftest import Inject, InjectSideBySide
 from faults.failing_agents import HOW, PLACES, WAYS
-from faults.stage import HANG_UP_SECONDS
+from faults.stage import HANG_UP_SECONDS, Fault, Injection
 
 ENDS_ITS_CALL = ("init", "factory", "enter")
 SEEN = {
@@ -22,33 +23,64 @@ SEEN = {
 }
 
 
-@pytest.mark.parametrize("how", HOW)
-@pytest.mark.parametrize("place", PLACES)
-def test_an_agent_fails(inject: Inject, place: str, how: str) -> None:
-    ends = place in ENDS_ITS_CALL
-    lost = "that call" if ends else "the tool's answer" if place == "tool" else f"that {place}"
-    with inject(f"agent raises {HOW[how]} in {PLACES[place]}", lost=lost) as fault:
-        caller = fault.call(f"{place}-{how}")
-        if ends:
-            fault.wait_for_report(SEEN[place].format(how=how))
-            fault.wait_until_ended()
-        else:
-            caller.wait_for_agent()
-        if place == "tool":
-            assert caller.wait_for_answer(0.0, quiet=0.3), "the call goes on without the tool"
-        if place in ("task", "callback"):
-            # An error of a task that somebody may still ask for is logged when nobody can any more.
-            fault.hang_up()
+def fail_in(fault: Fault, place: str, how: str) -> None:
+    """Let an agent fail in a place, and look at its call."""
+    caller = fault.call(f"{place}-{how}")
+    if place in ENDS_ITS_CALL:
         fault.wait_for_report(SEEN[place].format(how=how))
-
-
-@pytest.mark.parametrize("how", ["raises", "exits"])
-@pytest.mark.parametrize("way", WAYS)
-def test_an_agent_fails_after_a_hand_off(inject: Inject, way: str, how: str) -> None:
-    with inject(f"agent raises {HOW[how]} in on_enter after {WAYS[way]}", lost="that call") as fault:
-        fault.call(f"{way}-{how}")
-        fault.wait_for_report(f"agent '{way}-{how}' failed in on_enter: .*faulty_agents.py:.*this call is ended")
         fault.wait_until_ended()
+    else:
+        caller.wait_for_agent()
+    if place == "tool":
+        assert caller.wait_for_answer(0.0, quiet=0.3), "the call goes on without the tool"
+    if place in ("task", "callback"):
+        # An error of a task that somebody may still ask for is logged when nobody can any more.
+        fault.hang_up()
+    fault.wait_for_report(SEEN[place].format(how=how))
+
+
+def describe_loss(place: str) -> str:
+    """Return what is lost when an agent fails in a place."""
+    if place in ENDS_ITS_CALL:
+        return "that call"
+    return "the tool's answer" if place == "tool" else f"that {place}"
+
+
+FAILING = {
+    f"{place}-{how}": Injection(
+        f"agent raises {error} in {where}", describe_loss(place), partial(fail_in, place=place, how=how)
+    )
+    for place, where in PLACES.items()
+    for how, error in HOW.items()
+}
+
+
+@pytest.mark.parametrize("name", FAILING)
+def test_an_agent_fails(inject_side_by_side: InjectSideBySide, name: str) -> None:
+    inject_side_by_side(FAILING)
+
+
+def fail_after_hand_off(fault: Fault, agent: str) -> None:
+    """Let an agent fail after a hand-off, and look at its call."""
+    fault.call(agent)
+    fault.wait_for_report(f"agent '{agent}' failed in on_enter: .*faulty_agents.py:.*this call is ended")
+    fault.wait_until_ended()
+
+
+FAILING_AFTER_HAND_OFF = {
+    f"{way}-{how}": Injection(
+        f"agent raises {HOW[how]} in on_enter after {after}",
+        "that call",
+        partial(fail_after_hand_off, agent=f"{way}-{how}"),
+    )
+    for way, after in WAYS.items()
+    for how in ("raises", "exits")
+}
+
+
+@pytest.mark.parametrize("name", FAILING_AFTER_HAND_OFF)
+def test_an_agent_fails_after_a_hand_off(inject_side_by_side: InjectSideBySide, name: str) -> None:
+    inject_side_by_side(FAILING_AFTER_HAND_OFF)
 
 
 def test_an_agent_of_an_entrypoint_fails(inject: Inject) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 
-from faults.conftest import Inject
-from faults.stage import Stage
+from faults.conftest import InjectSideBySide
+from faults.stage import Fault, Injection
 
 LIMIT = 64_000
 """Characters: a little less than what OpenRTC reads."""
@@ -34,14 +35,23 @@ NASTY = {
 }
 
 
-@pytest.mark.parametrize("kind", NASTY)
-def test_metadata_is_bad(inject: Inject, stage: Stage, kind: str) -> None:
-    text = NASTY[kind]
-    with inject(f"job and room metadata: {kind}", lost="nothing: it counts as absent") as fault:
-        for place in ("room", "job"):
-            room = fault.room(f"alpha-{place}")
-            stage.api.create_room(room, metadata=text if place == "room" else "{}")
-            if place == "job":
-                stage.api.dispatch(room, metadata=text)
-        if sum(fault.is_rejected(room) for room in fault.rooms):
-            fault.lost = "that call: it asks for an agent that is not there"
+def give_metadata(fault: Fault, text: str) -> None:
+    """Give metadata to a room, and to a job."""
+    for place in ("room", "job"):
+        room = fault.room(f"alpha-{place}")
+        fault.stage.api.create_room(room, metadata=text if place == "room" else "{}")
+        if place == "job":
+            fault.stage.api.dispatch(room, metadata=text)
+    if sum(fault.is_rejected(room) for room in fault.rooms):
+        fault.lost = "that call: it asks for an agent that is not there"
+
+
+BAD = {
+    kind: Injection(f"job and room metadata: {kind}", "nothing: it counts as absent", partial(give_metadata, text=text))
+    for kind, text in NASTY.items()
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_metadata_is_bad(inject_side_by_side: InjectSideBySide, kind: str) -> None:
+    inject_side_by_side(BAD)

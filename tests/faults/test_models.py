@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import pytest
 
 from e2e.callers import Caller
-from faults.conftest import Inject
+from faults.conftest import InjectSideBySide
 from faults.failing_models import CALL, faults_of
+from faults.stage import Fault, Injection
 
 LOST = {
     "llm": "that turn; the next one is answered",
@@ -20,17 +22,28 @@ SILENT = {"llm": ("empty",), "tts": (), "stt": ("hangs", "empty")}
 TOLD = "failing|Error in|failed|a task raised|unknown data type|unexpected type"
 
 
-@pytest.mark.parametrize(("kind", "what"), [(kind, what) for kind in CALL for what in faults_of(kind)])
-def test_a_model_fails(inject: Inject, kind: str, what: str) -> None:
-    with inject(f"{kind.upper()} {faults_of(kind)[what]}", lost=LOST[kind]) as fault:
-        caller = fault.call(f"{kind}-{what}")
-        caller.wait_for("track_subscribed", 20.0)
-        if what not in SILENT[kind]:
-            fault.wait_for_report("has been silent for 10 s" if what == "hangs" else rf"{TOLD}|{kind}", 20.0)
-        if kind == "stt":
-            assert caller.wait_for_answer(0.0, quiet=0.3), "the agent speaks"
-        else:
-            assert is_answered(caller), "the next turn is answered"
+def fail_once(fault: Fault, kind: str, what: str) -> None:
+    """Let a model fail in the first turn of a call, and look at the second."""
+    caller = fault.call(f"{kind}-{what}")
+    caller.wait_for("track_subscribed", 20.0)
+    if what not in SILENT[kind]:
+        fault.wait_for_report("has been silent for 10 s" if what == "hangs" else rf"{TOLD}|{kind}", 20.0)
+    if kind == "stt":
+        assert caller.wait_for_answer(0.0, quiet=0.3), "the agent speaks"
+    else:
+        assert is_answered(caller), "the next turn is answered"
+
+
+FAILING = {
+    f"{kind}-{what}": Injection(f"{kind.upper()} {name}", LOST[kind], partial(fail_once, kind=kind, what=what))
+    for kind in CALL
+    for what, name in faults_of(kind).items()
+}
+
+
+@pytest.mark.parametrize("name", FAILING)
+def test_a_model_fails(inject_side_by_side: InjectSideBySide, name: str) -> None:
+    inject_side_by_side(FAILING)
 
 
 def is_answered(caller: Caller) -> bool:
