@@ -62,7 +62,12 @@ def test_a_call_imports_nothing(
     folders = [WATCHED.install_into(tmp_path / "packages")]
     noted = tmp_path / "noted"
     worker = start_worker(
-        "--allow", "watched,openrtc-offline", "--offline", folders=folders, variables={"NOTED": str(noted)}
+        "--allow",
+        "watched,openrtc-offline",
+        "--offline",
+        folders=folders,
+        variables={"NOTED": str(noted)},
+        alone=True,
     )
     for number in range(2):
         room = f"watched-{number}"

@@ -21,6 +21,7 @@ import psutil
 
 from e2e.child import environment
 from e2e.server_api import ServerApi
+from e2e.worker_template import ForkedWorker, can_be_forked, worker_template
 from openrtc.observe.snapshots import read_snapshots
 
 REGISTERED = r"registered worker"
@@ -42,6 +43,7 @@ class WorkerProcess:
         ready: Regular expression for the log line by which the worker says that it is ready.
         piped: Whether the output comes through a pipe, whose reader can be let stand still: see `pause_reading`.
         descriptors: How many descriptors each of its processes may open at most, if not as many as this one.
+        alone: Whether it shares no memory with others, as it would where it is forked from `worker_template`.
     """
 
     def __init__(
@@ -57,22 +59,29 @@ class WorkerProcess:
         ready: str = REGISTERED,
         piped: bool = False,
         descriptors: int | None = None,
+        alone: bool = False,
     ) -> None:
         self.log_path = log
         self._ready = re.compile(ready)
         log.parent.mkdir(parents=True, exist_ok=True)
         self._log = log.open("wb")
         connection = {"LIVEKIT_URL": api.url, "LIVEKIT_API_KEY": api.key, "LIVEKIT_API_SECRET": api.secret}
-        self._process = subprocess.Popen(
-            [str(python or sys.executable), *command],
-            env=environment(*folders, PYTHONUNBUFFERED="1", **connection, **(variables or {})),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if piped else self._log,
-            stderr=subprocess.STDOUT,
-            cwd=cwd,
-            start_new_session=True,
-            preexec_fn=None if descriptors is None else functools.partial(_limit_descriptors, descriptors),
-        )
+        environ = environment(*folders, PYTHONUNBUFFERED="1", **connection, **(variables or {}))
+        by_itself = alone or piped or python is not None or descriptors is not None
+        self._process: subprocess.Popen[bytes] | ForkedWorker
+        if not by_itself and can_be_forked(command, variables or {}):
+            self._process = worker_template().start(command, environ=environ, log=self._log.fileno(), cwd=cwd)
+        else:
+            self._process = subprocess.Popen(
+                [str(python or sys.executable), *command],
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if piped else self._log,
+                stderr=subprocess.STDOUT,
+                cwd=cwd,
+                start_new_session=True,
+                preexec_fn=None if descriptors is None else functools.partial(_limit_descriptors, descriptors),
+            )
         self._reads = threading.Event()
         self._reads.set()
         if piped:

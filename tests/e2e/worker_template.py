@@ -1,0 +1,235 @@
+"""A process that has imported what ``openrtc start`` imports before any package, and forks workers from there.
+
+To import livekit-agents takes two seconds of a processor, which is nine tenths of what the start of a worker takes. A
+forked worker begins with the same first line of `openrtc` as one that is started by its command line, with arguments,
+environment, path, folder and session of its own.
+
+This file is also the program of that process. It reads requests from the socket that is its standard input, each a JSON
+line with the log's descriptor beside it, and answers with a line when a worker is there and another one when it ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import json
+import os
+import random
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+COMMAND = ("-m", "openrtc", "start")
+STARTED_OTHERWISE = ("--processes", "--speedups")
+"""Options with which a worker imports nothing, or something else, before packages."""
+READ_AT_IMPORT = ("LIVEKIT_", "LK_", "OTEL_", "PYTHON")
+"""How variables begin that are looked at when livekit-agents and what it needs are imported."""
+NOT_READ_AT_IMPORT = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "PYTHONPATH", "PYTHONUNBUFFERED")
+MOST_AT_ONCE = 1 << 20
+
+
+class ForkedWorker:
+    """A worker's process, with what `subprocess.Popen` has of it.
+
+    Args:
+        args: Its command line.
+        pid: Its process id.
+        ended: Waits some seconds at most, and returns its exit code; None while it runs.
+    """
+
+    stdout = None
+
+    def __init__(self, args: Sequence[str], pid: int, ended: Callable[[float], int | None]) -> None:
+        self.args = args
+        self.pid = pid
+        self._ended = ended
+
+    def poll(self) -> int | None:
+        """Return the exit code, or None while it runs."""
+        return self._ended(0.0)
+
+    def wait(self, timeout: float) -> int:
+        """Return the exit code as soon as there is one.
+
+        Raises:
+            subprocess.TimeoutExpired: There is none in time.
+        """
+        code = self._ended(timeout)
+        if code is None:
+            raise subprocess.TimeoutExpired(self.args, timeout)
+        return code
+
+
+class WorkerTemplate:
+    """The process, as tests see it."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        self._socket = ours
+        with theirs:
+            self._process = subprocess.Popen([sys.executable, __file__], stdin=theirs.fileno(), start_new_session=True)
+        self._changed = threading.Condition()
+        self._pids: dict[int, int] = {}
+        self._codes: dict[int, int] = {}
+        self._lock = threading.Lock()
+        self._count = 0
+        threading.Thread(target=self._read, daemon=True, name="worker template").start()
+
+    def start(self, command: Sequence[str], *, environ: Mapping[str, str], log: int, cwd: Path | None) -> ForkedWorker:
+        """Fork a worker.
+
+        Args:
+            command: What comes after the Python interpreter.
+            environ: Its environment.
+            log: Descriptor of the file that its output goes to.
+            cwd: Its working directory, if not this process's.
+        """
+        with self._lock:
+            self._count += 1
+            number = self._count
+            order = {
+                "number": number,
+                "command": list(command),
+                "environ": dict(environ),
+                "cwd": str(cwd or Path.cwd()),
+            }
+            data = json.dumps(order).encode() + b"\n"
+            sent = socket.send_fds(self._socket, [data], [log])
+            self._socket.sendall(data[sent:])
+        with self._changed:
+            assert self._changed.wait_for(lambda: number in self._pids, 100.0), "no worker was forked"
+            pid = self._pids[number]
+        return ForkedWorker(command, pid, functools.partial(self._wait_for_code, number))
+
+    def close(self) -> None:
+        """End the process."""
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._process.wait(10)
+
+    def _wait_for_code(self, number: int, timeout: float) -> int | None:
+        with self._changed:
+            self._changed.wait_for(lambda: number in self._codes, timeout)
+            return self._codes.get(number)
+
+    def _read(self) -> None:
+        with self._socket.makefile("rb") as lines:
+            for line in lines:
+                answer = json.loads(line)
+                with self._changed:
+                    {"pid": self._pids, "code": self._codes}[answer["what"]][answer["number"]] = answer["value"]
+                    self._changed.notify_all()
+
+
+@functools.cache
+def worker_template() -> WorkerTemplate:
+    """Return this process's template, which ends with it."""
+    template = WorkerTemplate()
+    atexit.register(template.close)
+    return template
+
+
+def can_be_forked(command: Sequence[str], variables: Mapping[str, str]) -> bool:
+    """Whether a worker with these arguments and variables may be forked from the template."""
+    read = [name for name in variables if name.startswith(READ_AT_IMPORT) and name not in NOT_READ_AT_IMPORT]
+    begins = tuple(command[: len(COMMAND)]) == COMMAND and not read
+    return begins and not any(word.startswith(STARTED_OTHERWISE) for word in command)
+
+
+class _Program:
+    """Runs one thread and no loop, so that it is safe to fork."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(fileno=os.dup(0))
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._socket, selectors.EVENT_READ)
+        self._path = [folder for folder in sys.path[1:] if folder not in os.environ.get("PYTHONPATH", "").split(":")]
+        self._unread = b""
+        self._logs: list[int] = []
+
+    def run(self) -> tuple[dict[str, Any], int] | None:
+        """Fork workers until nobody wants any; returns an order in the child that has to follow it, with its log."""
+        while True:
+            for key, _ in self._selector.select():
+                if key.data is not None:
+                    self._reap(key.fd, *key.data)
+                    continue
+                data, logs, _, _ = socket.recv_fds(self._socket, MOST_AT_ONCE, 8)
+                if not data:
+                    return None
+                self._logs += logs
+                *lines, self._unread = (self._unread + data).split(b"\n")
+                for line in lines:
+                    order, log = json.loads(line), self._logs.pop(0)
+                    pid = os.fork()
+                    if not pid:
+                        self._close()
+                        return order, log
+                    os.close(log)
+                    self._answer("pid", order["number"], pid)
+                    self._selector.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, order["number"]))
+
+    def become(self, order: dict[str, Any], log: int) -> NoReturn:
+        """Be the worker, in the child."""
+        import runpy
+
+        os.setsid()
+        null = os.open(os.devnull, os.O_RDONLY)
+        for source, descriptor in ((null, 0), (log, 1), (log, 2)):
+            os.dup2(source, descriptor)
+        for descriptor in (null, log):
+            os.close(descriptor)
+        os.environ.clear()
+        os.environ.update(order["environ"])
+        os.chdir(order["cwd"])
+        own = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
+        sys.path[:] = [order["cwd"], *own, *self._path]
+        sys.path_importer_cache.clear()
+        sys.orig_argv[:] = [sys.executable, *order["command"]]
+        sys.argv[:] = ["-m", *order["command"][2:]]
+        random.seed()
+        sys.modules["numpy"].random.seed()
+        runpy.run_module(order["command"][1], run_name="__main__", alter_sys=True)
+        sys.exit()
+
+    def _close(self) -> None:
+        for key in list(self._selector.get_map().values()):
+            os.close(key.fd)
+        self._selector.close()
+        self._socket.detach()
+
+    def _answer(self, what: str, number: int, value: int) -> None:
+        self._socket.sendall(json.dumps({"what": what, "number": number, "value": value}).encode() + b"\n")
+
+    def _reap(self, descriptor: int, pid: int, number: int) -> None:
+        self._selector.unregister(descriptor)
+        os.close(descriptor)
+        _, status = os.waitpid(pid, 0)
+        self._answer("code", number, os.waitstatus_to_exitcode(status))
+
+
+def _import_all() -> None:
+    from openrtc.cli import main, start, worker_output  # noqa: F401
+    from openrtc.speedups.imports import speed_up_imports
+    from openrtc.speedups.registry import SPEEDUPS
+
+    speed_up_imports(SPEEDUPS)
+    from openrtc.worker import run  # noqa: F401
+
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread():
+            thread.join()
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # tests that are interrupted close it
+    _import_all()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    program = _Program()
+    if forked := program.run():
+        program.become(*forked)
