@@ -11,7 +11,7 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,10 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.sessions = ["lint", "tests", "minimums"]
 
 ROOT = Path(__file__).parent
+sys.path.insert(0, str(ROOT / "tools"))
+
+from give_way import come_first  # noqa: E402
+
 SERVER = "./plugins/openrtc-livekit-server"
 OFFLINE = "./plugins/openrtc-offline"
 CHOSEN = [f"./plugins/openrtc-{name}" for name in ("budget", "cost", "recorder", "redact")]
@@ -55,13 +59,19 @@ PINNED_WHERE = {"pocketsphinx": 'python_version != "3.12"'}
 END_TO_END = "tests"
 FAULTS = "tests/faults"
 NO_FAULTS = f"--ignore={FAULTS}"
+WITH_WORKERS = [f"{END_TO_END}/e2e", f"{END_TO_END}/operations"]
 SIDE_BY_SIDE = ["--numprocesses=2", "--dist=loadfile"]
 """For tests of real time: with three at a time on two processors, they fail by each other's load."""
 BESIDE = ["--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder"]
-"""For tests that start processes and wait for them: more than there are cores. Files of few tests are not left to the
+"""For tests that start workers and wait for them: more than there are cores. Files of few tests are not left to the
 end, since these are the longest."""
 SPREAD = ["--numprocesses=3", "--dist=worksteal"]
 """For tests that are many in few files, or mostly wait."""
+FAILED_TESTS = "OPENRTC_FAILED_TESTS"
+"""Names the file to which pytest adds the tests that fail; see `conftest.py`."""
+TESTS_RAN = [0, 1]
+"""What pytest ends with when all tests pass, and when some fail."""
+GIVING_WAY = ["python", str(ROOT / "tools" / "give_way.py")]
 SLOW_PROCESSOR_SECONDS = 0.18
 """What `measure_processor` returns where two faults at a time are all that two processors take: with 0.2 s, three at a
 time made each other fail."""
@@ -140,16 +150,19 @@ def tests(session: nox.Session) -> None:
     session.log("installing all packages and building the LiveKit server: 2 to 4 minutes the first time")
     install(session, distributions(), tools=TEST_TOOLS)
     folders = test_folders("core", "plugins/*", "sample_agents/*", "tools", ".")
-    # What needs real time, then what does not, and what loads the machine by itself.
-    run_pytest(
-        session,
-        folders,
-        all_faults(),
-        [END_TO_END, NO_FAULTS, "-m", "realtime and not alone and not thorough", *SIDE_BY_SIDE],
-        # What takes longest begins first: the end-to-end tests, whose folder is the last.
-        [*reversed(folders), NO_FAULTS, "-m", "not realtime and not alone and not thorough", *BESIDE],
-        [END_TO_END, NO_FAULTS, "-m", "alone"],
-    )
+    if session.posargs:
+        session.run(*PYTEST, *([] if names_tests(session.posargs) else folders), *session.posargs)
+        return
+    no_workers = [f"--ignore={folder}" for folder in (FAULTS, *WITH_WORKERS)]
+    timed = "realtime and not alone and not thorough"
+    with beside(session, *PYTEST, *folders, *no_workers, "-m", "not realtime and not alone", *SPREAD), measuring():
+        run_each(
+            session,
+            [*PYTEST, *all_faults()],
+            [*PYTEST, *folders, NO_FAULTS, "-m", timed, *SIDE_BY_SIDE],
+            [*PYTEST, *WITH_WORKERS, "-m", "not realtime and not alone and not thorough", *BESIDE],
+            [*PYTEST, END_TO_END, NO_FAULTS, "-m", "alone"],
+        )
 
 
 @nox.session
@@ -164,13 +177,16 @@ def faults(session: nox.Session) -> None:
 
 @nox.session
 def minimums(session: nox.Session) -> None:
-    """Run the unit tests of the core and the plugins with the lowest versions that the packages allow."""
+    """Run the unit tests, demos and calls with the lowest versions that the packages allow."""
     need_go(session)
     check_pins(session)
     session.log("installing the lowest allowed versions; the LiveKit server, if not built yet, takes 2 to 4 minutes")
     install(session, distributions(), tools=TEST_TOOLS, pins=LOWEST_PINS)
-    folders = test_folders("core", "plugins/*")
-    run_pytest(session, folders, [*folders, *SPREAD])
+    if session.posargs:
+        folders = test_folders("core", "plugins/*")
+        session.run(*PYTEST, *([] if names_tests(session.posargs) else folders), *session.posargs)
+    else:
+        try_environment(session, Path(session.bin))
 
 
 @nox.session
@@ -325,20 +341,22 @@ def try_python(session: nox.Session, python: str) -> None:
     session.run(*command, *with_extras(distributions()), *TEST_TOOLS, *LINT_TOOLS, env=BUILD_ENV)
 
     run_linters(session, str(venv / "bin"), python.removeprefix("python"))
+    try_environment(session, venv / "bin")
+
+
+def try_environment(session: nox.Session, programs: Path) -> None:
+    """Run the unit tests, hold demos and a few calls with what is installed beside these programs."""
     # For commands that tests start by name.
-    env = {"PATH": f"{venv / 'bin'}{os.pathsep}{os.environ['PATH']}"}
-    pytest = ["-m", *PYTEST]
+    env = {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
+    python, pytest = str(programs / "python"), ["-m", *PYTEST]
     folders = test_folders("core", "plugins/*", "sample_agents/*", ".")
-    commands = (
-        [*pytest, *folders, "-m", "not process", *SPREAD],
-        ["-m", "openrtc", "demo", "--text"],
-        ["-m", "openrtc", "demo", "--agent=support"],  # spoken on the server; in text where nothing recognises speech
-        [*pytest, *CALLS_ON_EACH_PYTHON],
-    )
-    with only_tests():
-        for arguments in commands:
-            run = run_patiently if "pytest" in arguments else nox.Session.run
-            run(session, str(venv / "bin" / "python"), *arguments, env=env, external=True)
+    with in_turn():
+        run_patiently(session, python, *pytest, *folders, "-m", "not process", *SPREAD, env=env, external=True)
+        session.run(python, "-m", "openrtc", "demo", "--text", env=env, external=True)
+    with measuring():
+        # Spoken on the server; in text where nothing recognises speech.
+        session.run(python, "-m", "openrtc", "demo", "--agent=support", env=env, external=True)
+        run_patiently(session, python, *pytest, *CALLS_ON_EACH_PYTHON, env=env, external=True)
 
 
 def run_linters(session: nox.Session, programs: str, python: str = OLDEST_PYTHON) -> None:
@@ -403,7 +421,7 @@ def test_folders(*patterns: str) -> list[str]:
 def all_faults() -> list[str]:
     """Return the arguments for pytest that run all faults, as many at a time as the processors take."""
     at_once = 3 if measure_processor() < SLOW_PROCESSOR_SECONDS else 2
-    return [FAULTS, f"--numprocesses={at_once}", "--dist=worksteal"]
+    return [FAULTS, f"--numprocesses={at_once}", "--dist=loadgroup"]
 
 
 def measure_processor() -> float:
@@ -416,49 +434,73 @@ def measure_processor() -> float:
     return min(times)
 
 
-def run_pytest(session: nox.Session, folders: list[str], *commands: list[str]) -> None:
-    """Run commands with pytest, one after the other; or one, where the session was given arguments for pytest.
-
-    Args:
-        session: The session.
-        folders: Where that one looks for tests, unless its arguments name some.
-        commands: The commands, each a list of arguments.
-    """
-    if session.posargs:
-        session.run(*PYTEST, *([] if names_tests(session.posargs) else folders), *session.posargs)
-        return
-    with only_tests():
-        run_each(session, *([*PYTEST, *command] for command in commands))
-
-
 @contextmanager
-def only_tests() -> Iterator[None]:
-    """Be the only session that runs tests, before all others on the processors, where CI runs several at once."""
-    lock = os.environ.get("OPENRTC_TESTS_LOCK")
-    if lock is None:
+def in_turn(name: str = "tests") -> Iterator[None]:
+    """Run tests one session after the other, where CI runs several at once."""
+    folder = os.environ.get("OPENRTC_TEST_LOCKS")
+    if folder is None:
         yield
         return
     import fcntl  # not on Windows, where that CI does not run
 
-    with open(lock, "w", encoding="ascii") as file:
+    with Path(folder, name).open("w", encoding="ascii") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        with suppress(OSError):  # only root may
-            os.setpriority(os.PRIO_PROCESS, 0, 0)
-            Path("/proc/self/autogroup").write_text("0")
         yield
+
+
+@contextmanager
+def measuring() -> Iterator[None]:
+    """Be the only session that runs tests that measure time, before all others on the processors."""
+    with in_turn("measuring"):
+        come_first()
+        yield
+
+
+@contextmanager
+def beside(session: nox.Session, *command: str) -> Iterator[None]:
+    """Run pytest beside the body, with what that leaves of the processors; what fails is run again after both."""
+    with tempfile.TemporaryDirectory() as folder:
+        failed, log = Path(folder) / "failed-tests", Path(folder) / "log"
+        env = os.environ | {name: value for name, value in session.env.items() if value is not None}
+        env |= {"PATH": f"{session.bin}{os.pathsep}{os.environ['PATH']}", FAILED_TESTS: str(failed)}
+        locks = os.environ.get("OPENRTC_TEST_LOCKS")
+        turn = ["flock", str(Path(locks, "tests"))] if locks else []  # as `in_turn`, which would hold up the body
+        with log.open("wb") as output:
+            session.log(f"beside what follows: {' '.join(command)}")
+            running = subprocess.Popen([*GIVING_WAY, *turn, *command], env=env, stdout=output, stderr=output)
+            try:
+                yield
+            except KeyboardInterrupt:
+                running.terminate()
+                raise
+            finally:
+                code = running.wait()
+                print(log.read_text(errors="replace"), flush=True)
+        if code not in TESTS_RAN:
+            session.error(f"pytest ended with {code}")
+        run_again(session, failed, *command)
 
 
 def run_patiently(session: nox.Session, *command: str, **options: Any) -> None:
     """Run pytest, and what fails once more, by itself and in a new process: that is told, with its first failure."""
     with tempfile.TemporaryDirectory() as folder:
         failed = Path(folder) / "failed-tests"
-        env = {**options.pop("env", {}), "OPENRTC_FAILED_TESTS": str(failed)}
-        session.run(*command, env=env, success_codes=[0, 1], **options)  # 1 is that tests have failed
-        if failed.exists() and (names := failed.read_text()):
-            session.log(f"these tests have failed and are run again, alone:\n{names}")
-            again = command[: command.index(f"--timeout={SECONDS_FOR_ONE_TEST}") + 1]
-            del env["OPENRTC_FAILED_TESTS"]
-            session.run(*again, f"@{failed}", "--reruns=1", "--reruns-delay=5", env=env, **options)
+        run_once(session, failed, *command, **options)
+        run_again(session, failed, *command, **options)
+
+
+def run_once(session: nox.Session, failed: Path, *command: str, **options: Any) -> None:
+    """Run pytest, and write the names of the tests that fail into a file."""
+    env = {**options.pop("env", {}), FAILED_TESTS: str(failed)}
+    session.run(*command, env=env, success_codes=TESTS_RAN, **options)
+
+
+def run_again(session: nox.Session, failed: Path, *command: str, **options: Any) -> None:
+    """Run the tests again, alone, that have failed in this command."""
+    if failed.exists() and (names := failed.read_text()):
+        session.log(f"these tests have failed and are run again, alone:\n{names}")
+        again = command[: command.index(f"--timeout={SECONDS_FOR_ONE_TEST}") + 1]
+        session.run(*again, f"@{failed}", "--reruns=1", "--reruns-delay=5", **options)
 
 
 def run_each(session: nox.Session, *commands: list[str]) -> None:
@@ -481,7 +523,7 @@ def names_tests(arguments: list[str]) -> bool:
 def typed_groups() -> Iterator[list[str]]:
     """Return what mypy checks in one run each: test folders apart, since their modules share names."""
     yield [f"{folder}/src" for folder in distributions()]
-    yield ["noxfile.py", "conftest.py", "tools/livekit_releases.py"]
+    yield ["noxfile.py", "conftest.py", *map(str, sorted(Path("tools").glob("*.py")))]
     yield from ([str(path.relative_to(ROOT))] for path in sorted(ROOT.glob("plugins/*/hatch_build.py")))
     for folder in test_folders("core", "plugins/*", "sample_agents/*", "tools", "."):
         yield [folder]
@@ -489,7 +531,7 @@ def typed_groups() -> Iterator[list[str]]:
 
 def import_path() -> str:
     """Return where mypy looks for modules."""
-    folders = [*(f"{folder}/src" for folder in distributions()), "tests", "core/tests"]
+    folders = [*(f"{folder}/src" for folder in distributions()), "tests", "core/tests", "tools"]
     return ":".join(str(ROOT / folder) for folder in folders)
 
 
