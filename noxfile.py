@@ -421,7 +421,8 @@ def test_folders(*patterns: str) -> list[str]:
 def all_faults() -> list[str]:
     """Return the arguments for pytest that run all faults, as many at a time as the processors take."""
     at_once = 3 if measure_processor() < SLOW_PROCESSOR_SECONDS else 2
-    return [FAULTS, f"--numprocesses={at_once}", "--dist=loadgroup"]
+    # Tests of one file inject their faults side by side in one process.
+    return [FAULTS, f"--numprocesses={at_once}", "--dist=loadfile"]
 
 
 def measure_processor() -> float:

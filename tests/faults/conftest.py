@@ -44,8 +44,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker("faults")
-            if "inject_side_by_side" in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.xdist_group(name_of(item)))  # in one process, with one stage
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
 
 
@@ -171,7 +169,7 @@ def inject_side_by_side(
 ) -> InjectSideBySide:
     """Take the faults of all parameters of a test, which wait more than they do, by the parameters' name.
 
-    The first test injects those of all tests that are to run; each looks at what became of its own.
+    The first test injects those of all tests that are to run in this process; each looks at what became of its own.
     """
 
     def inject(injections: Mapping[str, Injection]) -> None:
