@@ -16,7 +16,7 @@ import dispatch_desk
 from dispatch_desk.agents import Dispatcher, Driver
 from dispatch_desk.fleet import FLEET_KEY, Fleet, Truck, load_fleet
 from dispatch_desk.voices import realtime_model
-from openrtc import Call, Decision, RouteRequest
+from openrtc.testing import StartCall
 
 
 def tool(agent: Dispatcher | Driver, name: str) -> FunctionTool[..., Any]:
@@ -71,18 +71,22 @@ def test_with_a_key_both_speak_with_realtime_models_in_voices_of_their_own(monke
     ]
 
 
-def test_both_agents_get_the_one_fleet_of_the_worker() -> None:
-    (resource,) = dispatch_desk.openrtc_resources()
-    fleet = resource.load()
-    call = Call(
-        job_id="AJ_1",
-        agent_name="dispatcher",
-        request=RouteRequest.parse(room_name="dispatcher"),
-        decision=Decision.to("dispatcher"),
-        resources={FLEET_KEY: fleet},
-    )
-    assert dispatch_desk.build_dispatcher(call).fleet is fleet
-    assert dispatch_desk.build_driver(call).truck is fleet.trucks["blue"]
+async def test_both_agents_get_the_one_fleet_of_the_worker(openrtc_call: StartCall) -> None:
+    async with openrtc_call("dispatch", starts=False) as call:
+        tim, chris = call.agents
+        assert isinstance(tim, Dispatcher) and isinstance(chris, Driver)
+        fleet = call.call.resources[FLEET_KEY]
+        assert tim.fleet is fleet and chris.truck is fleet.trucks["blue"]
+
+
+async def test_tim_asks_chris_for_his_position_tells_him_the_route_and_knows_the_free_truck(
+    openrtc_call: StartCall,
+) -> None:
+    async with openrtc_call("dispatch") as call:
+        assert [role for role, _ in call.said] == ["dispatcher", "driver", "dispatcher"]
+        assert call.said[1][1] == "I am on the river road, four miles from the harbor."
+        await call.run("Which truck is free?")
+        assert call.said[-1] == ("dispatcher", "The red truck is free, and waits at the harbor.")
 
 
 @pytest.mark.parametrize(
@@ -100,10 +104,6 @@ def test_every_destination_that_a_model_can_choose_has_a_route() -> None:
     schema = build_strict_openai_schema(tool(Dispatcher(load_fleet()), "route"))
     choices = schema["function"]["parameters"]["properties"]["destination"]["enum"]
     assert sorted(choices) == sorted(load_fleet().routes)
-
-
-async def test_tim_knows_the_free_truck() -> None:
-    assert await tool(Dispatcher(load_fleet()), "free_truck")() == "The red truck is free, and waits at the harbor."
 
 
 async def test_tim_says_so_when_no_truck_is_free() -> None:

@@ -5,25 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.metadata import distribution
-from typing import Any
 
 import pytest
-from livekit.agents import AgentSession
-from livekit.agents.llm import FunctionTool
 
 import my_sales_agent
 from my_sales_agent.desk import SalesAgent
-from openrtc import AgentSpec, Call, Decision, RouteRequest
-
-
-def a_call(job_metadata: str = "") -> Call:
-    request = RouteRequest.parse(room_name="sales-1", job_metadata=job_metadata)
-    return Call(job_id="AJ_1", agent_name="sales", request=request, decision=Decision.to("sales"))
-
-
-def tool(name: str) -> FunctionTool[..., Any]:
-    found = {tool.info.name: tool for tool in SalesAgent().tools if isinstance(tool, FunctionTool)}
-    return found[name]
+from openrtc import AgentSpec
+from openrtc.testing import StartCall, ToolCall
 
 
 def test_the_distribution_announces_the_spec() -> None:
@@ -39,39 +27,36 @@ def test_importing_the_package_imports_no_livekit() -> None:
     assert done.stdout.strip() == "[]"
 
 
-async def test_each_call_gets_its_own_agent_that_knows_the_company_from_the_metadata() -> None:
-    first = await my_sales_agent.build(a_call('{"company": "Acme"}'))
-    second = await my_sales_agent.build(a_call())
-    assert (first.company, second.company) == ("Acme", "")
-    assert "from Acme" in str(first.instructions)
-    assert "from" not in str(second.instructions)
-
-
-async def test_the_spec_is_still_the_attribute_after_an_agent_was_built() -> None:
+async def test_each_call_gets_its_own_agent_that_knows_the_company_from_the_metadata(openrtc_call: StartCall) -> None:
+    async with openrtc_call("sales", job_metadata={"company": "Acme"}, starts=False) as call:
+        assert isinstance(call.agent, SalesAgent)
+        assert call.agent.company == "Acme" and "from Acme" in str(call.agent.instructions)
+        assert call.session.options.max_tool_steps == 2
+    async with openrtc_call("sales", starts=False) as call:
+        assert isinstance(call.agent, SalesAgent)
+        assert call.agent.company == "" and "from" not in str(call.agent.instructions)
     # A submodule named like the attribute would replace it.
-    await my_sales_agent.build(a_call())
     assert isinstance(my_sales_agent.agent, AgentSpec)
 
 
-async def test_the_session_options_are_arguments_that_livekit_takes() -> None:
-    options = my_sales_agent.agent.session_options
-    assert not callable(options)
-    session: AgentSession[None] = AgentSession(**options)
-    assert session.options.max_tool_steps == 2
+async def test_it_greets_and_tells_the_prices_and_the_trial(openrtc_call: StartCall) -> None:
+    async with openrtc_call("sales") as call:
+        assert call.said == [("", "Hello, this is the sales desk.")]
+        result = await call.run("What are the prices of the plans?")
+        result.expect.next_event().is_function_call(name="price_list")
+        assert "thirty dollars a month" in call.said[-1][1]
+        result = await call.run("Tell me about the free trial")
+        result.expect.next_event().is_function_call(name="free_trial")
+        assert "two weeks" in call.said[-1][1]
 
 
-@pytest.mark.parametrize(
-    ("day", "answer"),
-    [
-        ("tuesday", "Your demonstration is booked for Tuesday at two in the afternoon."),
-        (" Friday ", "Your demonstration is booked for Friday at two in the afternoon."),
-        ("sunday", "We give demonstrations from Monday to Friday."),
-    ],
-)
-async def test_a_demonstration_is_booked_on_working_days_only(day: str, answer: str) -> None:
-    assert await tool("book_demonstration")(day=day) == answer
-
-
-async def test_the_prices_and_the_trial_are_told() -> None:
-    assert "thirty dollars a month" in await tool("price_list")()
-    assert "two weeks" in await tool("free_trial")()
+async def test_a_demonstration_is_booked_on_working_days_only(openrtc_call: StartCall) -> None:
+    days = ["tuesday", " Friday ", "sunday"]
+    script = [[ToolCall("book_demonstration", day=day) for day in days], "Done."]
+    async with openrtc_call("sales", llm=script) as call:
+        result = await call.run("Book three")
+        assert [event.item.output for event in result.events if event.type == "function_call_output"] == [
+            "Your demonstration is booked for Tuesday at two in the afternoon.",
+            "Your demonstration is booked for Friday at two in the afternoon.",
+            "We give demonstrations from Monday to Friday.",
+        ]

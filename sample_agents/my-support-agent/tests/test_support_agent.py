@@ -5,18 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.metadata import distribution
-from typing import Any
 
 import pytest
 from livekit.agents import Agent
-from livekit.agents.llm import FunctionTool
 
 from my_support_agent import SupportAgent
-
-
-def tool(name: str) -> FunctionTool[..., Any]:
-    found = {tool.info.name: tool for tool in SupportAgent().tools if isinstance(tool, FunctionTool)}
-    return found[name]
+from openrtc.testing import StartCall, ToolCall
 
 
 def test_the_distribution_announces_the_class_itself() -> None:
@@ -33,23 +27,31 @@ def test_the_package_imports_nothing_of_openrtc() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_every_tool_says_in_one_line_what_it_does() -> None:
-    lines = [str(tool.info.description).strip() for tool in SupportAgent().tools if isinstance(tool, FunctionTool)]
+async def test_it_finds_an_order_by_its_number(openrtc_call: StartCall) -> None:
+    async with openrtc_call("support") as call:
+        result = await call.run("Where is order number 7?")
+        result.expect.next_event().is_function_call(name="order_status", arguments={"order_number": 7})
+        result.expect.next_event().is_function_call_output(
+            output="Order number 7 is on the truck, and arrives on Friday."
+        )
+        result.expect.next_event().is_message(role="assistant")
+        result.expect.no_more_events()
+
+
+async def test_it_knows_all_orders_the_opening_hours_and_how_to_return_a_parcel(openrtc_call: StartCall) -> None:
+    asked = [ToolCall("order_status", order_number=number) for number in (5, 99)]
+    asked += [ToolCall("opening_hours"), ToolCall("return_parcel")]
+    async with openrtc_call("support", llm=[[*asked], "That is all."]) as call:
+        result = await call.run("Tell me everything")
+        outputs = [event.item.output for event in result.events if event.type == "function_call_output"]
+        assert outputs[:2] == [
+            "Order number 5 was delivered yesterday, and your neighbor has it.",
+            "There is no order with the number 99.",
+        ]
+        assert "nine in the morning" in outputs[2] and "green label" in outputs[3]
+
+
+async def test_every_tool_says_in_one_line_what_it_does(openrtc_call: StartCall) -> None:
+    async with openrtc_call("support", starts=False) as call:
+        lines = [str(tool["description"]).strip() for tool in call.tools.values()]
     assert sorted(lines) == ["Explain how to return a parcel.", "Tell the opening hours.", "Tell where an order is."]
-
-
-@pytest.mark.parametrize(
-    ("number", "answer"),
-    [
-        (7, "Order number 7 is on the truck, and arrives on Friday."),
-        (5, "Order number 5 was delivered yesterday, and your neighbor has it."),
-        (99, "There is no order with the number 99."),
-    ],
-)
-async def test_an_order_is_found_by_its_number(number: int, answer: str) -> None:
-    assert await tool("order_status")(order_number=number) == answer
-
-
-async def test_the_opening_hours_and_the_return_of_a_parcel_are_explained() -> None:
-    assert "nine in the morning" in await tool("opening_hours")()
-    assert "green label" in await tool("return_parcel")()

@@ -6,12 +6,14 @@ import logging
 import subprocess
 import sys
 from importlib.metadata import distribution
+from typing import Any
 
 import pytest
 
 import my_vip_router
 from my_vip_router.router import AGENT_VARIABLE, VipRouter
 from openrtc import Call, Decision, RouteRequest, WorkerInfo
+from openrtc.testing import Route
 
 AGENTS = ("sales", "support")
 
@@ -35,26 +37,24 @@ def test_importing_the_router_imports_no_livekit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_", "decision"),
+    ("call", "reason"),
     [
-        (
-            RouteRequest.parse(room_name="vip-lounge"),
-            Decision.to("sales", reason="room vip-lounge starts with vip-"),
-        ),
-        (
-            RouteRequest.parse(room_name="call-1", job_metadata='{"tier": "gold"}'),
-            Decision.to("sales", reason="gold customer in the job metadata"),
-        ),
-        (RouteRequest.parse(room_name="call-1", job_metadata='{"tier": "silver"}'), None),
-        (RouteRequest.parse(room_name="call-1", job_metadata="gold"), None),
-        (RouteRequest.parse(room_name="call-1", room_metadata='{"tier": "gold"}'), None),
-        (RouteRequest.parse(room_name="my-vip-room"), None),
+        ({"room": "vip-lounge"}, "room vip-lounge starts with vip-"),
+        ({"room": "call-1", "job_metadata": {"tier": "gold"}}, "gold customer in the job metadata"),
+        ({"room": "call-1", "job_metadata": {"tier": "silver"}}, None),
+        ({"room": "call-1", "job_metadata": "gold"}, None),
+        ({"room": "call-1", "room_metadata": {"tier": "gold"}}, None),
+        ({"room": "my-vip-room"}, None),
     ],
 )
 def test_vip_rooms_and_gold_customers_are_routed_and_others_left_alone(
-    request_: RouteRequest, decision: Decision | None
+    openrtc_route: Route, call: dict[str, Any], reason: str | None
 ) -> None:
-    assert VipRouter().openrtc_route(request_, AGENTS) == decision
+    decision = openrtc_route(**call)
+    asked = next(line for line in decision.trace if line.source == "my-vip-router")
+    assert asked.answer == (("sales",) if reason else None)
+    if reason:
+        assert (decision.agents, decision.reason) == (("sales",), reason)
 
 
 def test_the_environment_names_the_agent(monkeypatch: pytest.MonkeyPatch) -> None:
