@@ -12,33 +12,42 @@ if TYPE_CHECKING:
     from openrtc.rehearsal.errors import RehearsalError
     from openrtc.rehearsal.rehearse import Rehearsal
     from openrtc.rehearsal.script import Script, ToolCall
+    from openrtc.settings.config import Config, Policy, SessionDefaults, WorkerSettings
     from openrtc.testing.fixtures import Install, Route, RunWorker, StartCall
     from openrtc.testing.worker_process import SpokenCall, TestedWorker
 
 _HOMES = {
+    "Config": "settings.config",
     "Install": "testing.fixtures",
+    "Policy": "settings.config",
     "Rehearsal": "rehearsal.rehearse",
     "RehearsalError": "rehearsal.errors",
     "Route": "testing.fixtures",
     "Script": "rehearsal.script",
+    "SessionDefaults": "settings.config",
     "SpokenCall": "testing.worker_process",
     "StartCall": "testing.fixtures",
     "RunWorker": "testing.fixtures",
     "TestedWorker": "testing.worker_process",
     "ToolCall": "rehearsal.script",
+    "WorkerSettings": "settings.config",
 }
 
 __all__ = [
+    "Config",
     "Install",
+    "Policy",
     "Rehearsal",
     "RehearsalError",
     "Route",
     "RunWorker",
     "Script",
+    "SessionDefaults",
     "SpokenCall",
     "StartCall",
     "TestedWorker",
     "ToolCall",
+    "WorkerSettings",
 ]
 
 
