@@ -78,10 +78,10 @@ def _print(results: Sequence[CheckResult]) -> None:
 
     table = TextTable("Check", "State", "What was found")
     for one in results:
-        table.add(_name(one), one.verdict, one.message)
+        table.add(one.name, one.verdict, _of_distribution(one, one.message))
     table.print()
     found = [one for one in results if one.verdict != Verdict.OK]
-    print_fix_lines((_name(one), one.fix, one.location) for one in found)
+    print_fix_lines((_of_distribution(one, one.name), one.fix, one.location) for one in found)
     counts = {verdict: sum(one.verdict == verdict for one in results) for verdict in (Verdict.FAULT, Verdict.WARNING)}
     told = [f"{count} {verdict}{'s' if count > 1 else ''}" for verdict, count in counts.items() if count]
     if found:
@@ -89,5 +89,5 @@ def _print(results: Sequence[CheckResult]) -> None:
     print(", ".join(told) or "all is well")
 
 
-def _name(one: CheckResult) -> str:
-    return f"{one.distribution}: {one.name}" if one.distribution else one.name
+def _of_distribution(one: CheckResult, text: str) -> str:
+    return f"{one.distribution}: {text}" if one.distribution else text

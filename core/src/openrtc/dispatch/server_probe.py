@@ -30,6 +30,7 @@ PROBE_SECONDS = 3.0
 """How long each request may take."""
 NOBODYS_NAME = "openrtc-doctor"
 """How names begin that nobody uses: of a room that is asked for, and of a worker to which nothing is dispatched."""
+NO_HTTP = "it does not answer as HTTP has it"
 MOST_BYTES = 20_000
 """How much of an answer is read."""
 _ROOMS = "/twirp/livekit.RoomService/ListRooms"
@@ -224,7 +225,7 @@ def _explain_error(error: BaseException) -> ServerAnswer:
         number = error.os_error.errno
         return ServerAnswer(problem=Problem.UNREACHABLE, detail=os.strerror(number) if number else one_line(str(error)))
     if isinstance(error, aiohttp.ClientResponseError | aiohttp.ServerDisconnectedError):
-        return ServerAnswer(problem=Problem.OTHER_SERVER, detail="it does not answer as HTTP has it")
+        return ServerAnswer(problem=Problem.OTHER_SERVER, detail=NO_HTTP)
     number = getattr(error, "errno", None)
     detail = os.strerror(number) if number else one_line(str(error), 200)
     return ServerAnswer(problem=Problem.UNREACHABLE, detail=detail or type(error).__name__)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 
 from openrtc.dispatch.connection import strip_credentials
-from openrtc.dispatch.server_probe import Problem, ServerAnswer, is_this_machine
+from openrtc.dispatch.server_probe import NO_HTTP, Problem, ServerAnswer, is_this_machine
 from openrtc.doctor.results import fail, ok, warn
 from openrtc.model.check_result import CheckResult
 
@@ -15,7 +15,7 @@ SERVER, CLOCK = "server", "clock"
 MOST_OFF = 30.0
 """Seconds that clocks may differ by: the server checks when a token begins and ends."""
 RESET = os.strerror(errno.ECONNRESET)
-"""How a port may answer that wants TLS."""
+"""How a port may answer that wants TLS, if at all."""
 KEY_PREFIX = "API"
 """How the keys begin that LiveKit's Cloud gives out, and no secret."""
 
@@ -49,6 +49,8 @@ def looks_swapped(api_key: str, api_secret: str) -> bool:
 def _explain(answer: ServerAnswer, address: str, origin: str) -> tuple[str, str]:
     detail = answer.detail
     correct = f"correct LIVEKIT_URL (from {origin})"
+    is_plain = address.startswith(("ws:", "http:"))
+    secure = "; where it speaks TLS, by wss://" if is_plain and detail in (RESET, NO_HTTP) else ""
     match answer.problem:
         case Problem.NO_ADDRESS:
             return f"{address} cannot be an address", f"{correct}, as in wss://my-project.livekit.cloud"
@@ -56,7 +58,6 @@ def _explain(answer: ServerAnswer, address: str, origin: str) -> tuple[str, str]
             start = (
                 "start it (openrtc dev --with-server has one of its own)" if is_this_machine(address) else "start it"
             )
-            secure = "; where it speaks TLS, by wss://" if answer.detail == RESET and "wss" not in address else ""
             return f"{address} cannot be reached: {detail}", f"{start}, or {correct}{secure}"
         case Problem.TLS if "certificate" in detail:
             trust = "name its authority by SSL_CERT_FILE"
@@ -68,7 +69,7 @@ def _explain(answer: ServerAnswer, address: str, origin: str) -> tuple[str, str]
             target = "ws" + detail.removeprefix("http").rstrip("/") if detail.startswith("http") else ""
             return f"{address} has to be called by {detail}", f"set LIVEKIT_URL to {target}" if target else correct
         case Problem.OTHER_SERVER:
-            return f"{address} is no LiveKit server: {detail}", f"{correct}: another program listens there"
+            return f"{address} is no LiveKit server: {detail}", f"{correct}: another program listens there{secure}"
         case Problem.UNHEALTHY:
             return f"{address} cannot serve: {detail}", "look into the LiveKit server's log"
         case Problem.KEY:
