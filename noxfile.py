@@ -85,6 +85,7 @@ LINT_TOOLS = ["check-jsonschema", "deptry", "mypy", "ruff", "nox", "towncrier", 
 LINT_TOOLS += ["types-jsonschema", "types-psutil", "types-protobuf"]
 RELEASE_TOOLS = ["twine", "uv"]
 
+NEW_KINDS = ["agent", "cast", "router", "plugin", "livekit"]  # of `openrtc new`
 MODULE_NAMES = ",".join(
     [
         "openrtc-core=openrtc",
@@ -371,19 +372,28 @@ def run_linters(session: nox.Session, programs: str, python: str = OLDEST_PYTHON
     def run(program: str, *arguments: str, **options: Any) -> None:
         session.run(str(Path(programs) / program), *arguments, external=True, **options)
 
-    run("ruff", "check", ".")
-    run("ruff", "format", "--check", ".")
+    # What `openrtc new` makes, with the longest name, and so the longest lines.
+    made = Path(session.create_tmp()).resolve() / "made"
+    shutil.rmtree(made, ignore_errors=True)
+    for kind in NEW_KINDS:
+        run("openrtc", "new", kind, f"new-{kind}".ljust(40, "x"), "--into", str(made), silent=True)
+    made_folders = sorted(made.iterdir())
+    run("ruff", "check", ".", str(made))
+    run("ruff", "format", "--check", ".", str(made))
     # The files themselves, not their installed copies, which are older when -R installs nothing again.
     run("lint-imports", "--no-cache", env={"PYTHONPATH": str(ROOT / "core" / "src")})
     workflows = [str(path) for path in sorted((ROOT / ".github/workflows").glob("*.yml"))]
+    workflows += [str(folder / ".github/workflows/ci.yml") for folder in made_folders[:1]]  # the same for all kinds
     run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
     run("zizmor", "--offline", "--no-progress", "--quiet", *workflows)
     run("towncrier", "build", "--draft", "--version=next", silent=True)
     for folder in distributions():
         with session.chdir(folder):
             run("deptry", "src", "--package-module-name-map", MODULE_NAMES)
-    for checked in typed_groups():
-        run("mypy", f"--python-version={python}", *checked, env={"MYPYPATH": import_path()})
+    own = [str(folder / part) for folder in made_folders for part in ("src", "tests")]
+    for checked in (*typed_groups(), own):
+        path = f"{import_path()}:{':'.join(own)}"
+        run("mypy", f"--python-version={python}", *checked, env={"MYPYPATH": path})
 
 
 def try_wheels(session: nox.Session, dist: Path, python: str) -> None:

@@ -8,6 +8,7 @@ import runpy
 import subprocess
 import sys
 import tomllib
+import zipfile
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -165,3 +166,19 @@ def test_no_package_registry_host_and_no_lock_file_stands_in_the_repository() ->
     )
     texts = (ROOT / path for path in listed if Path(path).suffix in {".py", ".md", ".toml", ".txt", ".yaml", ".sh", ""})
     assert not [str(path) for path in texts if hosts.search(path.read_text(encoding="utf-8", errors="replace"))]
+
+
+def test_the_agent_package_of_the_first_screen_is_all_that_pip_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hatchling.build import build_wheel
+
+    of_package = r"```(?:python|toml)\n# (my_support_agent/__init__\.py|pyproject\.toml)\n(.*?)```"
+    for path, text in re.findall(of_package, README, re.DOTALL):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with zipfile.ZipFile(build_wheel(str(tmp_path))) as wheel:
+        assert "class SupportAgent(Agent)" in wheel.read("my_support_agent/__init__.py").decode()
+        entry_points = wheel.read("my_support_agent-0.1.0.dist-info/entry_points.txt").decode()
+    assert entry_points.split() == ["[openrtc.agents]", "support", "=", "my_support_agent:SupportAgent"]

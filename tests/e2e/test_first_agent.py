@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +19,14 @@ from e2e.child import environment
 from e2e.reporting import show_log_on_failure
 from e2e.server_api import ServerApi
 from e2e.worker import WorkerProcess
+from openrtc.cli.main import main
 from openrtc.server.settings import find_free_port
 
 pytestmark = pytest.mark.process
 
 PAGE = (Path(__file__).parents[2] / "docs" / "first-agent.md").read_text(encoding="utf-8")
-FILE = re.compile(r"```(?:python|toml)\n# (flower-shop/[\w.]+)(, further down)?\n(.*?)```", re.DOTALL)
+FILE = re.compile(r"```(?:python|toml)\n# (flower-shop/[\w./]+)(, further down)?\n(.*?)```", re.DOTALL)
+ENTRY_POINTS = re.compile(r"\[project\.entry-points.*?(?=\n\[tool)", re.DOTALL)
 COMMAND = re.compile(r"^\$ (openrtc [a-z].*)$", re.MULTILINE)
 ONLY = ["--allow", "flower-shop,openrtc-offline"]  # what else is installed here is no part of the page
 NO_SERVER = {"LIVEKIT_URL": "", "LIVEKIT_API_KEY": "", "LIVEKIT_API_SECRET": ""}
@@ -62,11 +63,14 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     """Somebody who has come to the end of the page."""
     work = tmp_path_factory.mktemp("first-agent")
     project = work / "flower-shop"
-    project.mkdir()
+    (line,) = [one for one in COMMAND.findall(PAGE) if one.startswith("openrtc new")]
+    assert main([*shlex.split(line)[1:], "--into", str(work)]) == 0
+    made = (project / "src/flower_shop/__init__.py").read_text()
     for name, further, text in FILE.findall(PAGE):
         path = work / name
-        before = path.read_text().partition("[project.entry-points")[0] if further else ""
-        path.write_text(before + text)
+        before, after = ENTRY_POINTS.split(path.read_text(), maxsplit=1) if further else ("", "")
+        path.write_text(before + text + after)
+    assert (project / "src/flower_shop/__init__.py").read_text() == made
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target"]
     subprocess.run([*pip, str(work / "installed"), str(project)], check=True)
     with tempfile.TemporaryDirectory(dir="/tmp") as sockets:
@@ -92,23 +96,23 @@ def dev(reader: Reader, request: pytest.FixtureRequest) -> Iterator[WorkerProces
 
 
 def test_every_python_file_of_the_page_is_in_the_package(reader: Reader) -> None:
-    project = tomllib.loads((reader.work / "flower-shop" / "pyproject.toml").read_text())
-    included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
-    assert sorted(included) == sorted(path.name for path in (reader.work / "flower-shop").glob("*.py"))
+    written = {path.name for path in (reader.work / "flower-shop/src/flower_shop").glob("*.py")}
+    assert {"__init__.py", "together.py"} < written
+    assert {path.name for path in (reader.installed / "flower_shop").glob("*.py")} == written
 
 
 def test_its_agents_can_be_used_and_only_lack_models(reader: Reader) -> None:
     table = reader.run("openrtc list-agents --load")
-    states = dict(re.findall(r"^ (\w+) +(ready|lacking) +flower-shop 0\.1\.0", table, re.MULTILINE))
-    assert states.keys() == {"desk", "weddings", "shop"}
-    assert f"`desk  {states['desk']}`" in PAGE
+    states = dict(re.findall(r"^ ([\w-]+) +(ready|lacking) +flower-shop 0\.1\.0", table, re.MULTILINE))
+    assert states.keys() == {"flower-shop", "weddings", "shop"}
+    assert f"`flower-shop  {states['flower-shop']}`" in PAGE
 
 
 def test_the_agent_answers_in_text_as_the_page_shows(reader: Reader) -> None:
-    (shown,) = re.findall(r"\$ openrtc console desk\n(.*?)```", PAGE, re.DOTALL)
+    (shown,) = re.findall(r"\$ openrtc console flower-shop\n(.*?)```", PAGE, re.DOTALL)
     asked = re.findall(r"^you> (.*)$", shown, re.MULTILINE)
-    told = reader.run("openrtc console desk", "".join(f"{line}\n" for line in [*asked, "/quit"]))
-    for line in re.findall(r"^desk> (.*)$", shown, re.MULTILINE):
+    told = reader.run("openrtc console flower-shop", "".join(f"{line}\n" for line in [*asked, "/quit"]))
+    for line in re.findall(r"^flower-shop> (.*)$", shown, re.MULTILINE):
         assert line in told
 
 
@@ -121,9 +125,9 @@ def test_the_router_is_asked_and_gives_its_reason(reader: Reader) -> None:
 @pytest.mark.parametrize(
     ("command", "agent", "said"),
     [
-        ("openrtc call desk", "desk", ["this is the flower shop", "from nine to five"]),
+        ("openrtc call flower-shop", "flower-shop", ["how can I help you", "from nine to five"]),
         ("openrtc call --metadata", "weddings", ["this is the wedding desk"]),
-        ("openrtc call shop", "desk", ["this is the flower shop", "this is the wedding desk", "from nine to five"]),
+        ("openrtc call shop", "desk", ["how can I help you", "this is the wedding desk", "from nine to five"]),
     ],
 )
 def test_a_spoken_call_is_answered(

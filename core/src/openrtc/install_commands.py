@@ -73,6 +73,15 @@ def name_requirement(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", match[1] if match else requirement).lower()
 
 
+def editable_command(folder: str) -> str:
+    """Return the command that installs a folder as editable.
+
+    Args:
+        folder: The folder, with extras.
+    """
+    return _run_pip("install", "-e", folder)
+
+
 def uninstall_command(name: str) -> str:
     """Return the command that takes a distribution out of this environment."""
     return _run_pip("uninstall", name)

@@ -33,6 +33,7 @@ COMMANDS = {
     "connect": "join one room directly",
     "doctor": "say what is wrong with this machine and how to fix it",
     "download-files": "download the models that the installed plugins need",
+    "new": "make a package with an agent, a cast, a router or a plugin",
     "install": "install packages into this environment, and say what changes",
     "upgrade": "upgrade installed packages, and say what changes",
     "uninstall": "take packages out of this environment",
@@ -76,6 +77,7 @@ EXAMPLES = {
     "connect": ("openrtc connect --room support-call-1 --agent support",),
     "doctor": ("openrtc doctor", "openrtc doctor --json"),
     "download-files": ("openrtc download-files",),
+    "new": ("openrtc new agent flower-shop", "openrtc new router my-router --into packages"),
     "install": (
         "openrtc install my-support-agent",
         "openrtc install -e ./my-agent ./dist/my_router-1.0-py3-none-any.whl",

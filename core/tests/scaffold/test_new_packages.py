@@ -1,0 +1,33 @@
+"""What `openrtc new` makes: all five kinds are installed and tested; `nox -s lint` lints and types them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from openrtc.cli.main import main
+from openrtc.scaffold.kinds import PACKAGE_KINDS
+
+pytestmark = pytest.mark.process
+
+
+def run(*command: str, cwd: Path, path: Path | None = None) -> None:
+    env = {**os.environ, "PYTHONPATH": str(path or "")}
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_kind_installs_and_passes_its_own_tests(tmp_path: Path) -> None:
+    names = [f"new-{kind}" for kind in PACKAGE_KINDS]
+    for kind, name in zip(PACKAGE_KINDS, names, strict=True):
+        assert main(["new", kind, name, f"--into={tmp_path}"]) == 0
+    installed = tmp_path / "installed"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target"]
+    run(*pip, str(installed), *(f"./{name}" for name in names), cwd=tmp_path)
+    # One process for all: each has the same settings of pytest.
+    pytest_ = [sys.executable, "-m", "pytest", "-q", "-c", "new-agent/pyproject.toml", "--rootdir", "."]
+    run(*pytest_, *(f"{name}/tests" for name in names), cwd=tmp_path, path=installed)
