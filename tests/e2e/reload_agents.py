@@ -222,10 +222,10 @@ class EditedCall:
         began = time.time()
         self._caller.say(tone(QUESTION_HZ, 0.5))
         until = time.monotonic() + 20.0
-        while True:  # a busy machine may hear one question as two
+        while True:  # a busy machine may hear one question as two, of which the second one interrupts
             turns = [turn for turn in self.events("turn_completed", began) if QUESTION in turn["heard"]]
-            if turns:
-                return turns[0]
+            if whole := [turn for turn in turns if turn["said"] and not turn["interrupted"]]:
+                return whole[0]
             assert time.monotonic() < until, f"no answer, but {self.events('turn_completed', began)}"
             time.sleep(0.01)
 

@@ -14,6 +14,7 @@ from openrtc.observe.events import (
     CallEnded,
     CallEvent,
     CallRejected,
+    CallReloaded,
     CallRouted,
     CallStarted,
     ToolCalled,
@@ -33,6 +34,17 @@ def show(*events: CallEvent | WorkerStopped, colours: bool = False, words: str =
     for event in events:
         lines(event)
     return [line.rstrip() for line in written.getvalue().splitlines() if line.strip()]
+
+
+def test_a_call_that_gets_edited_code_says_so_or_why_not() -> None:
+    shown = show(
+        CallReloaded(**ONE, ms=44.4),
+        CallReloaded(**ONE, ms=30_000.0, reason="nobody was silent for 30 s", member="porter"),
+    )
+    assert shown[1:] == [
+        "  reloaded  new code after 44 ms",
+        "  reloaded  porter: not this call: nobody was silent for 30 s",
+    ]
 
 
 def test_a_call_reads_as_its_caller_sees_it() -> None:

@@ -98,6 +98,7 @@ class Engine:
         self._prepare = prepare
         self._sources = Sources()
         self._failed: set[str] = set()
+        self._staging: TakenOut | None = None
         self._entries = discover(runtime.config)
         self._look = InstalledLook()
         self._installed = self._look.look(self._entries)
@@ -169,7 +170,7 @@ class Engine:
         _check_syntax(chosen, distributions)
         origins = list_origins(self._runtime)
         linecache.checkcache()
-        taken_out = TakenOut(chosen)
+        taken_out = self._staging = TakenOut(chosen)
         try:
             for name in installed:
                 forget_distribution(name)
@@ -178,8 +179,15 @@ class Engine:
         except BaseException:  # whatever it is, also the end of the time: all or nothing
             taken_out.put_back()
             raise
+        finally:
+            self._staging = None
         self._failed, self._places_for = set(), None
         return staged
+
+    def give_up(self) -> None:
+        """Let everything be as it was, although the import goes on in its thread: nothing is done with it any more."""
+        if self._staging:
+            self._staging.put_back()
 
     def _load(
         self, entries: Sequence[Entry], distributions: tuple[str, ...], taken_out: TakenOut, origins: dict[str, str]

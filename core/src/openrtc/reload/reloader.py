@@ -185,10 +185,13 @@ class Reloader:
         importing.interrupt()
         reason = f"the import has not ended within {limit:g} s"
         if not importing.wait(BREAK_OFF_SECONDS):
+            engine.give_up()
+            importing.abandon()
             text = "%s, now at %s: the calls go on with the code that they have; edits are not taken any more: restart"
             logger.error(text, reason, place)
             raise _Stuck
-        raise Broken(Status(State.BROKEN, reason, None, place), sorted(installed))
+        importing.abandon()  # it may just have ended well
+        raise Broken(Status(State.BROKEN, reason, None, place), importing.distributions or sorted(installed))
 
     def _tell_broken(self, broken: Broken, files: Collection[str], began: float) -> None:
         status = broken.status
@@ -320,6 +323,8 @@ class _Import:
         self._done = threading.Event()
         self._result: Staged | None = None
         self._error: BaseException | None = None
+        self._lock = threading.Lock()
+        self._abandoned = False
         self._thread = threading.Thread(target=self._run, daemon=True, name="reload-import")
         self._thread.start()
 
@@ -337,6 +342,18 @@ class _Import:
             raise self._error
         return self._result
 
+    @property
+    def distributions(self) -> tuple[str, ...]:
+        """Whose code has failed, if it has."""
+        return self._error.distributions if isinstance(self._error, Broken) else ()
+
+    def abandon(self) -> None:
+        """Put back what it gives, now or whenever it ends after all."""
+        with self._lock:
+            self._abandoned = True
+            if self._result:
+                self._result.put_back()
+
     def locate(self) -> str | None:
         """Return where it is."""
         return locate_frame(sys._current_frames().get(self._thread.ident or 0), "")
@@ -347,7 +364,11 @@ class _Import:
 
     def _run(self) -> None:
         try:
-            self._result = self._work()
+            result = self._work()
+            with self._lock:
+                self._result = result
+                if result and self._abandoned:
+                    result.put_back()
         except BaseException as error:  # `take` raises it
             self._error = error
         self._done.set()

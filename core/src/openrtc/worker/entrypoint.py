@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from functools import partial
 from multiprocessing.util import Finalize
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from livekit.agents import JobContext, JobProcess, get_job_context
 
@@ -45,12 +46,19 @@ from openrtc.threads import ThreadOwner
 from openrtc.upstream.call_providers import begin_call_traces
 from openrtc.worker.admission import find_distribution, read_decision, read_request
 from openrtc.worker.own_code import find_packages
-from openrtc.worker.prewarm import fill_userdata, prewarm_agents
+from openrtc.worker.prewarm import fill_userdata, prewarm_agents, prewarm_new
+
+if TYPE_CHECKING:
+    from openrtc.reload.late import LateEdits
 
 logger = logging.getLogger("openrtc.worker")
 
 _runtime: Runtime | None = None
 """What the calls of this process share. Global because livekit-agents takes entrypoints that can be pickled by name."""
+
+
+_late_edits: LateEdits | None = None
+"""Takes what was edited while this process has waited for its job, under `openrtc dev`."""
 
 
 def use_runtime(runtime: Runtime | None) -> None:
@@ -67,6 +75,8 @@ async def run_call(context: JobContext) -> None:
     """
     runtime, job = _runtime, context.job
     assert runtime is not None, "use_runtime comes first"
+    if _late_edits is not None:
+        _late_edits.take()
     # A thread or process of its own has a loop of its own, which nobody has prepared.
     contain_exits(asyncio.get_running_loop())
     give_threads(asyncio.get_running_loop(), ThreadOwner(job.id))
@@ -142,15 +152,18 @@ class ChildSetup:
         config: The settings.
         arguments: Further arguments of `build_runtime`; they must be picklable for processes.
         events: The worker's socket for the events of its job processes.
+        takes_edits: Whether a process that waits for a job takes what is edited meanwhile.
     """
 
-    def __init__(self, config: Config, arguments: dict[str, Any], events: Path) -> None:
+    def __init__(self, config: Config, arguments: dict[str, Any], events: Path, *, takes_edits: bool = False) -> None:
         self._config = config
         self._arguments = arguments
         self._events = events
+        self._takes_edits = takes_edits
 
     def __call__(self, process: JobProcess) -> None:
         if _runtime is None:  # in a process; a thread finds the worker's own
+            began = time.time()
             configure_logs_of_job(self._config.worker.log_level)
             # What hangs here is told, and livekit-agents ends a process that does not get ready: CHILD_START_SECONDS.
             use_clock(ThreadClock(go_on, ends=False))
@@ -166,8 +179,17 @@ class ChildSetup:
             use_clock(STOPPED_CLOCK)
             use_runtime(runtime)
             install_speedups(self._config.worker.speedups)
+            if self._takes_edits:
+                _watch_edits(runtime, began)
         assert _runtime is not None
         process.userdata.update(_runtime.resources)
+
+
+def _watch_edits(runtime: Runtime, since: float) -> None:
+    global _late_edits
+    from openrtc.reload.late import LateEdits  # no other worker needs it
+
+    _late_edits = LateEdits(runtime, partial(prewarm_new, runtime), since)
 
 
 def _begin(context: JobContext, loaded: LoadedAgent, runtime: Runtime) -> LiveCall:

@@ -148,7 +148,8 @@ def _run_calls(
     prewarm_agents(fitted)
 
     async def main() -> int:
-        server = WorkerServer(fitted, child_arguments=arguments, health=health)
+        takes_edits = edits_since is not None
+        server = WorkerServer(fitted, child_arguments=arguments, health=health, takes_edits=takes_edits)
         return await serve(server, channel, lk_address, patient=patient, edits_since=edits_since)
 
     return run_contained(main(), new_event_loop(runtime.config.worker.speedups))

@@ -69,6 +69,7 @@ class WorkerServer:
         child_arguments: Further arguments of ``build_runtime`` for job processes; without them, every call runs here.
         max_retry: How often to try to connect to the LiveKit server, if not as often as the settings say.
         health: Answers HTTP for this worker; without it, nobody does.
+        takes_edits: Whether job processes that wait take what is edited meanwhile.
     """
 
     def __init__(
@@ -78,8 +79,10 @@ class WorkerServer:
         child_arguments: Mapping[str, object] | None = None,
         max_retry: int | None = None,
         health: HealthServer | None = None,
+        takes_edits: bool = False,
     ) -> None:
         settings = runtime.config.worker
+        self._takes_edits = takes_edits
         self.runtime = runtime
         self._settings = settings
         self._child_arguments = child_arguments
@@ -286,7 +289,12 @@ class WorkerServer:
             "max_retry": self._max_retry,
             "log_level": {"warning": "WARN"}.get(settings.log_level, settings.log_level.upper()),
             "publish": self._choose_publish(),
-            "setup_fnc": ChildSetup(self.runtime.config, dict(self._child_arguments or {}), self.monitor.events_socket),
+            "setup_fnc": ChildSetup(
+                self.runtime.config,
+                dict(self._child_arguments or {}),
+                self.monitor.events_socket,
+                takes_edits=self._takes_edits,
+            ),
             "initialize_process_timeout": CHILD_START_SECONDS,
             **build_preload_option("openrtc.worker.child_preload"),
         }
