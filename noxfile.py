@@ -385,7 +385,9 @@ def run_linters(session: nox.Session, programs: str, python: str = OLDEST_PYTHON
     workflows = [str(path) for path in sorted((ROOT / ".github/workflows").glob("*.yml"))]
     workflows += [str(folder / ".github/workflows/ci.yml") for folder in made_folders[:1]]  # the same for all kinds
     run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
-    run("zizmor", "--offline", "--no-progress", "--quiet", *workflows)
+    actions = [str(path) for path in sorted((ROOT / ".github/actions").glob("*/action.yml"))]
+    run("check-jsonschema", "--builtin-schema", "vendor.github-actions", *actions)
+    run("zizmor", "--offline", "--no-progress", "--quiet", *workflows, *actions)
     run("towncrier", "build", "--draft", "--version=next", silent=True)
     for folder in distributions():
         with session.chdir(folder):

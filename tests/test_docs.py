@@ -41,6 +41,11 @@ def test_the_settings_reference_is_what_the_declarations_give() -> None:
     assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == generator["page"]()
 
 
+def test_the_rules_of_the_check_are_what_they_are_declared() -> None:
+    generator = runpy.run_path(str(ROOT / "docs" / "generate_check.py"))
+    assert (ROOT / "docs" / "check.md").read_text(encoding="utf-8") == generator["page"]()
+
+
 def test_the_reference_of_public_names_is_what_their_docstrings_give() -> None:
     generator = runpy.run_path(str(ROOT / "docs" / "generate_api.py"))
     assert (ROOT / "docs" / "api.md").read_text(encoding="utf-8") == generator["page"]()

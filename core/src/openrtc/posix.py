@@ -411,6 +411,15 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def read_waiting() -> float:
+    """Return for how many seconds this thread has waited for a core so far; 0 where the system does not say."""
+    try:
+        with open("/proc/thread-self/schedstat", encoding="ascii") as file:
+            return int(file.read().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
 def read_descriptor_limits() -> tuple[int, float] | None:
     """Return how many descriptors this process may open, and to how many it may raise that; None where nobody knows."""
     try:

@@ -16,6 +16,7 @@ COMMANDS = {
     "list-agents": "list the installed agents",
     "plugins": "list the installed plugins: routers, resources, providers, observers",
     "route": "explain which agent would answer a call",
+    "check": "say what a package does well beside others, and what it does not",
     "demo": "talk to the installed agents: no server, key or account needed",
     "console": "chat with an agent in the terminal",
     "dev": "run a worker while developing: debug logs, local server",
@@ -50,6 +51,11 @@ EXAMPLES = {
     "route": (
         "openrtc route --room support-call-1",
         """openrtc route --room any --metadata '{"agent": "support"}'""",
+    ),
+    "check": (
+        "openrtc check my-agent",
+        "openrtc check . --level gold",
+        "openrtc check dist/my_agent-1.0-py3-none-any.whl --json",
     ),
     "demo": ("openrtc demo", "openrtc demo --agent support --text"),
     "console": ("openrtc console", "openrtc console support --offline"),

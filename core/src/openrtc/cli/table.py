@@ -21,6 +21,10 @@ STYLES = {
     "incompatible": "33",
     "conflict": "33",
     "broken": "1;31",
+    "passed": "32",
+    "failed": "1;31",
+    "not checked": "33",
+    "does not apply": "2",
 }
 """The colour of each state, as the number that a terminal takes."""
 

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import contextvars
 import threading
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -258,6 +258,7 @@ async def rehearse(
     job_metadata: str = "",
     room_metadata: str = "",
     attributes: Mapping[str, str] | None = None,
+    linger: Callable[[CoroutineJob], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Rehearsal]:
     """Hold a call in text with an agent, built as the worker would build it, in the body.
 
@@ -272,6 +273,7 @@ async def rehearse(
         job_metadata: Metadata of the dispatch.
         room_metadata: Metadata of the room.
         attributes: Attributes of the dispatch.
+        linger: Awaited when the job has ended, before what it has left behind is ended too.
 
     Raises:
         OpenRTCError: There is no such agent, it cannot be built, or it fails before it can be talked to.
@@ -294,7 +296,7 @@ async def rehearse(
                 resources=Resources(runtime.config.policy.prefer),  # of this loop: the next test may have another one
             )
             try:
-                rehearsal = await stack.enter_async_context(_hold(own, job, decision, variables))
+                rehearsal = await stack.enter_async_context(_hold(own, job, decision, variables, linger))
                 break
             except RehearsalError as error:
                 named = set() if stand_in is None else list_named_keys(error.message) - variables
@@ -306,7 +308,11 @@ async def rehearse(
 
 @contextlib.asynccontextmanager
 async def _hold(
-    runtime: Runtime, job: proto.Job, decision: Decision, variables: Collection[str]
+    runtime: Runtime,
+    job: proto.Job,
+    decision: Decision,
+    variables: Collection[str],
+    linger: Callable[[CoroutineJob], Awaitable[None]] | None,
 ) -> AsyncIterator[Rehearsal]:
     stage, events = runtime.frontend, runtime.events
     assert isinstance(stage, Stage), "it was given one"
@@ -340,6 +346,8 @@ async def _hold(
         finally:
             stage.end()
             await running.join()
+            if linger is not None:
+                await linger(running)
             await pool.aclose()
             await runtime.resources.aclose()
 
