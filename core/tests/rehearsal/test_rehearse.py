@@ -213,6 +213,12 @@ async def test_a_key_that_a_factory_says_it_needs_is_made_up_and_not_where_the_o
             pytest.fail("it has begun")
 
 
+async def test_without_the_offline_models_it_says_what_to_install() -> None:
+    with pytest.raises(RehearsalError, match=r"no installed plugin brings 'offline:' \(.*openrtc-offline"):
+        async with rehearse(runtime(), "desk"):
+            pytest.fail("it has begun")
+
+
 async def test_a_name_that_no_agent_has_and_an_entrypoint_are_told() -> None:
     async def entry(context: JobContext) -> None: ...
 

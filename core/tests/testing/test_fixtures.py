@@ -86,6 +86,15 @@ async def test_what_is_wrong_is_one_line(openrtc_call: StartCall) -> None:
         assert not raised.value.pytrace and raised.value.__suppress_context__
 
 
+async def test_a_model_that_is_none_is_told(openrtc_call: StartCall) -> None:
+    with pytest.raises(Failed, match="openrtc_call: llm='rule' is no model \\(did you mean \"rules\""):
+        async with openrtc_call(Desk, llm="rule"):
+            pass
+    with pytest.raises(Failed, match="an answer of the script is 7 \\(write words"):
+        async with openrtc_call(Desk, llm=[7]):
+            pass
+
+
 async def test_what_the_test_itself_finds_wrong_passes(openrtc_call: StartCall) -> None:
     with pytest.raises(AssertionError, match="Expected FunctionCallEvent"):
         async with openrtc_call(Desk, llm=["Hello.", "never asked for"]) as call:

@@ -60,8 +60,8 @@ ON_ENTER_SECONDS = 5.0
 RUN_SECONDS = 30.0
 """How long an answer may take, with the tools that it calls."""
 
-REHEARSAL_END_SECONDS = 10.0
-"""How long the call may take to end."""
+REHEARSAL_END_SECONDS = 5.0
+"""How long the call may take to end; then what still runs, such as a tool that hangs, is cancelled."""
 
 LEAST_BLOCK = 1.0
 """Seconds from which on a block is told in the log; what a first call imports may take somewhat less."""

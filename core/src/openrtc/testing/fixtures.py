@@ -23,6 +23,7 @@ from openrtc.model.decision import Decision
 from openrtc.model.names import normalise_name
 from openrtc.model.request import RouteRequest
 from openrtc.settings.config import Config
+from openrtc.suggest import did_you_mean
 from openrtc.testing.reports import fail_in_one_line
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ RULE_MODEL = "rules"
 
 OWN_MODEL = "own"
 """The agent's own language model, with its key."""
+
+_MODEL_WORDS = (RULE_MODEL, OWN_MODEL)
 
 AnyMetadata = str | Mapping[str, Any]
 AnyAgent = str | AgentSpec | Cast | Callable[..., Any]
@@ -316,6 +319,9 @@ def _choose_model(llm: Any) -> Any:
         return OFFLINE
     if llm == OWN_MODEL:
         return None
+    if isinstance(llm, str) and not re.search("[:/]", llm):
+        fix = f"write {RULE_MODEL!r}, {OWN_MODEL!r}, a list of answers, or a model string"
+        raise OpenRTCError(f"llm={llm!r} is no model", origin="openrtc_call", fix=did_you_mean(llm, _MODEL_WORDS, fix))
     if isinstance(llm, Mapping):
         scripts = {role: Script(answers, role) for role, answers in llm.items()}
         return lambda call: _find_script(scripts, call)
