@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 GROUP = "OPENRTC_BACKGROUND"
-"""Names the folder of a control group whose processes run when no other one wants to."""
+"""Names the folder of a control group of little weight."""
 LEAST_WEIGHT = 19
 
 
