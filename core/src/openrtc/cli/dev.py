@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -61,7 +60,9 @@ def run(args: argparse.Namespace) -> int:
     shown = config.worker.log_format == "text" and not args.lk_address
     config = config.with_worker_defaults(log_level="info" if shown else "debug")
     config = replace(config, hung=hung, observe=replace(config.observe, terminal=True))
-    calls = _build_console() if shown else None
+    from openrtc.cli.output import build_console
+
+    calls = build_console() if shown else None  # before the output goes through a pipe
     from openrtc.speedups.imports import speed_up_imports
 
     speed_up_imports(config.worker.speedups)
@@ -87,13 +88,6 @@ def run(args: argparse.Namespace) -> int:
         return run_worker(
             config, arguments, lk_address=args.lk_address, revise=revise, patient=False, edits_since=since
         )
-
-
-def _build_console() -> Console:
-    """Return a console for what people are shown; made before the output goes through a pipe."""
-    from rich.console import Console
-
-    return Console(force_terminal=sys.stdout.isatty(), highlight=False, emoji=False)
 
 
 def _warn_of_no_server(url: str) -> None:

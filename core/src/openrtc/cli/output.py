@@ -54,11 +54,12 @@ def print_json(**fields: Any) -> None:
 
 
 def build_console() -> Console:
-    """Return a console for stdout: the terminal's width and colours, or neither in a pipe."""
+    """Return a console for stdout as it is now: the terminal's width and colours, or neither in a pipe."""
     from rich.console import Console
 
-    wide = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else PIPE_WIDTH
-    return Console(width=wide, highlight=False, emoji=False)
+    is_terminal = sys.stdout.isatty()
+    wide = None if is_terminal or os.environ.get("COLUMNS") else PIPE_WIDTH
+    return Console(width=wide, force_terminal=is_terminal or None, highlight=False, emoji=False)
 
 
 def print_warning(text: str) -> None:
