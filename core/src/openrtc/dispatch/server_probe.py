@@ -172,7 +172,7 @@ def _read_code(text: str) -> tuple[str, str]:
 
 async def _register(session: aiohttp.ClientSession, page: str, token: str, found: ServerAnswer) -> ServerAnswer:
     import aiohttp
-    from livekit.protocol import agent, models  # noqa: F401  # what agent's messages hold
+    from livekit.protocol import agent
 
     name = f"{NOBODYS_NAME}-{secrets.token_hex(8)}"
     request = agent.WorkerMessage(register=agent.RegisterWorkerRequest(agent_name=name, version="0"))
