@@ -60,11 +60,12 @@ def test_packages_are_installed_beside_the_core_and_what_changes_is_said(
     user = build_wheel(tmp_path, "one-user", "1.0", "one-helper<2")
     build_wheel(tmp_path, "one-helper", "1.0")
     code, out, err = run("install", str(one), str(user), "--no-index", f"--find-links={tmp_path}")
-    assert (code, err) == (0, "")
+    assert (code, err) == (1, "")  # there is no module m
     assert out == (
         "Install: one-agent 1.0, one-user 1.0\n"
         "  with it: one-helper 1.0\n"
         "Installed one-agent 1.0: agent support-one.\n"
+        "Checked one-agent: no level; bronze is missing metadata, imports, agents, builds (openrtc check one-agent).\n"
         "Installed one-user 1.0: no agent, plugin or command of OpenRTC.\n"
     )
 

@@ -15,10 +15,11 @@ from openrtc.scaffold.kinds import PACKAGE_KINDS
 pytestmark = pytest.mark.process
 
 
-def run(*command: str, cwd: Path, path: Path | None = None) -> None:
+def run(*command: str, cwd: Path, path: Path | None = None) -> str:
     env = {**os.environ, "PYTHONPATH": str(path or "")}
     done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def test_each_kind_installs_and_passes_its_own_tests(tmp_path: Path) -> None:
@@ -31,3 +32,8 @@ def test_each_kind_installs_and_passes_its_own_tests(tmp_path: Path) -> None:
     # One process for all: each has the same settings of pytest.
     pytest_ = [sys.executable, "-m", "pytest", "-q", "-c", "new-agent/pyproject.toml", "--rootdir", "."]
     run(*pytest_, *(f"{name}/tests" for name in names), cwd=tmp_path, path=installed)
+    # Of the others, the router and the plugin have nothing more to check, and a cast is built as an agent is.
+    for name, level in (("new-cast", "gold"), ("new-livekit", "bronze")):
+        assert f"{name} 0.1.0: {level}" in run(
+            sys.executable, "-m", "openrtc", "check", name, cwd=tmp_path, path=installed
+        )

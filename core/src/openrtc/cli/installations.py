@@ -181,8 +181,8 @@ def _report(changes: Sequence[PlannedChange], args: argparse.Namespace) -> int:
     from openrtc.discovery.installed import find_named
     from openrtc.model.names import normalise_name
 
-    installed = find_named()
-    entries = discover(read_settings(args), print_warning)
+    installed, config = find_named(), read_settings(args)
+    entries = discover(config, print_warning)
     code = 0
     for change in changes:
         brought = [entry for entry in entries if normalise_name(entry.distribution) == change.key]
@@ -195,7 +195,24 @@ def _report(changes: Sequence[PlannedChange], args: argparse.Namespace) -> int:
             if not entry.usable:
                 code = code if entry.status.switched_off else 1
                 print(one_line(f"{_name_entry(entry)} cannot be used, {entry.state}: {entry.reason} ({entry.fix})"))
+        if any(entry.usable for entry in brought):
+            code = max(code, _check(change.key, config.policy.import_seconds))
     return code
+
+
+def _check(name: str, import_seconds: float) -> int:
+    """Say in a line what `openrtc check` finds of an installed package; return 1 where no worker can use it."""
+    from openrtc.check.card import LEVELS
+    from openrtc.check.check import check_package
+    from openrtc.cli.output import show_progress
+
+    with show_progress(f"checking {name}"):
+        card = check_package(name, import_seconds)
+    higher = next((level for level in LEVELS if not card.reaches(level)), None)
+    missing = ", ".join(one.rule.name for one in card.list_missing(higher)) if higher else ""
+    lacks = f"; {higher} is missing {missing} (openrtc check {name})" if missing else ""
+    print(f"Checked {name}: {card.level or 'no level'}{lacks}.")
+    return 0 if card.level else 1
 
 
 def _name_entry(entry: Entry) -> str:
