@@ -36,9 +36,9 @@ def check_policy(config: Config, entries: Sequence[Entry]) -> Iterator[CheckResu
         yield of_error(POLICY, error)
     shut_out = [f"{one.name} of {one.distribution}" for one in entries if one.status.switched_off]
     if shut_out:
-        yield ok(POLICY, f"{_describe_policy(policy)} shuts out {_join(shut_out)}")
+        yield ok(POLICY, f"{_describe_policy(policy)} {_join(shut_out)}")
         if all(one.status.switched_off for one in entries if one.group == AGENTS_GROUP):
-            yield warn(POLICY, f"{_describe_policy(policy)} shuts out every agent", "name those that you want in allow")
+            yield warn(POLICY, f"{_describe_policy(policy)} every agent", "name those that you want in allow")
     elif not unmet:
         yield ok(POLICY, "nothing is shut out")
 
@@ -155,7 +155,9 @@ def _name(entry: Entry) -> str:
 
 
 def _describe_policy(policy: Policy) -> str:
-    return " and ".join(filter(None, ["allow" if policy.allow is not None else "", "deny" if policy.deny else ""]))
+    if policy.allow is not None and policy.deny:
+        return "allow and deny shut out"
+    return "deny shuts out" if policy.allow is None else "allow shuts out"
 
 
 def _join(names: Sequence[str]) -> str:
