@@ -251,6 +251,17 @@ async def test_a_cast_is_talked_to_with_a_script_for_each_member() -> None:
         assert sorted(call.sessions) == ["guest", "host"]
 
 
+async def test_several_at_once_have_each_their_own_script() -> None:
+    desk = runtime()
+
+    async def talk(answer: str) -> str:
+        async with rehearse(desk, "desk", model=Script([answer])) as call:
+            await call.run("Who are you?")
+            return call.said[-1][1]
+
+    assert await asyncio.gather(*map(talk, ("one", "two", "three"))) == ["one", "two", "three"]
+
+
 async def test_it_leaves_no_task_and_no_variable_behind() -> None:
     before, variables = asyncio.all_tasks(), dict(os.environ)
     async with rehearse(runtime(), "desk", model=Script(["Yes."])) as call:

@@ -324,7 +324,8 @@ async def _hold(
         stack.enter_context(_use(runtime))
         await _load_resources(runtime, decision.agents)
         server = FurtherAgentServer(lambda _, pool: pool, job_executor_type=JobExecutorType.THREAD, ws_url="ws://none")
-        register_under(server, "", run_call, _refuse, **choose_callbacks(runtime))
+        callbacks = {name: _bind(one, runtime) for name, one in choose_callbacks(runtime).items()}
+        register_under(server, "", _bind(run_call, runtime), _refuse, **callbacks)
         pool = CoroutinePool(server, runtime.resources, events=events)
         pool.close_seconds = REHEARSAL_END_SECONDS
         stack.enter_context(_contained_loop())
@@ -396,6 +397,16 @@ def _use(runtime: Runtime) -> Iterator[None]:
     finally:
         _running[:] = [one for one in _running if one is not runtime]
         use_runtime(_running[-1] if _running else None)
+
+
+def _bind(function: Callable[[Any], Any], runtime: Runtime) -> Callable[[Any], Any]:
+    """Return a function of livekit-agents' that finds the runtime of its own rehearsal, where several run at once."""
+
+    async def bound(argument: Any) -> None:
+        use_runtime(runtime)
+        await function(argument)
+
+    return bound
 
 
 async def _refuse(request: JobRequest) -> None:
