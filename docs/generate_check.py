@@ -28,6 +28,8 @@ A rule that could not be checked here is not failed: the card says why, and the 
 | 1 | it is not |
 | 2 | there is no such package, or it cannot be built or unpacked |
 
+Of the settings, only `import_seconds` counts: a package is checked alone, whatever an operator allows or prefers.
+
 `--json` prints the same card as one document: `distribution`, `version`, `level`, `asked`, `reached`, `note`, and `rules`, each with `name`, `level`, `verdict` (`passed`, `failed`, `not checked`, `does not apply`), `what`, `why`, and its `findings` with `what`, `fix` and `location`.
 
 ## How it is done
@@ -37,7 +39,7 @@ A rule that could not be checked here is not failed: the card says why, and the 
   Where the backend is missing and the folder is installed as editable, that installation is checked.
 - The build and the package's code run in processes of their own.
   These have no variable that looks like a secret, none of `OPENRTC_*`, `LIVEKIT_*` and `SSH_*`, an empty current folder, and a folder of their own for temporary files.
-- The package is imported once, alone, within {IMPORT_SECONDS:g} s; an import that is too slow or too large is measured once more, and the better one counts.
+- The package is imported once, alone, within `--import-seconds` ({IMPORT_SECONDS:g} s); an import that is too slow or too large is measured once more, and the better one counts.
 - Two calls of each agent are held in text, within {CALL_SECONDS:g} s, built as a worker builds them.
   A scripted model takes the place of each model that the agent names, so that no key is needed and no tool is called.
   Only what both calls did counts, and only in the package's own code: what a first call makes once for all is no harm.

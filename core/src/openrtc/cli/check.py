@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from openrtc.cli.setting_options import read_settings
+
 if TYPE_CHECKING:
     from openrtc.check.card import ScoreCard
     from openrtc.check.rules import Level
@@ -28,13 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check a package; exit 1 where it has not reached the level."""
-    from openrtc.check.check import check_package
+    from openrtc.check.check import IMPORT_SECONDS, check_package
     from openrtc.check.rules import Level
     from openrtc.cli.output import print_json, show_progress
 
     level = Level(args.level)
+    seconds = read_settings(args).policy.import_seconds or IMPORT_SECONDS  # one without an end would have no verdict
     with show_progress(f"checking {args.package}"):
-        card = check_package(args.package)
+        card = check_package(args.package, seconds)
     if args.json:
         print_json(**card.to_json(), asked=level, reached=card.reaches(level))
     else:
