@@ -95,7 +95,7 @@ class Reloader:
         self._watching: tuple[list[str], Iterator[None]] = ([], iter(()))
         self._exchanging: dict[LiveSession, asyncio.Task[None]] = {}
         self._kept: weakref.WeakSet[LiveSession] = weakref.WeakSet()
-        self._watches: weakref.WeakKeyDictionary[LiveSession, TurnWatch] = weakref.WeakKeyDictionary()
+        self._watches: dict[LiveSession, TurnWatch] = {}
         self._told: set[str] = set()
         self._installing_since: float | None = None
 
@@ -129,7 +129,9 @@ class Reloader:
         except _Stuck:
             pass
         except Exception as error:  # the calls go on, and so does the worker
-            logger.exception("edits are not taken any more, since %s: restart", summarize_error(error))
+            place = find_failing_line(error)
+            logger.error("edits are not taken any more: %s at %s: restart", summarize_error(error), place)
+            logger.debug("edits are not taken any more", exc_info=error)
 
     def _wait_for_change(self) -> None:
         folders = [folder for folder in sorted(self._files.folders) if os.path.isdir(folder)]
@@ -163,7 +165,8 @@ class Reloader:
                 deciding = asyncio.run_coroutine_threadsafe(self._decide(staged, pending, seen), self._loop)
                 with contextlib.suppress(asyncio.CancelledError):
                     deciding.result()
-        return set()
+        # What has been imported just now is looked at for the first time, and may have been edited since.
+        return self._files.look(engine.list_places()) | (self._files.list_since(seen) - pending)
 
     def _wait_until_saved(self, engine: Engine, pending: Collection[str]) -> set[str]:
         """Return what else changes until nothing does: one who saves in place empties the file first."""
@@ -275,20 +278,24 @@ class Reloader:
         """Watch a session from its start; also for an agent of old code that it comes back to later."""
         if live.loop is self._loop:
             self._watches[live] = TurnWatch(live)
+            call.at_end.append(lambda: self._forget(live))
             live.session.on("agent_state_changed", lambda _: self._exchange_soon(call, live, time.time()))
 
+    def _forget(self, live: LiveSession) -> None:
+        self._watches.pop(live, None)
+
     def _exchange_soon(self, call: LiveCall, live: LiveSession, began: float) -> None:
-        if live in self._exchanging or live in self._kept or live not in self._watches or live.spec.pin_reload:
+        watch = self._watches.get(live)
+        if watch is None or live in self._exchanging or live in self._kept or live.spec.pin_reload:
             return
         if not is_outdated(live, self._runtime.catalog):
             return
         # Not in the context of a call: what runs there is ended with that call.
-        task = self._loop.create_task(self._exchange(call, live, began), name="reload", context=Context())
+        task = self._loop.create_task(self._exchange(call, live, watch, began), name="reload", context=Context())
         self._exchanging[live] = task
         task.add_done_callback(lambda _: self._exchanging.pop(live, None))
 
-    async def _exchange(self, call: LiveCall, live: LiveSession, began: float) -> None:
-        watch = self._watches[live]
+    async def _exchange(self, call: LiveCall, live: LiveSession, watch: TurnWatch, began: float) -> None:
         try:
             while is_outdated(live, self._runtime.catalog):
                 if await exchange(live, watch, lambda: self._runtime.catalog):
@@ -299,8 +306,8 @@ class Reloader:
                 _emit(call, began, str(kept), live.role)
         except Exception as error:  # nothing of it may end the call
             self._kept.add(live)
-            logger.exception("agent %r: its call keeps its code", call.agent)
-            _emit(call, began, summarize_error(error), live.role)
+            logger.debug("agent %r: its call keeps its code", call.agent, exc_info=error)
+            _emit(call, began, f"{summarize_error(error)} at {find_failing_line(error)}", live.role)
 
 
 class _Stuck(Exception):
