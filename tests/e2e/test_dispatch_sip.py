@@ -37,8 +37,8 @@ def test_rules_are_made_listed_and_deleted_on_the_command_line(cli: CommandLine)
     assert PIN not in made.out
     rule = made.document["rule"]
     assert rule["agents"] == [
-        {"agent_name": NAME, "agent": "beta", "metadata": '{"from": "phone"}'},
-        {"agent_name": NAME, "agent": "gamma", "metadata": ""},
+        {"agent_name": NAME, "agent": "beta", "metadata": '{"from": "phone"}', "signed": True},
+        {"agent_name": NAME, "agent": "gamma", "metadata": "", "signed": True},
     ]
     assert (rule["name"], rule["room_prefix"], rule["room"], rule["pin"]) == ("hotline", "beta-", "", True)
     listed = cli.run("sip", "rule", "list", "--json")
@@ -60,7 +60,9 @@ async def test_the_same_can_be_done_with_functions(telephone: LocalServer) -> No
     request = AgentRequest(agent="beta", metadata="m")
     made = await create_sip_rule("lobby", agents=[request], room="lobby", trunks=["ST_x"], connection=connection)
     assert (made.room, made.room_prefix, made.trunks, made.pin) == ("lobby", "", ("ST_x",), False)
-    assert [(one.agent_name, one.agent, one.metadata) for one in made.agents] == [("beta", "beta", "m")]
+    assert [(one.agent_name, one.agent, one.metadata, one.signed) for one in made.agents] == [
+        ("beta", "beta", "m", True)
+    ]
     assert await list_sip_rules(connection=connection) == (made,)
     assert (await delete_sip_rule(made.id, connection=connection)).id == made.id
     assert await list_sip_rules(connection=connection) == ()

@@ -1,17 +1,19 @@
-"""Who may look into an agent's session, and steer it, over LiveKit's session stream."""
+"""Who may choose an agent, and who may look into its session, and steer it, over LiveKit's session stream."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
+import jwt
 import pytest
 
 from e2e.callers import Caller, CallersProcess
 from e2e.cast_agents import CAST_AGENTS
-from e2e.server_api import ServerApi
+from e2e.server_api import Dispatch, ServerApi
 from e2e.tone_agents import TONE_AGENTS
 from e2e.worker import WorkerProcess
+from openrtc import LiveKitConnection, create_token
 from waiting import poll_until
 
 REFUSED = "this participant may not manage the agent's session: its token lacks the grant can_manage_agent_session"
@@ -31,10 +33,28 @@ def refusal(caller: Caller, agent: str, kind: str = "get_agent_info") -> str:
     return str(answer.get("error"))
 
 
+def choose_agents(worker: WorkerProcess, api: ServerApi, callers: CallersProcess) -> None:
+    """Let callers bring agents along: one that writes its own token, one with the operator's, one with its copy."""
+    connection = LiveKitConnection(url="", api_key=api.key, api_secret=api.secret)
+    mine = Dispatch(room="own-1", attributes={"openrtc.agent": "alpha"})
+    callers.join("mallory", api.token("own-1", "mallory", agents=[mine]), speaks=False)
+    worker.wait_for_log(r"room 'own-1': rejected by job.attribute: .*'alpha': its dispatch is not signed")
+    token = create_token("zoe", "given-1", agents=["alpha"], connection=connection)
+    assert callers.join("zoe", token, speaks=False).wait_for_agent()
+    (given,) = jwt.decode(token, options={"verify_signature": False})["roomConfig"]["agents"]
+    copied = Dispatch(room="own-2", attributes=given["attributes"])
+    callers.join("eve", api.token("own-2", "eve", agents=[copied]), speaks=False)
+    worker.wait_for_log(r"room 'own-2': rejected by job.attribute: .* was signed with another API secret, or for")
+    callers.join("max", api.token("own-3", "max", room_metadata='{"agent": "alpha"}'), speaks=False)
+    worker.wait_for_log(r"room 'own-3': rejected by room.agent: .* room metadata is never signed")
+    assert api.agents_in(["own-1", "own-2", "own-3"]) == {"own-1": [], "own-2": [], "own-3": []}
+
+
 def test_only_operators_are_answered_and_told(
     start_worker: Callable[..., WorkerProcess], api: ServerApi, callers: CallersProcess, folder: Path
 ) -> None:
-    worker = start_worker("--allow", "tone-agents,cast-agents", folders=[folder])
+    worker = start_worker("--allow", "tone-agents,cast-agents", "--signed", folders=[folder])
+    choose_agents(worker, api, callers)
     ann = callers.join("ann", api.token("alpha-1", "ann"))
     agent = ann.wait_for_agent()["identity"]
     assert refusal(ann, agent) == refusal(ann, agent, "update_io") == REFUSED

@@ -13,7 +13,7 @@ PROCESS_ROLE = "OPENRTC_PROCESS_ROLE"
 THREADS_OFF = {"OPENBLAS_NUM_THREADS": "1"}
 """numpy's library would start a thread for each core at import, and a process with more than one cannot be forked."""
 
-_SECRET_NAME = r"(?i)(.*_)?(KEY|SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIALS)(_.*)?"
+_SECRET_NAME = r"(?i)(.*_)?(KEY|SECRETS?|TOKEN|PASSWORD|PASSWD|CREDENTIALS)(_.*)?"
 _LOGIN_IN_ADDRESS = r"\w+://[^/@\s]*:[^/@\s]+@"
 
 

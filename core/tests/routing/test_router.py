@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -165,7 +166,9 @@ def test_an_internal_agent_is_chosen_by_routers_only() -> None:
     ]
     for request in asked:
         rejected = decide(settings=hidden, **request).rejected or ""
-        assert rejected.endswith("'sales' is internal: only a router, a cast or a hand-off chooses it")
+        assert rejected.endswith(
+            "'sales' is internal: only a signed dispatch, a router, a cast or a hand-off chooses it"
+        )
     assert decide(settings=hidden, room_name="support-vip-1").agents == ("support",), "the name is passed over"
     assert decide(settings=hidden, room_name="sales-1").agents == ("support",), "it is no default by itself"
     assert decide(settings=hidden, agent_name="front", worker="front").agents == ("support",)
@@ -287,3 +290,57 @@ def test_the_decision_is_json_ready() -> None:
     value = json.loads(json.dumps(decide(room_name="support-1").to_json()))
     assert value["agents"] == ["support"]
     assert set(value["trace"][0]) == {"rule", "source", "answer", "reason", "ms"}
+
+
+SIGNED = RoutingSettings(signed=True, attribute_agents=("sales",), internal=("support",))
+ASKED = {"attributes": {"openrtc.agent": "support"}}
+
+
+def test_a_signed_dispatch_chooses_any_agent_whatever_the_lists_say() -> None:
+    for settings in (SIGNED, replace(SIGNED, signed=False)):
+        assert decide(settings=settings, signed=True, **ASKED).agents == ("support",)
+        assert decide(settings=settings, signed=True, job_metadata='{"demo": "support"}').agents == ("support",)
+    unsigned = decide(settings=replace(SIGNED, signed=False), signed=False, **ASKED)
+    assert "'support' is internal" in (unsigned.rejected or "")
+
+
+@pytest.mark.parametrize(
+    ("request_", "why"),
+    [
+        ({"attributes": {"openrtc.agent": "sales"}}, "its dispatch is not signed, as [routing] signed wants it"),
+        (
+            {"attributes": {"openrtc.agent": "sales"}, "signed": False},
+            "its dispatch was signed with another API secret",
+        ),
+        ({"job_metadata": '{"agent": "sales"}'}, "is not signed"),
+        ({"job_metadata": '{"demo": "sales"}'}, "is not signed"),
+        ({"agent_name": "sales", "worker": "per-agent"}, "is not signed"),
+        ({"room_metadata": '{"agent": "sales"}'}, "room metadata is never signed"),
+        ({"room_metadata": '{"agent": "sales"}', "signed": True}, "room metadata is never signed"),
+    ],
+)
+def test_where_choices_must_be_signed_others_are_rejected_with_the_reason(request_: dict[str, Any], why: str) -> None:
+    rejected = decide(settings=SIGNED, room_name="sales-1", **request_).rejected or ""
+    assert "asks for 'sales'" in rejected and why in rejected
+
+
+def test_where_choices_must_be_signed_room_names_and_routers_choose_as_before() -> None:
+    assert decide(settings=SIGNED, room_name="sales-1").rule == "room.prefix"
+    assert decide(settings=replace(SIGNED, prefix_agents=()), room_name="sales-1").rule == "default"
+    assert decide(plugin("r", lambda request: "support"), settings=SIGNED).agents == ("support",)
+    assert decide(settings=SIGNED, agent_name="front", worker="front").rule == "default", (
+        "the worker's own name is none"
+    )
+
+
+def test_which_ways_of_choosing_are_open_is_known() -> None:
+    def find_open(worker: str = "", **settings: Any) -> list[str]:
+        return list(Router(catalog(), Hooks([]), RoutingSettings(**settings), worker_agent_name=worker).open_channels)
+
+    every = ["prefix_agents", "room_metadata_agents", "job_metadata_agents", "attribute_agents"]
+    assert find_open() == every
+    assert find_open("per-agent") == [*every, "agent_name_agents"]
+    assert find_open(signed=True) == ["prefix_agents"]
+    assert find_open(signed=True, prefix_agents=()) == []
+    assert find_open(order=("job.demo", "default")) == ["job_metadata_agents"]
+    assert find_open(internal=("sales", "support-vip")) == [], "there is no choice"

@@ -8,7 +8,7 @@ from openrtc.errors import OpenRTCError
 from openrtc.model.agents import AgentSpec
 from openrtc.runtime.runtime import Runtime, build_runtime
 from openrtc.settings.config import Config, Policy, RoutingSettings, WorkerSettings
-from openrtc.worker.start_checks import require_distributions, warn_of_chance_default
+from openrtc.worker.start_checks import require_distributions, warn_of_chance_default, warn_of_open_choice
 
 if TYPE_CHECKING:
     from conftest import Site
@@ -75,3 +75,20 @@ def test_a_required_distribution_whose_agent_lost_its_resource_does_not_start() 
 def test_where_no_package_is_looked_for_none_is_required() -> None:
     config = Config(policy=Policy(require=("gone-agent",)))
     require_distributions(build_runtime(config, specs=(AgentSpec(name="mine", agent=make),), discovered=False))
+
+
+@pytest.mark.usefixtures("two")
+def test_what_callers_may_choose_is_warned_of_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    def warned(*allow: str, **routing: object) -> list[str]:
+        caplog.clear()
+        with caplog.at_level("WARNING", "openrtc"):
+            warn_of_open_choice(runtime(*allow, **routing))
+        return [record.getMessage() for record in caplog.records]
+
+    (line,) = warned("pkg-a", "pkg-b")
+    assert line.startswith("whoever writes the room name, room metadata, the metadata of a dispatch or an attribute of")
+    assert "[routing] signed = true, prefix_agents = [...]" in line
+    (line,) = warned("pkg-a", "pkg-b", signed=True)
+    assert line.startswith("whoever writes the room name may") and "[routing] prefix_agents = [...]" in line
+    assert not warned("pkg-a", "pkg-b", signed=True, prefix_agents=())
+    assert not warned("pkg-a"), "there is nothing to choose"

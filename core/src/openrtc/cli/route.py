@@ -23,6 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--agent-name", default="", dest="dispatched_name", metavar="NAME", help="agent name of the dispatch"
     )
     add_attribute_option(parser, "the job")
+    parser.add_argument(
+        "--marked", action="store_true", help="as if the dispatch had been made by openrtc, with the API secret"
+    )
     add_routing_options(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -52,6 +55,7 @@ def _decide(args: argparse.Namespace) -> tuple[Decision, str | None]:
         attributes=parse_pairs(args.attribute),
         job_metadata=args.metadata,
         room_metadata=args.room_metadata,
+        signed=args.marked or None,
     )
     config = configure_by_pool(args, read_settings(args))
     in_code = {name: value for name, value in runtime_arguments(args).items() if name != "observers"}

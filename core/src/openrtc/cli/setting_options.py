@@ -24,6 +24,7 @@ _ROUTING = (
     "routing.attribute_agents",
     "routing.agent_name_agents",
     "routing.internal",
+    "routing.signed",
 )
 _PACKAGES = tuple(setting for setting in SETTINGS if setting.table == "plugins")
 

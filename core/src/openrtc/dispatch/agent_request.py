@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from openrtc.dispatch.connection import LiveKitConnection
+from openrtc.dispatch.marks import add_mark
 from openrtc.model.dispatch_names import REQUESTED_AGENT_ATTRIBUTE, WorkerNames
 
 if TYPE_CHECKING:
@@ -46,9 +48,30 @@ class AgentRequest:
         )
 
 
-def build_room_dispatches(requests: Iterable[str | AgentRequest], names: WorkerNames) -> list[api.RoomAgentDispatch]:
-    """Return requests, or agents' bare names, as LiveKit takes them; see `AgentRequest.to_livekit`."""
-    return [(AgentRequest(agent=one) if isinstance(one, str) else one).to_livekit(names) for one in requests]
+def build_room_dispatches(
+    requests: Iterable[str | AgentRequest],
+    connection: LiveKitConnection,
+    *,
+    room: str = "",
+    room_prefix: str | None = None,
+) -> list[api.RoomAgentDispatch]:
+    """Return requests, or agents' bare names, as LiveKit takes them, each with its mark.
+
+    Args:
+        requests: The requests.
+        connection: Under which names the workers are registered, and the API secret.
+        room: Name of the room that they are for.
+        room_prefix: Instead, what the name of each room begins with.
+
+    Raises:
+        OpenRTCError: See `AgentRequest.to_livekit`.
+    """
+    built = [
+        (AgentRequest(agent=one) if isinstance(one, str) else one).to_livekit(connection.names) for one in requests
+    ]
+    for dispatch in built:
+        add_mark(dispatch, connection.api_secret, room=room, room_prefix=room_prefix)
+    return built
 
 
 def find_requested_agent(dispatch: api.AgentDispatch | api.RoomAgentDispatch, names: WorkerNames) -> str:

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from openrtc.dispatch.agent_request import AgentRequest, find_requested_agent
+from openrtc.dispatch.agent_request import AgentRequest, build_room_dispatches, find_requested_agent
 from openrtc.dispatch.connection import LiveKitConnection, open_api
+from openrtc.dispatch.marks import MARK_ATTRIBUTE, is_marked
 from openrtc.errors import OpenRTCError
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Dispatch:
         attributes: Attributes of the job.
         created_at: When it was made, in seconds since the epoch.
         jobs: The jobs that workers have taken for it; none as long as nobody has.
+        signed: Whether it carries a mark of this API secret, as ``[routing] signed`` wants it.
     """
 
     id: str
@@ -60,6 +62,7 @@ class Dispatch:
     attributes: Mapping[str, str] = field(default_factory=dict)
     created_at: float = 0.0
     jobs: tuple[DispatchJob, ...] = ()
+    signed: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the dispatch as JSON-ready values."""
@@ -92,7 +95,8 @@ async def create_dispatch(
         OpenRTCError: The server cannot be reached, or refuses.
     """
     connection = connection or LiveKitConnection.from_settings()
-    request = AgentRequest(agent=agent, metadata=metadata, attributes=attributes or {}).to_livekit(connection.names)
+    asked = AgentRequest(agent=agent, metadata=metadata, attributes=attributes or {})
+    (request,) = build_room_dispatches([asked], connection, room=room)
     async with open_api(connection) as livekit:
         created = await _create_room_with_agent(livekit, room, request) or await _add_agent(livekit, room, request)
     return _read_dispatch(created, connection)
@@ -189,9 +193,10 @@ def _read_dispatch(dispatch: api.AgentDispatch, connection: LiveKitConnection) -
         agent_name=dispatch.agent_name,
         agent=find_requested_agent(dispatch, connection.names),
         metadata=dispatch.metadata,
-        attributes=dict(dispatch.attributes),
+        attributes={key: value for key, value in dispatch.attributes.items() if key != MARK_ATTRIBUTE},
         created_at=dispatch.state.created_at / 1e9,
         jobs=tuple(_read_job(job) for job in dispatch.state.jobs),
+        signed=is_marked(dispatch, connection.api_secret),
     )
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from openrtc.dispatch.agent_request import AgentRequest, build_room_dispatches, find_requested_agent
 from openrtc.dispatch.connection import LiveKitConnection, open_api
+from openrtc.dispatch.marks import is_marked_for_rooms
 from openrtc.errors import OpenRTCError
-from openrtc.model.dispatch_names import WorkerNames
 
 if TYPE_CHECKING:
     from livekit import api
@@ -27,11 +27,13 @@ class SipAgent:
         agent_name: The name under which its worker is registered; empty for automatic dispatch.
         agent: The agent; empty where the routing chooses it.
         metadata: Metadata of the job.
+        signed: Whether it carries a mark of this API secret, as ``[routing] signed`` wants it.
     """
 
     agent_name: str
     agent: str
     metadata: str
+    signed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,11 +97,13 @@ async def create_sip_rule(
         trunk_ids=trunks,
         rule=_build_rule(room, room_prefix, pin),
         attributes=dict(attributes or {}),
-        room_config=api.RoomConfiguration(agents=build_room_dispatches(agents, connection.names)),
+        room_config=api.RoomConfiguration(
+            agents=build_room_dispatches(agents, connection, room=room, room_prefix=None if room else room_prefix)
+        ),
     )
     async with _open_sip(connection) as livekit:
         request = api.CreateSIPDispatchRuleRequest(dispatch_rule=info)
-        return _read_rule(await livekit.sip.create_dispatch_rule(request), connection.names)
+        return _read_rule(await livekit.sip.create_dispatch_rule(request), connection)
 
 
 async def list_sip_rules(*, connection: LiveKitConnection | None = None) -> tuple[SipRule, ...]:
@@ -113,7 +117,7 @@ async def list_sip_rules(*, connection: LiveKitConnection | None = None) -> tupl
     connection = connection or LiveKitConnection.from_settings()
     async with _open_sip(connection) as livekit:
         found = await livekit.sip.list_dispatch_rule(api.ListSIPDispatchRuleRequest())
-    return tuple(sorted((_read_rule(one, connection.names) for one in found.items), key=lambda one: (one.name, one.id)))
+    return tuple(sorted((_read_rule(one, connection) for one in found.items), key=lambda one: (one.name, one.id)))
 
 
 async def delete_sip_rule(rule_id: str, *, connection: LiveKitConnection | None = None) -> SipRule:
@@ -129,7 +133,7 @@ async def delete_sip_rule(rule_id: str, *, connection: LiveKitConnection | None 
         raise OpenRTCError(f"there is no SIP dispatch rule {rule_id!r}", fix="see openrtc sip rule list")
     async with _open_sip(connection) as livekit:
         request = api.DeleteSIPDispatchRuleRequest(sip_dispatch_rule_id=rule_id)
-        return _read_rule(await livekit.sip.delete_dispatch_rule(request), connection.names)
+        return _read_rule(await livekit.sip.delete_dispatch_rule(request), connection)
 
 
 @contextlib.asynccontextmanager
@@ -153,20 +157,25 @@ def _build_rule(room: str, room_prefix: str, pin: str) -> api.SIPDispatchRule:
     return api.SIPDispatchRule(dispatch_rule_individual=individual)
 
 
-def _read_rule(info: api.SIPDispatchRuleInfo, names: WorkerNames) -> SipRule:
+def _read_rule(info: api.SIPDispatchRuleInfo, connection: LiveKitConnection) -> SipRule:
     direct, own = info.rule.dispatch_rule_direct, info.rule.dispatch_rule_individual
     callee = info.rule.dispatch_rule_callee
+    room, prefix = direct.room_name, own.room_prefix or callee.room_prefix
+
+    def read_agent(dispatch: api.RoomAgentDispatch) -> SipAgent:
+        return SipAgent(
+            agent_name=dispatch.agent_name,
+            agent=find_requested_agent(dispatch, connection.names),
+            metadata=dispatch.metadata,
+            signed=is_marked_for_rooms(dispatch, connection.api_secret, room=room, room_prefix=prefix),
+        )
+
     return SipRule(
         id=info.sip_dispatch_rule_id,
         name=info.name,
-        room=direct.room_name,
-        room_prefix=own.room_prefix or callee.room_prefix,
+        room=room,
+        room_prefix=prefix,
         trunks=tuple(info.trunk_ids),
-        agents=tuple(_read_agent(one, names) for one in info.room_config.agents),
+        agents=tuple(map(read_agent, info.room_config.agents)),
         pin=bool(direct.pin or own.pin or callee.pin),
     )
-
-
-def _read_agent(dispatch: api.RoomAgentDispatch, names: WorkerNames) -> SipAgent:
-    agent = find_requested_agent(dispatch, names)
-    return SipAgent(agent_name=dispatch.agent_name, agent=agent, metadata=dispatch.metadata)

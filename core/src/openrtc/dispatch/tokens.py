@@ -63,7 +63,7 @@ def create_token(
     if attributes:
         token = token.with_attributes(dict(attributes))
     if agents or room_metadata:
-        dispatches = build_room_dispatches(agents, connection.names)
+        dispatches = build_room_dispatches(agents, connection, room=room)
         token = token.with_room_config(api.RoomConfiguration(name=room, metadata=room_metadata, agents=dispatches))
     return token.to_jwt()
 

@@ -75,8 +75,8 @@ class AgentSpec:
             most as long as the room stays open; None leaves it to the settings. Not for an ``entrypoint``, which ends
             its calls itself.
         examples: Sentences that a caller may say to this agent; the demo and the offline models use them.
-        internal: Whether no dispatch, room or caller can choose this agent: only a router, a cast or a hand-off does,
-            and ``[routing] default`` where it names it.
+        internal: Whether no room or caller can choose this agent: only a signed dispatch, a router, a cast or a
+            hand-off does, and ``[routing] default`` where it names it.
         isolation: ``thread`` or ``process`` for an agent that blocks: its calls get one each, also where the others
             share one loop; by default the attribute ``openrtc_isolation`` of the class or function, or of its module.
             ``coroutine`` says of an entrypoint that its calls may share what they write into modules.

@@ -27,6 +27,8 @@ class RouteRequest:
         room_metadata: Metadata of the room, when it is a JSON object, else None.
         job_metadata_raw: The dispatch's metadata as it came.
         room_metadata_raw: The room's metadata as it came.
+        signed: Whether the dispatch carries a mark that was made with the API secret, for this room and what it asks
+            for; None where it has none. OpenRTC's functions and commands always mark what they ask for.
     """
 
     room_name: str
@@ -37,6 +39,7 @@ class RouteRequest:
     room_metadata: Mapping[str, Any] | None = None
     job_metadata_raw: str = ""
     room_metadata_raw: str = ""
+    signed: bool | None = None
 
     @classmethod
     def parse(
@@ -48,6 +51,7 @@ class RouteRequest:
         attributes: Mapping[str, str] | None = None,
         job_metadata: str = "",
         room_metadata: str = "",
+        signed: bool | None = None,
     ) -> RouteRequest:
         """Build a request from raw metadata strings; what is not a JSON object becomes None."""
         return cls(
@@ -59,6 +63,7 @@ class RouteRequest:
             room_metadata=parse_metadata(room_metadata)[0],
             job_metadata_raw=job_metadata,
             room_metadata_raw=room_metadata,
+            signed=signed,
         )
 
 

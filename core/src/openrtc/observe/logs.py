@@ -32,7 +32,7 @@ LONGEST_VALUE = 300
 """Characters of a field in a text: livekit-agents attaches whole stacks to some lines, which would hide the message."""
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", WRITTEN}
-_SECRET = re.compile(r"(token|password|secret)$", re.IGNORECASE)
+_SECRET = re.compile(r"(token|password|secrets?|openrtc\.mark)$", re.IGNORECASE)
 _LEVELS = {number: logging.getLevelName(number) for number in (10, 20, 30, 40, 50)}
 _QUIET_LOGGERS = ("asyncio", "aiohttp.access", "httpx", "httpcore", "urllib3", "opentelemetry", "watchfiles", "numba")
 

@@ -11,8 +11,9 @@ import logging
 from openrtc.errors import OpenRTCError
 from openrtc.observe.log_guard import current_log
 
-NO_FAULT = ("openrtc.health", "openrtc.clock")
-"""Loggers that warn of whoever asks the health server, and of code that is slow, which it may be on a busy machine."""
+NO_FAULT = ("openrtc.health", "openrtc.clock", "openrtc.security")
+"""Loggers that warn of whoever asks the health server, of code that is slow, which it may be on a busy machine, and of
+what callers may choose, which may be wanted."""
 
 
 class _WarningCount:

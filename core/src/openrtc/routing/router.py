@@ -65,6 +65,12 @@ class Router:
         """The agents of which one is that default where the settings name none."""
         return self._context.automatic
 
+    @property
+    def open_channels(self) -> Sequence[str]:
+        """The settings of the channels by which a caller chooses any agent, where there is a choice; else none."""
+        choice = [name for name in self._catalog.ready if not self._context.is_internal(name)]
+        return self._context.list_open_channels(self.rules) if len(choice) > 1 else ()
+
     async def route(self, request: RouteRequest) -> Decision:
         """Return the first decision of a rule or router; a router that fails is a line in the trace.
 

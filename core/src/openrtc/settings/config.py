@@ -228,8 +228,23 @@ class RoutingSettings:
     internal: tuple[str, ...] = setting(
         (),
         Names(AGENTS),
-        "agents that no dispatch, room or caller chooses: only a router, a cast or a hand-off does",
+        "agents that no room or caller chooses: only a signed dispatch, a router, a cast or a hand-off does",
         section=_ROUTING,
+    )
+    signed: bool = setting(
+        False,
+        Switch(),
+        "take the choice of an agent only from dispatches that OpenRTC's functions and commands have made with the API "
+        "secret; see docs/security.md",
+        section=_ROUTING,
+    )
+    signing_secrets: str = setting(
+        "",
+        Text("SECRETS", secret=True),
+        "further API secrets that sign dispatches, with commas between them: of other keys, or one that is replaced",
+        section=_ROUTING,
+        variable="OPENRTC_SIGNING_SECRETS",
+        flag="",
     )
 
 
@@ -383,6 +398,12 @@ class Config:
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     deprecations: tuple[str, ...] = field(default=(), compare=False, repr=False)
     hung: tuple[HungPackage, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def mark_secrets(self) -> tuple[str, ...]:
+        """The API secrets whose marks on dispatches count."""
+        further = (one.strip() for one in self.routing.signing_secrets.split(","))
+        return tuple(filter(None, (self.worker.api_secret, *further)))
 
     def value_of(self, setting: Setting) -> Any:
         """Return the value of a setting."""

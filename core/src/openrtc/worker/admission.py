@@ -13,6 +13,7 @@ from livekit.agents import AssignmentTimeoutError, JobRequest
 from livekit.protocol import agent as proto
 
 from openrtc.catalog.loaded import LoadedAgent
+from openrtc.dispatch.marks import MARK_ATTRIBUTE, check_mark
 from openrtc.dispatch.relaunch import AnsweredDispatch
 from openrtc.model.decision import DECISION_ATTRIBUTE, Decision
 from openrtc.model.request import RouteRequest
@@ -20,10 +21,14 @@ from openrtc.observe.events import CallRejected, CallRouted
 from openrtc.runtime.runtime import Runtime
 from openrtc.session.participant import build_participant
 from openrtc.session.second_agent import describe_dispatch
+from openrtc.settings.config import Config
 from openrtc.worker.agent_answer import ask_agent
 from openrtc.worker.waiting_calls import WaitingCalls
 
 routing_log = logging.getLogger("openrtc.routing")
+
+_OWN_ATTRIBUTES = (DECISION_ATTRIBUTE, MARK_ATTRIBUTE)
+"""Of a job, which are for OpenRTC alone."""
 
 
 async def _find_no_second(_: proto.Job) -> None:
@@ -84,7 +89,7 @@ class Admission:
 
     async def _route(self, request: JobRequest) -> None:
         started = time.perf_counter()
-        decision = await self._runtime.router.route(read_request(request.job))
+        decision = await self._runtime.router.route(read_request(request.job, self._runtime.config))
         ms = (time.perf_counter() - started) * 1000
         if decision.rejected is not None:
             log_decision(request.job, decision)
@@ -171,15 +176,21 @@ class Admission:
         await request.reject(terminate=for_good)
 
 
-def read_request(job: proto.Job) -> RouteRequest:
-    """Return what a LiveKit job says about a call."""
+def read_request(job: proto.Job, config: Config) -> RouteRequest:
+    """Return what a LiveKit job says about a call.
+
+    Args:
+        job: The job.
+        config: Which secrets make marks that count.
+    """
     return RouteRequest.parse(
         room_name=job.room.name,
         job_id=job.id,
         agent_name=job.agent_name,
-        attributes={key: value for key, value in job.attributes.items() if key != DECISION_ATTRIBUTE},
+        attributes={key: value for key, value in job.attributes.items() if key not in _OWN_ATTRIBUTES},
         job_metadata=job.metadata,
         room_metadata=job.room.metadata,
+        signed=check_mark(job, config.mark_secrets),
     )
 
 

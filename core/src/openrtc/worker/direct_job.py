@@ -41,7 +41,7 @@ async def choose_agent(runtime: Runtime, job: proto.Job, agent: str = "") -> Dec
         problem = runtime.catalog.why_unusable(agent)
         decision = Decision.reject(problem) if problem else Decision((agent,), "named", "named on the command line")
     else:
-        decision = await runtime.router.route(read_request(job))
+        decision = await runtime.router.route(read_request(job, runtime.config))
     if decision.rejected is not None:
         raise OpenRTCError(decision.rejected)
     return decision

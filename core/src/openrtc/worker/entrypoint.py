@@ -86,7 +86,7 @@ async def run_call(context: JobContext) -> None:
     shield_join(context.room, context, runtime.config.worker)
     leave_rooms_at_end(context)
     watch_hang_up(context, runtime.config.worker.hang_up_seconds)
-    request = read_request(job)
+    request = read_request(job, runtime.config)
     # A job that livekit-agents simulates has not been through the admission and carries no decision.
     decision = read_decision(job) or await runtime.router.route(request)
     if decision.rejected is not None:

@@ -59,7 +59,7 @@ from openrtc.worker.process_exit import REPLACE_ME, SERVER_LOST, STOPPED_AT_ONCE
 from openrtc.worker.recycle import wait_for_recycle_reason
 from openrtc.worker.server import WorkerServer
 from openrtc.worker.signal_guard import SignalGuard
-from openrtc.worker.start_checks import report_lacks, require_distributions, warn_of_chance_default
+from openrtc.worker.start_checks import report_lacks, require_distributions, warn_of_chance_default, warn_of_open_choice
 from openrtc.worker.stuck_stop import StuckStop
 
 logger = logging.getLogger("openrtc.worker")
@@ -100,6 +100,8 @@ def run_worker(
     with open_health_server(config.worker) as health:
         runtime = build_runtime(config, **arguments)
         _check_agents(runtime)
+        if patient:  # not `openrtc dev`, where everybody who calls sits at this machine
+            warn_of_open_choice(runtime)
         runtime = revise(runtime)
         return _run_calls(runtime, arguments, channel, health, lk_address, patient=patient, edits_since=edits_since)
 
@@ -114,6 +116,7 @@ def load_all(config: Config, arguments: Mapping[str, Any]) -> Runtime:
     """
     runtime = build_runtime(config, **arguments)
     _check_agents(runtime)
+    warn_of_open_choice(runtime)
     install_speedups(config.worker.speedups)
     preload(runtime, runtime.list_offered_keys())
     return runtime

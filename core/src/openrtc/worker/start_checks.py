@@ -10,9 +10,12 @@ from openrtc.catalog.required import find_unmet
 from openrtc.errors import OpenRTCError
 from openrtc.model.dispatch_names import WorkerNames
 from openrtc.model.lack import Lack
+from openrtc.routing.rules import CHANNELS
 from openrtc.runtime.runtime import Runtime
 
 logger = logging.getLogger("openrtc.worker")
+security_log = logging.getLogger("openrtc.security")
+"""What it warns of may be wanted: it is nothing for `openrtc start --strict` to refuse."""
 
 DEFAULT_RULE = "default"
 
@@ -75,4 +78,20 @@ def warn_of_chance_default(runtime: Runtime) -> None:
         len(ready),
         ready[0],
         ready[0],
+    )
+
+
+def warn_of_open_choice(runtime: Runtime) -> None:
+    """Warn of each way in which whoever names rooms, or has tokens made, chooses among the agents."""
+    if not (channels := runtime.router.open_channels):
+        return
+    *others, last = [CHANNELS[one] for one in channels]
+    ways = f"{', '.join(others)} or {last}" if others else last
+    signed = "signed = true, " if len(channels) > 1 else ""
+    security_log.warning(
+        "whoever writes %s may choose any agent (limit it in openrtc.toml: [routing] %s%s = [...], or "
+        "internal = [...]; see docs/security.md)",
+        ways,
+        signed,
+        channels[0],
     )
