@@ -21,6 +21,7 @@ from openrtc.discovery.policy import find_switched_off
 from openrtc.errors import OpenRTCError
 from openrtc.model.agents import AgentSpec
 from openrtc.model.isolation import ISOLATIONS, choose_isolation
+from openrtc.model.metadata import find_model_fault
 from openrtc.model.names import normalise_name
 from openrtc.model.own_options import find_shared_option
 from openrtc.model.status import State, Status
@@ -173,7 +174,7 @@ class Catalog:
 
 
 def _check_code(agent: LoadedAgent) -> LoadedAgent:
-    fault = find_shared_option(agent.spec) if agent.spec else None
+    fault = (find_shared_option(agent.spec) or find_model_fault(agent.spec)) if agent.spec else None
     return agent if fault is None else _withdraw(agent, Status(State.BROKEN, fault.message, fault.fix))
 
 

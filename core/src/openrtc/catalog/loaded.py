@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from openrtc.discovery.entries import Entry
 from openrtc.discovery.name_clashes import THIS_PROGRAM
@@ -33,6 +35,8 @@ class LoadedAgent(HasStatus):
         worker: What it is where its package has written it as a worker of livekit-agents' own kind.
         notes: What an operator should know of it, each in half a line.
         lacks: What it lacks to answer, in that case.
+        metadata_schema: The JSON schema of the metadata that it wants, if any, where there is no spec since another
+            process has imported it.
     """
 
     name: str
@@ -49,6 +53,7 @@ class LoadedAgent(HasStatus):
     worker: LiveKitWorker | None = None
     notes: tuple[str, ...] = ()
     lacks: tuple[Lack, ...] = ()
+    metadata_schema: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if self.spec is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from openrtc.model.isolation import choose_isolation
+from openrtc.model.metadata import build_schema
 
 if TYPE_CHECKING:
     from openrtc.catalog.loaded import LoadedAgent
@@ -25,6 +26,7 @@ def entry_row(entry: Entry, config: Config) -> dict[str, Any]:
         "load_ms": None,
         "notes": [],
         "lacks": [],
+        "metadata_schema": None,
         "isolation": config.isolation.get(entry.name),
     }
 
@@ -40,5 +42,6 @@ def loaded_row(agent: LoadedAgent, config: Config) -> dict[str, Any]:
         "load_ms": agent.load_ms or None,
         "notes": list(agent.notes),
         "lacks": [lack.to_json() for lack in agent.lacks],
+        "metadata_schema": agent.metadata_schema or build_schema(agent.spec),
         "isolation": choose_isolation(agent.name, agent.asked_isolation, config.isolation, config.worker.isolation),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from openrtc.cli.dispatch_options import add_agent_option
+from openrtc.cli.dispatch_options import add_agent_option, add_metadata_option
 from openrtc.cli.lk_options import add_address_option
 from openrtc.cli.setting_options import add_session_options, read_config, runtime_arguments
 
@@ -15,6 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "agent", nargs="?", default="", metavar="AGENT", help="agent that answers; by default the routing decides"
     )
     add_agent_option(parser)
+    add_metadata_option(parser)
     add_address_option(parser, "--connect-addr")
     parser.add_argument("--record", action="store_true", help=argparse.SUPPRESS)  # of lk, too
     add_session_options(parser)
@@ -35,4 +36,4 @@ def run(args: argparse.Namespace) -> int:
     out = build_console()
     with out.status("loading the agents"):
         from openrtc.conversation.console.console import chat
-    return chat(config, runtime_arguments(args), args.agent or args.named_agent, out)
+    return chat(config, runtime_arguments(args), args.agent or args.named_agent, out, metadata=args.metadata)

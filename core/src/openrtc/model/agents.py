@@ -77,6 +77,9 @@ class AgentSpec:
         examples: Sentences that a caller may say to this agent; the demo and the offline models use them.
         internal: Whether no room or caller can choose this agent: only a signed dispatch, a router, a cast or a
             hand-off does, and ``[routing] default`` where it names it.
+        metadata_model: The type of the metadata that a dispatch gives this agent, in `Call.metadata`: a dataclass, a
+            pydantic model or a ``TypedDict``. A call whose metadata does not fit is rejected; the keys ``agent`` and
+            ``demo``, which the routing reads, are taken out before. A member of a cast may have its own.
         isolation: ``thread`` or ``process`` for an agent that blocks: its calls get one each, also where the others
             share one loop; by default the attribute ``openrtc_isolation`` of the class or function, or of its module.
             ``coroutine`` says of an entrypoint that its calls may share what they write into modules.
@@ -111,6 +114,7 @@ class AgentSpec:
     isolation: str = ""
     rejoin_seconds: float | None = None
     pin_reload: bool = False
+    metadata_model: Any = None
 
     def __post_init__(self) -> None:
         if sum(given is not None for given in (self.agent, self.entrypoint, self.cast)) != 1:

@@ -121,7 +121,11 @@ def _may_be_call(parameter: inspect.Parameter) -> bool:
     typed = parameter.annotation
     if typed is parameter.empty:
         return parameter.name.startswith("_") or parameter.name == "call"
-    return getattr(typed, "__name__", str(typed)).rpartition(".")[2].strip("'\"") in ("Call", "Any", "object")
+    return getattr(typed, "__name__", str(typed)).partition("[")[0].rpartition(".")[2].strip("'\"") in (
+        "Call",
+        "Any",
+        "object",
+    )
 
 
 def _too_many(name: str, needed: list[str], is_class: bool) -> OpenRTCError:

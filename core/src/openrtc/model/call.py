@@ -4,24 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic
 
 from openrtc.model.cast_member import CastMember, build_no_cast_error
 from openrtc.model.decision import Decision
 from openrtc.model.request import RouteRequest
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    Metadata = TypeVar("Metadata", default=Any)
+else:  # before 3.13, Python's own has no default
+    from typing import TypeVar
+
+    Metadata = TypeVar("Metadata")
+
 Recorder = Callable[[str, str, Any], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(Generic[Metadata]):
     """One call of one agent; free of LiveKit objects.
+
+    ``Call[Order]`` is a call whose metadata is an ``Order``, as ``AgentSpec(metadata_model=Order)`` makes it.
 
     Args:
         job_id: LiveKit's id of the job.
         agent_name: Name of the agent that answers.
         request: What was known when the agent was chosen.
         decision: Why this agent was chosen.
+        metadata: The dispatch's metadata without the keys that the routing reads: what the agent's ``metadata_model``
+            makes of it; without one, the JSON object as a dictionary, an empty one where there is none.
         resources: The worker's shared resources by key; asking for one that failed raises `KeyError` with the reason.
         cast_member: What the agent's code can do as the member of a cast; None for a single agent.
         models: The session's models as ``{"stt": …, "llm": …, "tts": …}``, each a model string such as ``offline:``,
@@ -35,6 +48,7 @@ class Call:
     agent_name: str
     request: RouteRequest
     decision: Decision
+    metadata: Metadata = field(default_factory=dict)  # type: ignore[assignment]  # where nothing better is known
     resources: Mapping[str, Any] = field(default_factory=dict)
     cast_member: CastMember | None = None
     models: Mapping[str, str] = field(default_factory=dict)

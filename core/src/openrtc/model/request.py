@@ -77,7 +77,7 @@ def parse_metadata(raw: str) -> tuple[Mapping[str, Any] | None, str | None]:
     if len(raw) > MAX_METADATA_CHARACTERS:
         return None, f"{len(raw)} characters, more than {MAX_METADATA_CHARACTERS}: ignored"
     try:
-        value = json.loads(raw)
+        value = json.loads(raw, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         return None, f"not JSON ({error}): ignored"
     if not isinstance(value, dict):
@@ -85,6 +85,15 @@ def parse_metadata(raw: str) -> tuple[Mapping[str, Any] | None, str | None]:
     if _depth(value) > MAX_METADATA_DEPTH:
         return None, f"nested deeper than {MAX_METADATA_DEPTH}: ignored"
     return value, None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def is_name(value: object) -> bool:
+    """Whether what metadata has in a key that names an agent can be a name."""
+    return isinstance(value, str) and bool(value.strip())
 
 
 def _json_type(value: object) -> str:

@@ -171,9 +171,10 @@ class CallRejected(CallEvent):
     """A job request was turned down; the server may offer it to another worker.
 
     Args:
-        cause: ``full``, ``agent_full``, ``memory``, ``draining``, ``routing``, ``paused``: its agent, by the operator,
-            ``on_request``: the agent's own function has rejected it or has not answered, or ``second_agent``: the call
-            has its agent, and no other worker is offered the job.
+        cause: ``full``, ``agent_full``, ``memory``, ``draining``, ``routing``, ``metadata``: what the dispatch carries
+            is not what the agent wants, ``paused``: its agent, by the operator, ``on_request``: the agent's own
+            function has rejected it or has not answered, or ``second_agent``: the call has its agent, and no other
+            worker is offered the job.
         reason: Why, in words.
     """
 

@@ -15,6 +15,7 @@ from openrtc.model.agents import AgentSpec, Cast
 from openrtc.model.builders import check_builder, is_agent, is_agent_class, name_of
 from openrtc.model.isolation import ISOLATION_ATTRIBUTE
 from openrtc.model.livekit_worker import LiveKitWorker
+from openrtc.model.metadata import find_model_fault
 from openrtc.model.own_options import find_shared_option
 from openrtc.plugins.fault import Fault
 from openrtc.plugins.hook_check import find_hookimpls
@@ -42,7 +43,7 @@ def check_spec(spec: AgentSpec, name: str, entry: Entry) -> AgentSpec:
         _check_builder(spec.agent, entry)
     elif spec.cast is None and not callable(spec.entrypoint):
         raise Fault("AgentSpec entrypoint= is no function", "give async def entrypoint(ctx)")
-    if shared := find_shared_option(spec):
+    if shared := find_shared_option(spec) or find_model_fault(spec):
         raise Fault(shared.message, shared.fix or "", location=_module_file(entry))
     summary = spec.summary or summarise(spec.agent or spec.entrypoint) or _roles(spec) or entry.summary
     return _ask_of_module(replace(spec, name=name, summary=one_line(str(summary), 200)), entry)

@@ -9,7 +9,7 @@ from typing import Any
 from openrtc.catalog.catalog import Catalog
 from openrtc.model.decision import Decision
 from openrtc.model.dispatch_names import REQUESTED_AGENT_ATTRIBUTE, WorkerNames
-from openrtc.model.request import RouteRequest, parse_metadata
+from openrtc.model.request import RouteRequest, is_name, parse_metadata
 from openrtc.settings.config import RoutingSettings
 
 # What the dispatcher asks for in so many words goes before a router plugin, which goes before a guess.
@@ -177,7 +177,7 @@ def _choose_by_metadata(
     name = metadata.get(key)
     if name is None:
         return RuleResult(None, f"{where} metadata has no {key!r}")
-    if not isinstance(name, str) or not name.strip():
+    if not is_name(name):
         return RuleResult(None, f"{where} metadata has {key!r}, but it is no name: {name!r:.40}: ignored")
     return choose_named(name.strip(), f"{where} metadata {key!r}", f"{where}_metadata_agents", request, context)
 

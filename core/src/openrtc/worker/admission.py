@@ -6,17 +6,20 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from livekit.agents import AssignmentTimeoutError, JobRequest
 from livekit.protocol import agent as proto
 
+from openrtc.catalog.catalog import Catalog
 from openrtc.catalog.loaded import LoadedAgent
 from openrtc.dispatch.marks import MARK_ATTRIBUTE, check_mark
 from openrtc.dispatch.relaunch import AnsweredDispatch
+from openrtc.errors import OpenRTCError
 from openrtc.model.decision import DECISION_ATTRIBUTE, Decision
-from openrtc.model.request import RouteRequest
+from openrtc.model.metadata import ROUTING_KEYS, read_metadata
+from openrtc.model.request import RouteRequest, is_name, parse_metadata
 from openrtc.observe.events import CallRejected, CallRouted
 from openrtc.runtime.runtime import Runtime
 from openrtc.session.participant import build_participant
@@ -89,13 +92,18 @@ class Admission:
 
     async def _route(self, request: JobRequest) -> None:
         started = time.perf_counter()
-        decision = await self._runtime.router.route(read_request(request.job, self._runtime.config))
+        asked = read_request(request.job, self._runtime.config)
+        report_passed_over(asked)
+        decision = await self._runtime.router.route(asked)
         ms = (time.perf_counter() - started) * 1000
         if decision.rejected is not None:
             log_decision(request.job, decision)
             await self._reject(request, "routing", decision.rejected)
             return
         attach_decision(request.job, decision)
+        if reason := why_bad_metadata(asked, decision, self._runtime.catalog):
+            await self._reject(request, "metadata", reason)
+            return
         if reason := self._why_paused(decision.agents):
             await self._reject(request, "paused", reason)
             return
@@ -192,6 +200,40 @@ def read_request(job: proto.Job, config: Config) -> RouteRequest:
         room_metadata=job.room.metadata,
         signed=check_mark(job, config.mark_secrets),
     )
+
+
+def why_bad_metadata(request: RouteRequest, decision: Decision, catalog: Catalog) -> str | None:
+    """Return why what a dispatch carries is not what an agent that was chosen wants; None where it is.
+
+    Args:
+        request: The call.
+        decision: Who was chosen.
+        catalog: The agents.
+    """
+    cast, chosen = catalog.resolve_cast(decision.agents), catalog.get(decision.agents[0]).spec
+    for spec in [chosen, *(member.spec for member in (cast.members if cast else ()))]:
+        try:
+            read_metadata(request, spec)
+        except OpenRTCError as error:
+            return f"agent {spec.name if spec else ''!r}: {error.message}"
+    return None
+
+
+def report_passed_over(request: RouteRequest) -> None:
+    """Log what of a call's metadata is passed over, in one line for each."""
+    for where, raw, read in (
+        ("job", request.job_metadata_raw, request.job_metadata),
+        ("room", request.room_metadata_raw, request.room_metadata),
+    ):
+        problem = parse_metadata(raw)[1] if read is None else _find_no_name(read)
+        if problem:
+            fields = {"job_id": request.job_id, "room": request.room_name}
+            routing_log.info("room %r: %s metadata: %s", request.room_name, where, problem, extra=fields)
+
+
+def _find_no_name(metadata: Mapping[str, Any]) -> str | None:
+    wrong = [key for key in ROUTING_KEYS if metadata.get(key) is not None and not is_name(metadata[key])]
+    return f"{wrong[0]!r} is no name of an agent: ignored" if wrong else None
 
 
 def attach_decision(job: proto.Job, decision: Decision) -> None:

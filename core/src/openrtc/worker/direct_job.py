@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from livekit.agents.job import JobAcceptArguments
 from livekit.agents.utils import shortuuid
@@ -14,7 +15,7 @@ from openrtc.model.decision import Decision
 from openrtc.runtime.runtime import Runtime
 from openrtc.session.participant import build_agent_token, build_participant
 from openrtc.upstream.jobs import RunningJobInfo, launch_unassigned_job
-from openrtc.worker.admission import attach_decision, log_decision, read_request
+from openrtc.worker.admission import attach_decision, log_decision, read_request, why_bad_metadata
 from openrtc.worker.run import close, prepare
 from openrtc.worker.server import WorkerServer
 
@@ -37,13 +38,17 @@ async def choose_agent(runtime: Runtime, job: proto.Job, agent: str = "") -> Dec
     Raises:
         OpenRTCError: The call is rejected.
     """
+    # Whoever runs a command here is the operator: what it asks for needs no mark.
+    request = replace(read_request(job, runtime.config), signed=True)
     if agent:
         problem = runtime.catalog.why_unusable(agent)
         decision = Decision.reject(problem) if problem else Decision((agent,), "named", "named on the command line")
     else:
-        decision = await runtime.router.route(read_request(job, runtime.config))
+        decision = await runtime.router.route(request)
     if decision.rejected is not None:
         raise OpenRTCError(decision.rejected)
+    if problem := why_bad_metadata(request, decision, runtime.catalog):
+        raise OpenRTCError(problem, fix="openrtc console and openrtc call take it by --metadata")
     return decision
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from livekit.protocol import agent as proto
 from rich.console import Console
 
 from openrtc.conversation.console.chat_screen import PROMPT, ChatScreen
@@ -31,7 +32,7 @@ ROOM = "console"
 """The room that the routing sees; there is none."""
 
 
-def chat(config: Config, arguments: Mapping[str, Any], agent: str, console: Console) -> int:
+def chat(config: Config, arguments: Mapping[str, Any], agent: str, console: Console, *, metadata: str = "") -> int:
     """Chat in the terminal with an agent.
 
     Args:
@@ -39,6 +40,7 @@ def chat(config: Config, arguments: Mapping[str, Any], agent: str, console: Cons
         arguments: Further arguments of ``build_runtime``.
         agent: The agent's name; empty leaves it to the routing.
         console: Where to print.
+        metadata: Metadata of the job.
 
     Returns:
         The exit code: 0, 1 when the agent failed, or 128 and the number of the signal that ended the chat.
@@ -63,13 +65,15 @@ def chat(config: Config, arguments: Mapping[str, Any], agent: str, console: Cons
         runtime = with_offline_defaults(runtime, llm=OFFLINE)
     assumed_offline = runtime.config.defaults is not defaults
     try:
-        return run_contained(_chat(runtime, agent, terminal, console, errors, assumed_offline=assumed_offline))
+        job = build_job(ROOM, job_metadata=metadata)
+        return run_contained(_chat(runtime, job, agent, terminal, console, errors, assumed_offline=assumed_offline))
     finally:
         terminal.restore()
 
 
 async def _chat(
     runtime: Runtime,
+    job: proto.Job,
     agent: str,
     terminal: TerminalInput,
     console: Console,
@@ -77,7 +81,6 @@ async def _chat(
     *,
     assumed_offline: bool,
 ) -> int:
-    job = build_job(ROOM)
     decision = await choose_agent(runtime, job, agent)
     _require_text(runtime, decision)
     screen = ChatScreen(decision.name, terminal, console)

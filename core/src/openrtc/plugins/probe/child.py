@@ -22,6 +22,7 @@ from openrtc.discovery.hidden_livekit import show_livekit
 from openrtc.discovery.tolerance import tolerate_unreadable_metadata
 from openrtc.model.lack import Lack
 from openrtc.plugins.checks import call_checks
+from openrtc.model.metadata import build_schema
 from openrtc.plugins.contributions import collect_contributions
 from openrtc.plugins.guard.clock import STOPPED_CLOCK, use_clock
 from openrtc.plugins.importing import explain_error
@@ -205,6 +206,7 @@ def _to_json(
     summary = agent.spec.summary if agent.spec else agent.entry.summary
     fields = ("name", "load_ms", "asked_isolation", "shape", "members", "member_count", "notes")
     own = {name: getattr(agent, name) for name in fields}
+    own["metadata_schema"] = build_schema(agent.spec)
     own["lacks"] = [lack.to_json() for lack in _find_lacks(agent, config, resources)]
     return own | {"number": numbers[id(agent.entry)], "summary": summary, "status": agent.status.to_json()}
 
