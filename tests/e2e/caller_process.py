@@ -158,12 +158,14 @@ class Caller:
             await asyncio.sleep(CHUNK_SECONDS)
         return None
 
-    async def ask_session(self, kind: str, agent: str, limit: float) -> dict[str, Any] | None:
+    async def ask_session(self, kind: str, agent: str, limit: float, text: str) -> dict[str, Any] | None:
         """Send a request to an agent's session; return its answer, None when there is none within ``limit`` seconds."""
         identifier = f"{self.name}-{len(self._asked)}"
         answer = self._asked[identifier] = asyncio.get_running_loop().create_future()
         request = proto.SessionRequest(request_id=identifier)
         getattr(request, kind).SetInParent()
+        if text:
+            request.run_input.text = text
         message = proto.AgentSessionMessage(request=request).SerializeToString()
         await self.room.local_participant.send_bytes(
             message, name="request", topic=SESSION_TOPIC, destination_identities=[agent]
@@ -309,7 +311,7 @@ class Callers:
     async def do_ask_session(self, command: dict[str, Any]) -> dict[str, Any] | None:
         """Send a request to an agent's session; answer what comes back."""
         caller = self._callers[command["caller"]]
-        return await caller.ask_session(command["kind"], command["agent"], command["timeout"])
+        return await caller.ask_session(command["kind"], command["agent"], command["timeout"], command["text"])
 
     async def do_save(self, command: dict[str, Any]) -> list[dict[str, Any]]:
         """Write what was heard so far."""

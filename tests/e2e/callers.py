@@ -185,9 +185,9 @@ class Caller:
         """Send a chat message to the agent."""
         self.process.command("send_text", caller=self.name, text=text).result(ANSWER_TIMEOUT)
 
-    def ask_session(self, kind: str, agent: str, timeout: float = 5.0) -> dict[str, Any] | None:
+    def ask_session(self, kind: str, agent: str, timeout: float = 5.0, text: str = "") -> dict[str, Any] | None:
         """Send a request to an agent's session; return the answer, None when there is none in time."""
-        values = {"caller": self.name, "kind": kind, "agent": agent, "timeout": timeout}
+        values = {"caller": self.name, "kind": kind, "agent": agent, "timeout": timeout, "text": text}
         answer: dict[str, Any] | None = self.process.command("ask_session", **values).result(timeout + 10.0)
         return answer
 

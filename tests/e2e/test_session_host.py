@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,9 +52,16 @@ def choose_agents(worker: WorkerProcess, api: ServerApi, callers: CallersProcess
 
 
 def test_only_operators_are_answered_and_told(
-    start_worker: Callable[..., WorkerProcess], api: ServerApi, callers: CallersProcess, folder: Path
+    start_worker: Callable[..., WorkerProcess], api: ServerApi, callers: CallersProcess, folder: Path, tmp_path: Path
 ) -> None:
-    worker = start_worker("--allow", "tone-agents,cast-agents", "--signed", folders=[folder])
+    worker = start_worker(
+        "--allow",
+        "tone-agents,cast-agents",
+        "--signed",
+        "--metrics-jsonl",
+        str(tmp_path / "events.jsonl"),
+        folders=[folder],
+    )
     choose_agents(worker, api, callers)
     ann = callers.join("ann", api.token("alpha-1", "ann"))
     agent = ann.wait_for_agent()["identity"]
@@ -74,14 +82,19 @@ def test_only_operators_are_answered_and_told(
     for caller in (ann, spy):
         assert not caller.events("session_event"), "nothing of the session goes to who may not manage it"
 
-    bob = callers.join("bob", api.token("pair-1", "bob", manages=True))
-    eve = callers.join("eve", api.token("pair-1", "eve"), speaks=False)
-    poll_until(lambda: len(api.agents_in(["pair-1"])["pair-1"]) == 2)
-    members = api.agents_in(["pair-1"])["pair-1"]
+    bob = callers.join("bob", api.token("quiet-1", "bob", manages=True))
+    eve = callers.join("eve", api.token("quiet-1", "eve"), speaks=False)
+    poll_until(lambda: len(api.agents_in(["quiet-1"])["quiet-1"]) == 2)
+    members = api.agents_in(["quiet-1"])["quiet-1"]
     for member in members:
         answer = bob.ask_session("get_agent_info", member)
         assert answer and "get_agent_info" in answer, "each member of a cast has a session of its own"
-        assert refusal(eve, member) == REFUSED
+        assert refusal(eve, member) == refusal(eve, member, "run_input") == REFUSED
+    ear = next(member for member in members if member.startswith("dispatcher"))
+    answer = bob.ask_session("run_input", ear, timeout=20.0, text="Chris, are you there")
+    assert answer and answer["run_input"]["items"], "what is typed goes through the floor, to whom the cast chooses"
+    spoken = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert [one["member"] for one in spoken if one.get("cause") == "person"] == ["driver"]
 
 
 @pytest.mark.parametrize(("setting", "answered"), [("all", True), ("off", False)])

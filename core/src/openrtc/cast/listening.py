@@ -11,11 +11,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from livekit.agents import Agent, AgentSession, StopResponse, UserInputTranscribedEvent, UserStateChangedEvent
-from livekit.agents.llm import ChatContext, ChatMessage
+from livekit.agents.llm import ChatContext, ChatItem, ChatMessage
 
 from openrtc.cast.member_session import MemberSession
 from openrtc.cast.turn import HeardLine, MemberTurn
 from openrtc.cast.turn_manager import TurnManager
+from openrtc.errors import OpenRTCError
 
 FALSE_ALARM_SECONDS = 2.0
 """After so much silence, a sound in which no words were found was none: whoever was speaking goes on."""
@@ -23,6 +24,8 @@ LOST_TURN_SECONDS = 10.0
 """After so much silence the members go on although the words that were heard never became a turn."""
 TRANSCRIPT_SECONDS = 5.0
 """How long to wait for the words of a turn that a realtime model has heard."""
+ANSWER_SECONDS = 120.0
+"""How long whoever types over the session stream waits for the end of the answer."""
 POLL_SECONDS = 0.05
 """How often `wait_for_silence` looks."""
 UNKNOWN_PERSON = "Caller"
@@ -86,12 +89,37 @@ class Listening:
         for task in self._answering:
             task.cancel()
 
-    async def take_text(self, text: str, speaker: str = UNKNOWN_PERSON) -> None:
-        """Take what a person has typed, and let the right member answer."""
-        turn = MemberTurn("person", silent_since=time.time())
+    async def take_text(self, text: str, speaker: str = UNKNOWN_PERSON, turn: MemberTurn | None = None) -> None:
+        """Take what a person has typed, and let the right member answer.
+
+        Args:
+            text: The words.
+            speaker: The person's name.
+            turn: The turn of whoever answers.
+        """
+        turn = turn or MemberTurn("person", silent_since=time.time())
         member = await self._turns.take_human_turn(text, speaker, turn)
         self._turns.ear.hear(HeardLine("", text, verbatim=True))
         self._call(member, turn)
+
+    async def answer_text(self, text: str, speaker: str) -> list[ChatItem]:
+        """Take what a person has typed, as `take_text` does, and return what comes of it when it was said.
+
+        Args:
+            text: The words.
+            speaker: The person's name.
+
+        Raises:
+            OpenRTCError: Nobody has answered; says why.
+        """
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        turn = MemberTurn("person", silent_since=time.time(), answer=answer)
+        await self.take_text(text, speaker or UNKNOWN_PERSON, turn)
+        try:
+            await asyncio.wait_for(answer, ANSWER_SECONDS)
+        except TimeoutError:
+            raise OpenRTCError(f"nobody has answered within {ANSWER_SECONDS:g} s") from None
+        return turn.items
 
     @property
     def _handlers(self) -> dict[Any, Callable[[Any], None]]:

@@ -26,7 +26,6 @@ from openrtc.session.room_connect import shield_join
 from openrtc.upstream.jobs import get_server_url
 
 TRANSCRIPTION_TOPIC = "lk.transcription"
-SESSION_TOPIC = "lk.agent.session"
 CHAT_TOPIC = "lk.chat"
 POLL_SECONDS = 0.02
 """How often it is looked whether a subscribed track has come."""
@@ -60,9 +59,7 @@ async def connect_member(
     """
     job = context.job
     member.room = rtc.Room()
-    # What people type is for the ear; so are requests to an agent, where livekit-agents answers them.
-    if runtime.config.worker.session_host == "all":
-        member.room.register_byte_stream_handler(SESSION_TOPIC, _ignore_stream)
+    # What people type is for the ear.
     member.room.register_text_stream_handler(CHAT_TOPIC, _ignore_stream)
     shield_join(member.room, context, runtime.config.worker)
     _register_handlers(member.room, build_track_filter(member, resolved_cast, job.id))

@@ -189,7 +189,7 @@ class RoomCast(CastSession):
                 member.session.input.set_audio_enabled(False)
             # A job has one primary session, the ear's: any other one that asks to be recorded raises.
             options = {**options, "room_options": disable_pre_connect_audio(options["room_options"]), "record": False}
-        door = SessionDoor(member.session, member.room, self.runtime.config.worker)
+        door = SessionDoor(member.session, member.room, self.runtime.config.worker, self.listening.answer_text)
         with hold_handoffs(member.session):
             await member.session.start(member.agent, room=member.room, **options | door.start_options)
         await door.open()

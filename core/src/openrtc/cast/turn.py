@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from livekit.agents.llm import ChatMessage
+from livekit.agents.llm import ChatItem, ChatMessage
 from livekit.agents.voice import SpeechHandle
 
 from openrtc.errors import OpenRTCError
@@ -31,11 +31,12 @@ class MemberTurn:
         silent_since: When the person had fallen silent, in seconds since the epoch, if that is known.
         end_of_turn: Seconds from then until the person's turn was taken to be over.
         tried: Roles of the members that could not answer the person.
-        answer: Gets the answer of a member that was asked.
+        answer: Gets what is answered, where somebody waits for it.
         asker: Role of the member that asked.
         began: When it got the floor, on the monotonic clock.
         first_sound: When it was first heard, in seconds since the epoch.
         said: What it has said, as far as it was heard.
+        items: What it has said and done, as livekit-agents has it.
         interrupted: Whether it was cut short.
     """
 
@@ -49,6 +50,7 @@ class MemberTurn:
     began: float = field(default_factory=time.monotonic)
     first_sound: float | None = None
     said: list[str] = field(default_factory=list)
+    items: list[ChatItem] = field(default_factory=list)
     interrupted: bool = False
 
     @property

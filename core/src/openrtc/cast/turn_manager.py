@@ -76,6 +76,7 @@ class TurnManager:
         self._answered_person = False
         self._last_line: HeardLine | None = None
         self._turns_taken = 0
+        self._person_turn: MemberTurn | None = None
         self._over = False
 
     @property
@@ -122,6 +123,8 @@ class TurnManager:
         """End everything: the call is over."""
         self._over = True
         self.floor.stop()
+        if self._person_turn is not None:
+            self._person_turn.fail_answer("the call is over")
         for member in self._members:
             self._questions.fail(member.role, "the call is over")
 
@@ -176,6 +179,9 @@ class TurnManager:
         turn.heard = text
         self._turns_taken, self._unanswered = 0, None
         self.floor.cut()  # before the choice, which may take a while: nobody may talk on meanwhile
+        dropped, self._person_turn = self._person_turn, turn
+        if dropped is not None and all(member.turn is not dropped for member in self.members):
+            dropped.fail_answer("somebody has said something else meanwhile")
         member = await self._choose_who_answers(text)
         self.share_human_words(text, speaker)
         logger.debug("%r answers %r", member.role, words_of_log().clean(text))
@@ -253,6 +259,7 @@ class TurnManager:
         """Take what a member has said."""
         turn = member.turn or MemberTurn("itself")
         turn.interrupted = turn.interrupted or speech.interrupted
+        turn.items += [item for item in speech.chat_items if getattr(item, "role", "") != "user"]
         if text := get_spoken_text(speech):
             turn.said.append(text)
             # The member that has asked gets it from its tool; one that hears voices hears it.
@@ -268,9 +275,8 @@ class TurnManager:
             return
         member.failed_turns += 1
         report_failed_turn(self._live, member.role, why)
-        turn.fail_answer(f"{member.role!r} could not answer: {why}")
-        if turn.cause == "person":
-            self._let_another_answer(member, turn)
+        if turn.cause != "person" or not self._let_another_answer(member, turn):
+            turn.fail_answer(f"{member.role!r} could not answer: {why}")
         if member.failed_turns >= FAILED_TURNS:
             self._on_member_failed(member, f"{FAILED_TURNS} turns in a row have failed, the last one: {why}")
 
@@ -331,11 +337,17 @@ class TurnManager:
             self._unanswered = None if turn.interrupted else self._last_line
             self._answered_person = turn.cause == "person"
 
-    def _let_another_answer(self, member: MemberSession, turn: MemberTurn) -> None:
+    def _let_another_answer(self, member: MemberSession, turn: MemberTurn) -> bool:
         tried = (*turn.tried, member.role)
-        if other := next((one for one in self.members if one.role not in tried), None):
-            again = MemberTurn("person", turn.heard, turn.silent_since, turn.end_of_turn, tried)
-            self.call(other, again, first=True)
+        other = next((one for one in self.members if one.role not in tried), None)
+        if other is None:
+            return False
+        again = MemberTurn(
+            "person", turn.heard, turn.silent_since, turn.end_of_turn, tried, turn.answer, items=turn.items
+        )
+        self._person_turn = again
+        self.call(other, again, first=True)
+        return True
 
     async def _choose_who_answers(self, text: str) -> MemberSession:
         turn = HumanTurn(text=text, names=self.names, lead=self.front.role, last_speaker=self._present_speaker())

@@ -15,16 +15,22 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 from livekit import rtc
 from livekit.agents import AgentSession, utils
-from livekit.agents.voice.remote_session import TOPIC_SESSION_MESSAGES, SessionHost, SessionTransport
+from livekit.agents.llm import ChatItem
+from livekit.agents.voice.remote_session import (
+    TOPIC_SESSION_MESSAGES,
+    SessionHost,
+    SessionTransport,
+    encode_chat_item,
+)
 from livekit.protocol.agent_pb import agent_session as proto
 
 from openrtc.dispatch.room_participants import list_participants
-from openrtc.errors import one_line, summarize_error
+from openrtc.errors import OpenRTCError, one_line, summarize_error
 from openrtc.settings.config import WorkerSettings
 from openrtc.upstream.session_hosts import note_host
 
@@ -37,6 +43,9 @@ NAMED_SECONDS = 10.0
 """For how long events are sent to those whom only the server has named."""
 
 NO_GRANT = "this participant may not manage the agent's session: its token lacks the grant can_manage_agent_session"
+AnswerInput = Callable[[str, str], Awaitable[Sequence[ChatItem]]]
+"""Answers a text that somebody, who is named, has typed; returns what comes of it."""
+
 OFF = "this worker lets nobody manage its sessions"
 
 
@@ -46,16 +55,24 @@ class OperatorTransport(SessionTransport):
     Args:
         room: The room.
         worker: Where the LiveKit server is.
-        nobody: Whether nobody at all may manage the session.
         on_operator: Called when there is the first operator.
+        answer_input: Answers what an operator types into the session (``run_input``) where the session itself must not.
     """
 
     def __init__(
-        self, room: rtc.Room, worker: WorkerSettings, *, nobody: bool = False, on_operator: Callable[[], object]
+        self,
+        room: rtc.Room,
+        worker: WorkerSettings,
+        *,
+        on_operator: Callable[[], object],
+        answer_input: AnswerInput | None = None,
     ) -> None:
         self._room = room
         self._worker = worker
-        self._nobody = nobody
+        self._nobody = worker.session_host == "off" or worker.profile == "lean"
+        self._everybody = worker.session_host == "all" and not self._nobody
+        self._answer_input = answer_input
+        self._answering: set[asyncio.Task[None]] = set()
         self._on_operator = on_operator
         self._requests = utils.aio.Chan[proto.AgentSessionMessage]()
         self._asked: dict[str, deque[tuple[str, ...]]] = {}
@@ -83,7 +100,7 @@ class OperatorTransport(SessionTransport):
             self._room.unregister_byte_stream_handler(TOPIC_SESSION_MESSAGES)
             self._room.off("participant_connected", self._look_at)
             self._room.off("participant_permissions_changed", self._look_at)
-            await utils.aio.cancel_and_wait(*self._reading.values())
+            await utils.aio.cancel_and_wait(*self._reading.values(), *self._answering)
         self._requests.close()
 
     async def send_message(self, msg: proto.AgentSessionMessage) -> None:
@@ -104,7 +121,7 @@ class OperatorTransport(SessionTransport):
         return await self._requests.__anext__()
 
     def _look_at(self, participant: rtc.RemoteParticipant) -> None:
-        if not self._nobody and _may_manage(participant):
+        if not self._nobody and self._may_manage(participant):
             self._on_operator()
 
     def _on_stream(self, reader: rtc.ByteStreamReader, identity: str) -> None:
@@ -129,6 +146,14 @@ class OperatorTransport(SessionTransport):
             await self._refuse(message.request, identity, to, refused)
         elif self._open:
             self._on_operator()
+            if self._answer_input is not None and message.request.HasField("run_input"):
+                # Not in this task, for whose end the participant's next request waits.
+                answering = asyncio.create_task(
+                    self._answer(message.request, identity, to, self._answer_input), name="answer-input"
+                )
+                self._answering.add(answering)
+                answering.add_done_callback(self._answering.discard)
+                return
             self._asked.setdefault(message.request.request_id, deque()).append(to)
             self._requests.send_nowait(message)
 
@@ -147,17 +172,37 @@ class OperatorTransport(SessionTransport):
             return None
         return message
 
+    async def _answer(
+        self, request: proto.SessionRequest, identity: str, to: tuple[str, ...], answer_input: AnswerInput
+    ) -> None:
+        response = proto.SessionResponse(request_id=request.request_id)
+        response.run_input.SetInParent()
+        try:
+            text = request.run_input.text.strip()
+            if not text:
+                raise OpenRTCError("there is no text in it")
+            response.run_input.items.extend(map(encode_chat_item, await answer_input(text, self._name_of(identity))))
+        except OpenRTCError as error:
+            response.error = one_line(error.message)
+        except Exception as error:  # whatever keeps the agent from answering
+            response.error = summarize_error(error)
+        await self._send(proto.AgentSessionMessage(response=response), to)
+
+    def _name_of(self, identity: str) -> str:
+        participant = self._room.remote_participants.get(identity)
+        return (participant.name if participant else "") or identity
+
     async def _judge(self, identity: str) -> tuple[tuple[str, ...], str]:
         """Return to whom a request is answered, and why it is refused; empty where it is not."""
         asking: tuple[str, ...]
         if (participant := self._room.remote_participants.get(identity)) is not None:
-            asking, may = (identity,), _may_manage(participant)
+            asking, may = (identity,), self._may_manage(participant)
         else:
             # The server tells others up to 3 s late of who publishes nothing; without its list, nobody is answered.
             there = await list_participants(self._room.name, self._worker)
             found = [one for one in there if (one.identity == identity if identity else one.permission.hidden)]
             asking = tuple(one.identity for one in found)
-            may = bool(found) and all(one.permission.can_manage_agent_session for one in found)
+            may = bool(found) and (self._everybody or all(one.permission.can_manage_agent_session for one in found))
             if may and not self._nobody:
                 self._named, self._named_at = asking, time.monotonic()
         return asking, OFF if self._nobody else "" if may else NO_GRANT
@@ -173,7 +218,7 @@ class OperatorTransport(SessionTransport):
 
     def _list_operators(self) -> tuple[str, ...]:
         there = self._room.remote_participants
-        seen = [one.identity for one in there.values() if _may_manage(one)]
+        seen = [one.identity for one in there.values() if self._may_manage(one)]
         named = self._named if time.monotonic() - self._named_at < NAMED_SECONDS else ()
         return (*seen, *(one for one in named if one not in there))
 
@@ -192,9 +237,10 @@ class OperatorTransport(SessionTransport):
             except Exception as error:  # whoever it was for has left, or the room is being left
                 logger.debug("the session stream does not reach %s: %s", to, one_line(str(error)))
 
-
-def _may_manage(participant: rtc.RemoteParticipant) -> bool:
-    return bool(participant.permissions.can_manage_agent_session)
+    def _may_manage(self, participant: rtc.RemoteParticipant) -> bool:
+        # Not an agent's fellow members, who would get each of its events.
+        anybody = self._everybody and participant.kind != rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
+        return anybody or bool(participant.permissions.can_manage_agent_session)
 
 
 class SessionDoor:
@@ -204,29 +250,40 @@ class SessionDoor:
         session: A session, before it starts.
         room: Its room.
         worker: The settings.
+        answer_input: Answers what an operator types into the session, where the session itself must not: in a cast.
     """
 
-    def __init__(self, session: AgentSession[Any], room: rtc.Room, worker: WorkerSettings) -> None:
+    def __init__(
+        self,
+        session: AgentSession[Any],
+        room: rtc.Room,
+        worker: WorkerSettings,
+        answer_input: AnswerInput | None = None,
+    ) -> None:
         self._session = session
         self._room = room
         self._worker = worker
+        self._answer_input = answer_input
         self._closing: asyncio.Task[None] | None = None
 
     @property
     def start_options(self) -> dict[str, Any]:
         """The arguments of ``AgentSession.start`` for it: livekit-agents lets everybody in."""
-        return {} if self._worker.session_host == "all" and self._worker.profile != "lean" else {"session_host": False}
+        by_livekit = self._worker.session_host == "all" and self._worker.profile != "lean" and not self._answer_input
+        return {} if by_livekit else {"session_host": False}
 
     async def open(self) -> None:
         """Take requests, now that the session has started."""
         if not self.start_options:
             return
-        nobody = self._worker.session_host == "off" or self._worker.profile == "lean"
 
         def note_operator() -> None:
             host.register_session(self._session)  # until then no event is written down: nobody would get it
 
-        host = SessionHost(OperatorTransport(self._room, self._worker, nobody=nobody, on_operator=note_operator))
+        transport = OperatorTransport(
+            self._room, self._worker, on_operator=note_operator, answer_input=self._answer_input
+        )
+        host = SessionHost(transport)
         try:
             await host.start()
         except ValueError as error:  # the package takes that topic itself, or another session of the call has it
