@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from openrtc.cli.dispatch_options import (
@@ -21,6 +19,7 @@ from openrtc.cli.dispatch_options import (
     read_checked_config,
     run_async,
 )
+from openrtc.cli.output import say
 
 if TYPE_CHECKING:
     from openrtc.conversation.call.placed_call import PlacedCall, SpokenTurn
@@ -84,7 +83,7 @@ async def _call(
         joined = await call.connect(args.timeout)
         return await _converse(args, call, utterances, joined)
     except DispatchLost as lost:
-        print(f"openrtc: {lost}", file=sys.stderr)
+        say(f"openrtc: {lost}", error=True)
         return {"room": call.room, "lost": {"reason": lost.message, "fix": lost.fix}, "exit_code": 1}
     finally:
         await call.hang_up()
@@ -93,7 +92,7 @@ async def _call(
 async def _converse(
     args: argparse.Namespace, call: PlacedCall, utterances: Sequence[Utterance], joined: float
 ) -> dict[str, Any]:
-    show: Callable[[str], None] = _hide if args.json else partial(print, flush=True)
+    show: Callable[[str], None] = _hide if args.json else say
     agent, identities = call.agent, [one.identity for one in call.agents]
     show(f"{call.room} -> {agent}   heard from after {joined:.2f} s")
     greeting = await call.wait_for_greeting()

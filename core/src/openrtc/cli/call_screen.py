@@ -82,7 +82,7 @@ class CallScreen:
 
     def _show_head(self, event: CallEvent, why: str = "") -> None:
         self._shown = event.job_id
-        self._print(f"\n{event.room} -> {event.agent or '?'}", why, "bold")
+        self._print(f"\n{one_line(event.room)} -> {event.agent or '?'}", why, "bold")
 
     def _print(self, label: str, text: str, style: str) -> None:
         from rich.text import Text

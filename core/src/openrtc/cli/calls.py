@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from openrtc.cli.output import say
 from openrtc.cli.setting_options import add_settings, read_config
 from openrtc.errors import OpenRTCError
 
@@ -126,7 +127,7 @@ def _follow(path: Path, job_id: str, *, as_json: bool) -> int:
         else:
             line = describe_in_line(event, of_one=bool(job_id))
         if line:
-            print(line, flush=True)
+            say(line)
         seen.note(event)
         if seen.without_words and not hinted and not as_json:
             hinted = True
@@ -173,7 +174,7 @@ def _forget(identity: str, name: str) -> int:
     for file, line in _order_workers(identity):
         files |= {file} if file else set()
         if line:
-            print(line)
+            say(line)
     if not files:
         _find_file(name)
     calls: list[str] = []

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from openrtc.cli.output import say
 from openrtc.cli.table import TextTable
 from openrtc.errors import one_line
 from openrtc.observe.past_calls import PastCall
@@ -45,18 +46,18 @@ def print_calls(calls: Sequence[PastCall], total: int) -> None:
 def print_call(call: PastCall, events: Sequence[Mapping[str, Any]]) -> None:
     """Print one call: who, why routed so, what was said, what it used, how it ended."""
     by = f" of {call.distribution}" if call.distribution else ""
-    print(f"call     {call.job_id} in room {call.room!r}, {call.state}")
-    print(f"agent    {call.agent or '(none)'}{by}")
-    print(f"person   {', '.join(map(one_line, call.people)) or '(not known)'}")
-    print(f"started  {_format_time(call.started, '%Y-%m-%d %H:%M:%S')}")
-    print(f"routed   {f'by {call.rule}: {one_line(call.why)}' if call.rule else '(no event says why)'}")
+    say(f"call     {call.job_id} in room {call.room!r:.200}, {call.state}")
+    say(f"agent    {call.agent or '(none)'}{by}")
+    say(f"person   {', '.join(map(one_line, call.people)) or '(not known)'}")
+    say(f"started  {_format_time(call.started, '%Y-%m-%d %H:%M:%S')}")
+    say(f"routed   {f'by {call.rule}: {one_line(call.why)}' if call.rule else '(no event says why)'}")
     print()
     for event in events:
         if line := describe_in_line(event):
-            print(line)
+            say(line)
     print()
     for line in _describe_totals(call):
-        print(line)
+        say(line)
     if call.without_words:
         print_words_hint()
 
@@ -142,7 +143,7 @@ def _list_cells(call: PastCall) -> list[str]:
         _format_time(call.started, "%Y-%m-%d %H:%M"),
         call.agent,
         one_line(", ".join(call.people), 40),
-        call.room,
+        one_line(call.room, 80),
         "" if call.seconds is None else f"{call.seconds:.1f}",
         str(call.turns),
         f"{waits[len(waits) // 2]:.2f} s" if waits else "",

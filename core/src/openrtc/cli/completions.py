@@ -18,7 +18,7 @@ from openrtc.cli.commands import ALIASES, COMMANDS, Command
 from openrtc.cli.setting_options import add_common_options
 from openrtc.errors import OpenRTCError
 from openrtc.settings.config import SETTINGS, Config
-from openrtc.settings.kinds import AGENTS, DISTRIBUTIONS, Choice
+from openrtc.settings.kinds import AGENTS, DISTRIBUTION, DISTRIBUTIONS, Choice
 
 
 def answer_shell() -> None:
@@ -87,7 +87,7 @@ def _list_agents(**_: Any) -> list[str]:
 
 
 def _list_distributions(**_: Any) -> list[str]:
-    return sorted({entry.distribution for entry in _discover()})
+    return sorted({name for entry in _discover() if DISTRIBUTION.fullmatch(name := entry.distribution)})
 
 
 def _list_of_packages() -> Mapping[str, str]:

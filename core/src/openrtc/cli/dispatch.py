@@ -19,7 +19,7 @@ from openrtc.cli.dispatch_options import (
     read_connection,
     run_async,
 )
-from openrtc.cli.output import print_json
+from openrtc.cli.output import print_json, say
 from openrtc.cli.setting_options import add_actions
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _create(args: argparse.Namespace) -> int:
         return _await_agent(args, dispatch, connection)
     _show(args, dispatch)
     if not args.json:
-        print(f"openrtc dispatch get {room} {dispatch.id} shows whether a worker takes it; --wait waits for that")
+        say(f"openrtc dispatch get {room} {dispatch.id} shows whether a worker takes it; --wait waits for that")
     return 0
 
 
@@ -102,7 +102,7 @@ def _await_agent(args: argparse.Namespace, dispatch: Dispatch, connection: LiveK
         joined = run_async(wait_for_agent(dispatch, seconds=args.timeout, connection=connection))
     except DispatchLost as lost:
         _show(args, dispatch, lost={"reason": lost.message, "fix": lost.fix})
-        print(f"openrtc: {lost}", file=sys.stderr)
+        say(f"openrtc: {lost}", error=True)
         return 1
     about = {"identity": joined.identity, "name": joined.name, "agent": joined.agent, "seconds": joined.seconds}
     _show(args, joined.dispatch, joined=about)
@@ -151,7 +151,7 @@ def _show(args: argparse.Namespace, dispatch: Dispatch, **outcome: dict[str, Any
     _print_table([dispatch])
     if joined := outcome.get("joined"):
         who = joined["agent"] or joined["name"] or joined["identity"]
-        print(f"{who} is in room {dispatch.room!r} as {joined['identity']!r}, after {joined['seconds']:.2f} s")
+        say(f"{who} is in room {dispatch.room!r} as {joined['identity']!r}, after {joined['seconds']:.2f} s")
 
 
 def _print_table(dispatches: Any) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import gc
 import os
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -128,11 +127,11 @@ def _describe_alone(agent: LoadedAgent) -> dict[str, Any] | None:
 
 
 def _judge(rows: Sequence[dict[str, Any]]) -> int:
-    from openrtc.cli.output import is_problem
+    from openrtc.cli.output import is_problem, say
 
     unusable = [f"{row['name']} ({row['state']})" for row in rows if is_problem(row)]
     if unusable:
-        print(f"openrtc: not usable: {', '.join(unusable)}", file=sys.stderr)
+        say(f"openrtc: not usable: {', '.join(unusable)}", error=True)
     return 1 if unusable else 0
 
 

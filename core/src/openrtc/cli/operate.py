@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any
 
+from openrtc.cli.output import say
 from openrtc.cli.top import NO_WORKER, require_sockets
 from openrtc.errors import OpenRTCError
 
@@ -66,10 +66,10 @@ def give_order(workers: list[dict[str, Any]], **order: str) -> int:
     answers = [(worker["pid"], send_order(worker["pid"], order)) for worker in workers]
     done = [(pid, answer["done"]) for pid, answer in answers if "done" in answer]
     for pid, line in done:
-        print(f"worker {pid}: {line}")
+        say(f"worker {pid}: {line}")
     if not done:
         for pid, answer in answers:
-            print(f"openrtc: worker {pid}: {answer['refused']}", file=sys.stderr)
+            say(f"openrtc: worker {pid}: {answer['refused']}", error=True)
     return 0 if done else 1
 
 

@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from openrtc.cli.table import BOLD, DIM, style
-from openrtc.errors import one_line
+from openrtc.errors import escape, one_line
 from openrtc.model.status import State, Status
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+LONGEST_LINE = 4000
+"""Characters of a line."""
 
 PIPE_WIDTH = 4000
 """Columns where nobody looks: in a pipe each row stays one line, for grep."""
@@ -55,11 +58,21 @@ def print_json(**fields: Any) -> None:
 
 def build_console() -> Console:
     """Return a console for stdout as it is now: the terminal's width and colours, or neither in a pipe."""
-    from rich.console import Console
+    from openrtc.cli.safe_console import SafeConsole
 
     is_terminal = sys.stdout.isatty()
     wide = None if is_terminal or os.environ.get("COLUMNS") else PIPE_WIDTH
-    return Console(width=wide, force_terminal=is_terminal or None, highlight=False, emoji=False)
+    return SafeConsole(width=wide, force_terminal=is_terminal or None, highlight=False, emoji=False)
+
+
+def say(text: str, *, error: bool = False) -> None:
+    """Print a line in which others' words do nothing to the terminal, and make no line of their own.
+
+    Args:
+        text: The line.
+        error: Whether it goes to stderr.
+    """
+    print(escape(text, LONGEST_LINE), file=sys.stderr if error else sys.stdout, flush=True)
 
 
 def print_warning(text: str) -> None:
@@ -110,7 +123,7 @@ def print_fix_lines(fixes: Iterable[tuple[str, str | None, str | None]]) -> None
     for number, (name, fix, location) in enumerate(dict.fromkeys(fixes)):
         if not number:
             print("\nHow to fix:")
-        print(f"  {style(name, BOLD)}: {one_line(fix or 'see')}")
+        print(f"  {style(one_line(name), BOLD)}: {one_line(fix or 'see')}")
         if location:
             print(style(f"      {one_line(location)}", DIM))
 

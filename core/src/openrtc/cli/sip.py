@@ -15,7 +15,7 @@ from openrtc.cli.dispatch_options import (
     read_connection,
     run_async,
 )
-from openrtc.cli.output import print_json
+from openrtc.cli.output import print_json, say
 from openrtc.cli.setting_options import add_actions
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _delete(args: argparse.Namespace) -> int:
     if args.json:
         print_json(deleted=rule.id)
     else:
-        print(f"deleted {rule.id} ({rule.name})")
+        say(f"deleted {rule.id} ({rule.name})")
     return 0
 
 

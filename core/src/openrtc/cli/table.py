@@ -33,7 +33,7 @@ UNBROKEN = ("State", "ms")
 """Headings of columns that stay as wide as they are."""
 NARROWEST = 10
 """Columns that a folded column keeps."""
-LONGEST = 20_000
+LONGEST = 2000
 """Characters that are shown of one cell."""
 GAP = "  "
 

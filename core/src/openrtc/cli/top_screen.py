@@ -89,17 +89,17 @@ def build_screen(workers: Sequence[dict[str, Any]], width: int, *, live: bool = 
             text = (
                 f"{worker['pid']}: {', '.join(names)} blocked the loop again and again: a process for each further call"
             )
-            parts.append(Text(text, style="yellow"))
+            parts.append(_show(text, "yellow"))
         if names := worker.get("paused"):
-            parts.append(Text(f"{worker['pid']}: {', '.join(names)} paused: no new calls", style="yellow"))
+            parts.append(_show(f"{worker['pid']}: {', '.join(names)} paused: no new calls", "yellow"))
         for name, reason in worker.get("left_out", {}).items():
-            parts.append(Text(f"{worker['pid']}: {name} is left out: {reason}", style="yellow"))
-        parts += [Text(f"{worker['pid']}: {line}", style="yellow") for line in _list_left_behind(worker)]
+            parts.append(_show(f"{worker['pid']}: {name} is left out: {reason}", "yellow"))
+        parts += [_show(f"{worker['pid']}: {line}", "yellow") for line in _list_left_behind(worker)]
         if growth := worker.get("growth_estimate"):
             parts.append(Text(f"{worker['pid']}: {_describe_growth(growth)}", style="dim"))
     if calls:
         parts += [Text(), _build_table(CALL_COLUMNS, width, (_call_cells(worker, call) for worker, call in calls))]
-        parts += [Text(line[:width], style="dim") for _, call in calls if (line := _describe_words(call))]
+        parts += [_show(line[:width], "dim") for _, call in calls if (line := _describe_words(call))]
     else:
         parts += [Text(), Text("no call is live", style="dim")]
     return Group(*parts)
@@ -190,8 +190,8 @@ def _worker_cells(worker: dict[str, Any]) -> list[Text]:
     return [
         Text(str(worker["pid"])),
         state_cell,
-        Text(worker["isolation"]),
-        Text(worker["agent_name"] or "-"),
+        _show(worker["isolation"]),
+        _show(worker["agent_name"] or "-"),
         _build_bar(worker["sessions"], worker["max_sessions"]),
         _colour(f"{full:.0%}", full, LOAD),
         _colour(f"{lag:.0f} ms", lag, LAG),
@@ -207,11 +207,11 @@ def _worker_cells(worker: dict[str, Any]) -> list[Text]:
 def _call_cells(worker: dict[str, Any], call: dict[str, Any]) -> list[Text]:
     latency, share, blocked = call["last_latency_seconds"], call["cpu_share"], call["blocked_ms"]
     return [
-        Text(call["room"]),
-        Text(call["job_id"], style="dim"),
-        Text(call["agent"], style="cyan"),
-        Text(call["rule"] or "-", style="dim"),
-        Text(call["distribution"] or "-", style="dim"),
+        _show(call["room"]),
+        _show(call["job_id"], "dim"),
+        _show(call["agent"], "cyan"),
+        _show(call["rule"] or "-", "dim"),
+        _show(call["distribution"] or "-", "dim"),
         Text(str(worker["pid"]), style="dim"),
         Text(_format_duration(call["age_seconds"]) if call["state"] == "live" else call["state"]),
         Text(str(call["turns"])),
@@ -220,6 +220,11 @@ def _call_cells(worker: dict[str, Any], call: dict[str, Any]) -> list[Text]:
         _colour(f"{blocked:.0f} ms" if blocked else "-", blocked, BLOCKED),
         Text(str(call["errors"] or "-"), style="red" if call["errors"] else ""),
     ]
+
+
+def _show(text: str, style: str = "") -> Text:
+    """Return what somebody else has named or said as a piece of one line."""
+    return Text(one_line(text), style=style)
 
 
 def _build_bar(taken: int, most: int) -> Text:

@@ -57,8 +57,10 @@ class JsonlFile:
         """Let an event be written."""
         if isinstance(event, CallEvent) and self._is_forgotten(event):
             return
-        text = json.dumps(self._words.describe(event), ensure_ascii=False) + "\n"
-        self._lines.put(text.encode("utf-8", "backslashreplace"))
+        text = json.dumps(self._words.describe(event), ensure_ascii=False)
+        if not text.isprintable():  # the file may be read in a terminal
+            text = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+        self._lines.put(text.encode() + b"\n")
 
     @property
     def path(self) -> Path:

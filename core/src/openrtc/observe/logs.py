@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from openrtc.errors import one_line
+from openrtc.errors import LONGEST_SHOWN, escape, one_line, shorten, thin_marks
 from openrtc.observe.log_guard import WRITTEN, WorkerLog, current_log, install, keep_open
 from openrtc.observe.package_code import match_package
 from openrtc.observe.repeated_lines import RepeatedLines, describe_repeats
@@ -231,9 +231,9 @@ class TextLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         fields = "".join(f"  {key}={_show_value(value)}" for key, value in read_extra_fields(record).items())
-        message = _escape(record.getMessage()).replace("\n", "\n    ")
-        line = f"{_format_clock(record.created)} {_name_level(record):<7} {record.name}: {message}{fields}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        message = _show_text(record.getMessage())
+        line = f"{_format_clock(record.created)} {_name_level(record):<7} {escape(record.name, 200)}: {message}{fields}"
+        return f"{line}\n    {_show_text(self.formatException(record.exc_info))}" if record.exc_info else line
 
     def describe_repeats(self, line: str, times: int, seconds: float) -> str:
         """Return a line that says how often one, given without its time, came again."""
@@ -256,6 +256,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
+        line = {key: shorten(one, LONGEST_SHOWN) if isinstance(one, str) else one for key, one in line.items()}
         return json.dumps(line, default=str)
 
     def describe_repeats(self, line: str, times: int, seconds: float) -> str:
@@ -272,14 +273,12 @@ def _show_value(value: object) -> str:
     text = str(value)
     cut = text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
     plain = cut.isprintable() and cut and not any(c in ' "=' for c in cut)
-    return cut if plain else _escape(json.dumps(cut, ensure_ascii=False))
+    return thin_marks(cut) if plain else escape(json.dumps(cut, ensure_ascii=False))
 
 
-def _escape(text: str) -> str:
-    """Return a text in which nothing but ends of lines and tabs does anything to a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+def _show_text(text: str) -> str:
+    """Return a text of several lines, in which nothing looks like a line of the log or does anything to a terminal."""
+    return escape(text, keep="\n\t").replace("\n", "\n    ")
 
 
 def _format_clock(at: float) -> str:

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from openrtc.errors import escape
 from openrtc.observe.events import (
     CallEnded,
     CallError,
@@ -27,6 +28,9 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 LATENCY_BUCKETS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0)
 """Seconds. In talk people answer after about 0.3 s; who waits for several seconds gives up."""
+
+LONGEST_LABEL = 200
+"""Characters."""
 
 STAGES = {"end_of_turn": "end_of_turn_seconds", "llm_ttft": "llm_ttft_seconds", "tts_ttfb": "tts_ttfb_seconds"}
 
@@ -71,25 +75,25 @@ class PrometheusMetrics:
         """Count an event."""
         match event:
             case CallRouted():
-                self._routed.labels(event.rule, event.agent).inc()
+                self._routed.labels(*_clean(event.rule, event.agent)).inc()
             case CallRejected():
-                self._rejects.labels(event.cause).inc()
+                self._rejects.labels(*_clean(event.cause)).inc()
             case CallStarted():
-                self._started.labels(event.agent).inc()
+                self._started.labels(*_clean(event.agent)).inc()
             case CallError():
-                self._errors.labels(event.agent, event.where).inc()
+                self._errors.labels(*_clean(event.agent, event.where)).inc()
             case TurnCompleted():
                 self._count_turn(event)
             case CallEnded():
-                self._ended.labels(event.agent).inc()
-                self._failed.labels(event.agent).inc(event.failed)
+                self._ended.labels(*_clean(event.agent)).inc()
+                self._failed.labels(*_clean(event.agent)).inc(event.failed)
             case CallLeftBehind():
                 for kind in ("tasks", "threads", "rooms"):
-                    self._left.labels(event.left_by, kind).inc(getattr(event, kind))
+                    self._left.labels(*_clean(event.left_by, kind)).inc(getattr(event, kind))
             case LoopBlocked(ongoing=False):
-                self._blocked.labels(event.agent).inc(event.seconds)
+                self._blocked.labels(*_clean(event.agent)).inc(event.seconds)
             case PluginFailed():
-                self._plugins.labels(event.plugin, event.hook).inc()
+                self._plugins.labels(*_clean(event.plugin, event.hook)).inc()
             case ResourceLoaded():
                 self._resources = {**self._resources, (event.key, event.distribution): event}
 
@@ -99,10 +103,10 @@ class PrometheusMetrics:
 
     def _count_turn(self, turn: TurnCompleted) -> None:
         if turn.latency_seconds is not None:
-            self._latency.labels(turn.agent).observe(turn.latency_seconds)
+            self._latency.labels(*_clean(turn.agent)).observe(turn.latency_seconds)
         for stage, name in STAGES.items():
             if (seconds := getattr(turn, name)) is not None:
-                self._stages.labels(turn.agent, stage).observe(seconds)
+                self._stages.labels(*_clean(turn.agent, stage)).observe(seconds)
 
     def _add_counter(self, name: str, meaning: str, *labels: str) -> Counter:
         return Counter(f"openrtc_{name}", meaning, labels, registry=self._registry)
@@ -133,5 +137,10 @@ class _Gauges(Collector):
             labels = list(rows[0][0]) if rows else []
             family = GaugeMetricFamily(f"openrtc_{name}", meaning, labels=labels)
             for given, value in rows:
-                family.add_metric([given[label] for label in labels], float(value))
+                family.add_metric(_clean(*(given[label] for label in labels)), float(value))
             yield family
+
+
+def _clean(*values: str) -> list[str]:
+    """Return labels as they can be written: one that is no text for UTF-8 would end all further scrapes."""
+    return [escape(value, LONGEST_LABEL) for value in values]

@@ -104,8 +104,9 @@ class Router:
         if decision is None:
             return RuleResult(None, f"{IGNORED}answered {answer.value!r:.80}, not an agent name")
         if decision.rejected is not None:
-            return RuleResult(decision, decision.rejected)
-        return self._check_agents(decision)
+            decision = replace(decision, rejected=one_line(str(decision.rejected)))
+            return RuleResult(decision, str(decision.rejected))
+        return self._check_agents(replace(decision, reason=one_line(str(decision.reason))))
 
     def _check_agents(self, decision: Decision) -> RuleResult:
         names = decision.agents

@@ -131,7 +131,7 @@ def choose_named(name: str, asked_by: str, setting: str, request: RouteRequest, 
     problem = context.why_not_allowed(name, setting, request) or context.catalog.why_unusable(name)
     if problem is None:
         return RuleResult(Decision.to(name), f"{asked_by} asks for {name!r}")
-    return RuleResult(Decision.reject(f"{asked_by} asks for {name!r}: {problem}"), problem)
+    return RuleResult(Decision.reject(f"{asked_by} asks for {name!r:.80}: {problem}"), problem)
 
 
 def choose_by_agent_name(request: RouteRequest, context: RuleContext) -> RuleResult:

@@ -21,8 +21,8 @@ from openrtc.discovery.entries import AGENTS_GROUP, Entry
 from openrtc.discovery.hidden_livekit import show_livekit
 from openrtc.discovery.tolerance import tolerate_unreadable_metadata
 from openrtc.model.lack import Lack
-from openrtc.plugins.checks import call_checks
 from openrtc.model.metadata import build_schema
+from openrtc.plugins.checks import call_checks
 from openrtc.plugins.contributions import collect_contributions
 from openrtc.plugins.guard.clock import STOPPED_CLOCK, use_clock
 from openrtc.plugins.importing import explain_error
