@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 
 from openrtc import AgentSpec, Call, Cast, Decision, Member, OpenRTCError
 from openrtc.model.builders import check_builder
-from openrtc.model.metadata import build_schema, find_model_fault, read_metadata
+from openrtc.model.metadata import build_schema, find_model_fault, fit_metadata
 from openrtc.model.request import RouteRequest
 
 
@@ -52,7 +52,7 @@ def make(call: Call[Order]) -> Any: ...
 def read(raw: str | dict[str, Any], model: Any = None) -> Any:
     text = raw if isinstance(raw, str) else json.dumps(raw)
     request = RouteRequest.parse(room_name="r", job_metadata=text)
-    return read_metadata(request, AgentSpec(agent=make, name="a", metadata_model=model))
+    return fit_metadata(request, AgentSpec(agent=make, name="a", metadata_model=model))
 
 
 def test_without_a_model_it_is_what_the_routing_does_not_read() -> None:

@@ -11,7 +11,7 @@ from openrtc.cast.member_session import MemberSession
 from openrtc.catalog.resolved_cast import ResolvedCast, ResolvedMember
 from openrtc.model.call import Call
 from openrtc.model.cast_member import CastMember, active_member
-from openrtc.model.metadata import read_metadata
+from openrtc.model.metadata import fit_metadata
 from openrtc.observe.package_code import find_code_distribution
 from openrtc.runtime.runtime import Runtime
 from openrtc.session.build import build_agent
@@ -54,7 +54,7 @@ async def build_member_session(
         current_threads.set(owner.part(resolved.role, distribution))  # its blocking code holds up no other member's
     call = replace(call, agent_name=resolved.spec.name, cast_member=cast_member)
     if resolved.spec.metadata_model is not None:
-        call = replace(call, metadata=read_metadata(call.request, resolved.spec))
+        call = replace(call, metadata=fit_metadata(call.request, resolved.spec))
     resolved = replace(resolved, spec=await settle_options(resolved.spec, call))
     async with limit_build_time(resolved.spec.name):
         agent = await build_agent(resolved.spec, call)

@@ -15,7 +15,7 @@ from openrtc.model.status import State, Status
 if TYPE_CHECKING:
     from rich.console import Console
 
-LONGEST_LINE = 4000
+LONGEST_PRINTED = 4000
 """Characters of a line."""
 
 PIPE_WIDTH = 4000
@@ -72,7 +72,7 @@ def say(text: str, *, error: bool = False) -> None:
         text: The line.
         error: Whether it goes to stderr.
     """
-    print(escape(text, LONGEST_LINE), file=sys.stderr if error else sys.stdout, flush=True)
+    print(escape(text, LONGEST_PRINTED), file=sys.stderr if error else sys.stdout, flush=True)
 
 
 def print_warning(text: str) -> None:

@@ -21,7 +21,7 @@ MOST_FAULTS = 3
 """Of how many fields a rejection says what is wrong with them."""
 
 
-def read_metadata(request: RouteRequest, spec: AgentSpec | None = None) -> Any:
+def fit_metadata(request: RouteRequest, spec: AgentSpec | None = None) -> Any:
     """Return a dispatch's metadata as an agent gets it in `Call.metadata`.
 
     Args:

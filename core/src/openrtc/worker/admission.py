@@ -18,7 +18,7 @@ from openrtc.dispatch.marks import MARK_ATTRIBUTE, check_mark
 from openrtc.dispatch.relaunch import AnsweredDispatch
 from openrtc.errors import OpenRTCError
 from openrtc.model.decision import DECISION_ATTRIBUTE, Decision
-from openrtc.model.metadata import ROUTING_KEYS, read_metadata
+from openrtc.model.metadata import ROUTING_KEYS, fit_metadata
 from openrtc.model.request import RouteRequest, is_name, parse_metadata
 from openrtc.observe.events import CallRejected, CallRouted
 from openrtc.runtime.runtime import Runtime
@@ -213,7 +213,7 @@ def why_bad_metadata(request: RouteRequest, decision: Decision, catalog: Catalog
     cast, chosen = catalog.resolve_cast(decision.agents), catalog.get(decision.agents[0]).spec
     for spec in [chosen, *(member.spec for member in (cast.members if cast else ()))]:
         try:
-            read_metadata(request, spec)
+            fit_metadata(request, spec)
         except OpenRTCError as error:
             return f"agent {spec.name if spec else ''!r}: {error.message}"
     return None

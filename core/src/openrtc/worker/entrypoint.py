@@ -17,7 +17,7 @@ from openrtc.catalog.loaded import LoadedAgent
 from openrtc.errors import OpenRTCError
 from openrtc.model.agents import AgentSpec
 from openrtc.model.call import Call
-from openrtc.model.metadata import read_metadata
+from openrtc.model.metadata import fit_metadata
 from openrtc.observe.forwarding import EventSender
 from openrtc.observe.logs import configure_logs_of_job
 from openrtc.observe.package_code import use_current_packages
@@ -94,7 +94,7 @@ async def run_call(context: JobContext) -> None:
         raise OpenRTCError(f"the call was rejected: {decision.rejected}")
     name = decision.agents[0]
     loaded = runtime.catalog.get(name)
-    metadata = read_metadata(request, loaded.spec)
+    metadata = fit_metadata(request, loaded.spec)
     live = _begin(context, loaded, runtime)
     call: Call[Any] = Call(
         job_id=job.id,

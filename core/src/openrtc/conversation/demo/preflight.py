@@ -14,7 +14,7 @@ from openrtc.errors import OpenRTCError, one_line
 from openrtc.model.agents import AgentSpec
 from openrtc.model.call import Call
 from openrtc.model.decision import Decision
-from openrtc.model.metadata import read_metadata
+from openrtc.model.metadata import fit_metadata
 from openrtc.model.provider import ProviderContext
 from openrtc.model.request import RouteRequest
 from openrtc.plugins.lacks import tells_of_missing_key
@@ -142,7 +142,7 @@ def _build_call(name: str, runtime: Runtime) -> Call:
         job_id="rehearsal",
         agent_name=name,
         request=request,
-        metadata=read_metadata(request, runtime.catalog.get(name).spec),
+        metadata=fit_metadata(request, runtime.catalog.get(name).spec),
         decision=Decision((name,), "demo", "a rehearsal"),
         resources=runtime.resources,
     )
