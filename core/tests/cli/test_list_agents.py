@@ -67,6 +67,7 @@ def test_json_has_every_key_and_nothing_is_imported(site: Site) -> None:
         "load_ms": None,
         "notes": [],
         "lacks": [],
+        "metadata_schema": None,
         "isolation": None,
     }
     assert (rows["helpdesk"]["kind"], rows["desk"]["kind"]) == ("agent", "hook-module")

@@ -24,7 +24,7 @@ LOST_TURN_SECONDS = 10.0
 """After so much silence the members go on although the words that were heard never became a turn."""
 TRANSCRIPT_SECONDS = 5.0
 """How long to wait for the words of a turn that a realtime model has heard."""
-TYPED_SECONDS = 120.0
+STREAM_ANSWER_SECONDS = 120.0
 """How long whoever types over the session stream waits for the end of the answer."""
 POLL_SECONDS = 0.05
 """How often `wait_for_silence` looks."""
@@ -116,9 +116,9 @@ class Listening:
         turn = MemberTurn("person", silent_since=time.time(), answer=answer)
         await self.take_text(text, speaker or UNKNOWN_PERSON, turn)
         try:
-            await asyncio.wait_for(answer, TYPED_SECONDS)
+            await asyncio.wait_for(answer, STREAM_ANSWER_SECONDS)
         except TimeoutError:
-            raise OpenRTCError(f"nobody has answered within {TYPED_SECONDS:g} s") from None
+            raise OpenRTCError(f"nobody has answered within {STREAM_ANSWER_SECONDS:g} s") from None
         return turn.items
 
     @property

@@ -21,7 +21,7 @@ from typing import Any
 from livekit import rtc
 from livekit.agents import AgentSession, utils
 from livekit.agents.llm import ChatItem
-from livekit.agents.voice.remote_session import (
+from livekit.agents.voice.remote_session import (  # type: ignore[attr-defined]  # it uses encode_chat_item, and does not list it
     TOPIC_SESSION_MESSAGES,
     SessionHost,
     SessionTransport,
