@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,11 +54,13 @@ class Environment:
 
 
 @pytest.fixture
-def environment(site: Site, monkeypatch: pytest.MonkeyPatch) -> Environment:
+def environment(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Environment]:
+    install_commands._find_ours.cache_clear()
     monkeypatch.setattr("sys.path", [str(site.folder), *filter(is_library, sys.path)])
     # Where nothing else is installed, there is no pip either.
     monkeypatch.setattr(install_commands, "_run_pip", lambda *words: f"pip {shlex.join(words)}")
-    return Environment(site)
+    yield Environment(site)
+    install_commands._find_ours.cache_clear()
 
 
 def is_library(path: str) -> bool:

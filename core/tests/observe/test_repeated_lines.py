@@ -137,7 +137,7 @@ def test_the_log_counts_in_json(read_log: Callable[[], list[str]]) -> None:
         raise ValueError("no")
     except ValueError:
         for _ in range(2):
-            logging.getLogger("livekit.agents").exception("job crashed", extra={"room": "a"})
+            logging.getLogger("library").exception("job crashed", extra={"room": "a"})
     flush_output()
     lines = [json.loads(line) for line in read_log()]
     told = [(line["level"], line["message"], line.get("repeated"), line.get("room")) for line in lines]

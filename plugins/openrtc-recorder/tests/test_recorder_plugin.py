@@ -90,6 +90,7 @@ class Missing(dict[str, Any]):
 async def test_without_its_folder_calls_go_on_unrecorded(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    plugin._tell_once.cache_clear()
     call: Any = SimpleNamespace(job_id="AJ_1", resources=Missing())
     await plugin.openrtc_session(call, None)
     assert caplog.messages == ["call AJ_1 is not recorded: the resource 'recorder' is not available: no disk"]
