@@ -79,7 +79,7 @@ def check(shown: str, *, lines: int, colours: bool = False) -> None:
 
 def every(text: str) -> list[Any]:
     """Return the events of a call in which everything is called so."""
-    call = {"job_id": "J1", "room": text, "agent": "desk"}
+    call: dict[str, Any] = {"job_id": "J1", "room": text, "agent": "desk"}
     return [
         CallRouted(**call, rule=text, reason=text, ms=1.0, distribution=text),
         CallStarted(**call, setup_seconds=0.1, identity=text),
@@ -185,10 +185,12 @@ def test_screens_keep_their_shape(texts: list[str], monkeypatch: pytest.MonkeyPa
         report.show_failures([("desk", text)])
 
     for text in (one[:600] for one in texts):
-        call = dict.fromkeys(("job_id", "room", "agent", "distribution", "rule", "last_heard", "last_said"), text)
+        call: dict[str, Any] = dict.fromkeys(
+            ("job_id", "room", "agent", "distribution", "rule", "last_heard", "last_said"), text
+        )
         call |= dict.fromkeys(("age_seconds", "turns", "errors", "blocked_ms"), 0)
         call |= {"state": "live", "last_latency_seconds": None, "cpu_share": None}
-        worker = dict.fromkeys(("isolation", "agent_name"), text)
+        worker: dict[str, Any] = dict.fromkeys(("isolation", "agent_name"), text)
         worker |= dict.fromkeys(("uptime_seconds", "sessions", "loop_lag_ms", "memory_mb", "served", "failed"), 0)
         worker |= {"pid": 1, "state": "ready", "max_sessions": 1, "load": 0, "load_limit": 1, "rejects": {}}
         worker |= {"calls": [call], "paused": [text], "left_out": {text: text}}

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -358,12 +358,16 @@ async def test_without_people_an_endless_cast_goes_on_beyond_its_budget() -> Non
         assert len(await cast.wait_for(4)) >= 4
 
 
+def texts_of(items: Sequence[llm.ChatItem]) -> list[str]:
+    return [item.text_content or "" for item in items if isinstance(item, llm.ChatMessage)]
+
+
 async def test_what_is_typed_over_the_session_stream_is_answered_by_whom_the_cast_chooses_and_told() -> None:
     members = {"tim": counting("t"), "chris": counting("c")}
     async with start_talk(members, answers="addressed", turn_budget=1) as cast:
         typed = Listening(cast.turns)
         items = await typed.answer_text("Chris, where are you", "Ann")
-        assert cast.page == ["Chris: c 1"] and [item.text_content for item in items] == ["c 1"]
+        assert cast.page == ["Chris: c 1"] and texts_of(items) == ["c 1"]
         assert cast.read("chris") == ["[Ann] Chris, where are you"]
         cast.turns.floor.close()
         first = asyncio.create_task(typed.answer_text("Tim, one", ""))
@@ -372,13 +376,13 @@ async def test_what_is_typed_over_the_session_stream_is_answered_by_whom_the_cas
         second = asyncio.create_task(typed.answer_text("Tim, two", ""))
         with pytest.raises(OpenRTCError, match="somebody has said something else meanwhile|was interrupted"):
             await first
-        assert [item.text_content for item in await second][-1].startswith("t ")
+        assert texts_of(await second)[-1].startswith("t ")
 
 
 async def test_who_types_gets_the_answer_of_the_member_that_could_give_one_or_why_none_could() -> None:
     async with start_talk({"tim": broken, "chris": counting("c")}, turn_budget=1) as cast:
         items = await Listening(cast.turns).answer_text("hello", "")
-        assert [item.text_content for item in items] == ["c 1"]
+        assert texts_of(items) == ["c 1"]
     async with start_talk({"tim": broken}, turn_budget=1) as cast:
         with pytest.raises(OpenRTCError, match="'tim' could not answer: .*no such deployment"):
             await Listening(cast.turns).answer_text("hello", "")

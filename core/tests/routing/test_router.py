@@ -293,7 +293,7 @@ def test_the_decision_is_json_ready() -> None:
 
 
 SIGNED = RoutingSettings(signed=True, attribute_agents=("sales",), internal=("support",))
-ASKED = {"attributes": {"openrtc.agent": "support"}}
+ASKED: dict[str, Any] = {"attributes": {"openrtc.agent": "support"}}
 
 
 def test_a_signed_dispatch_chooses_any_agent_whatever_the_lists_say() -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -79,7 +79,7 @@ def test_where_no_package_is_looked_for_none_is_required() -> None:
 
 @pytest.mark.usefixtures("two")
 def test_what_callers_may_choose_is_warned_of_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
-    def warned(*allow: str, **routing: object) -> list[str]:
+    def warned(*allow: str, **routing: Any) -> list[str]:
         caplog.clear()
         with caplog.at_level("WARNING", "openrtc"):
             warn_of_open_choice(runtime(*allow, **routing))
