@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 import socket
+import threading
 import time
 import traceback
 import urllib.error
@@ -38,6 +39,8 @@ PACKAGES = (TONE_AGENTS, BYSTANDER, FAULTY_AGENTS, FAULTY_MODELS, FAULTY_HOOKS, 
 VICTIM = "victim"
 AT_ONCE = 6
 """How many faults that wait are injected side by side."""
+PACE = 0.5
+"""Seconds between the calls of such faults: a call that begins takes a quarter of a second of a processor."""
 HANG_UP_SECONDS = 8
 """What a tool has when its caller has left: less than the minute of the default, which a test would wait for."""
 CONTROL_CALLS = 4
@@ -96,6 +99,8 @@ class Fault:
 
     def room(self, agent: str) -> str:
         """Return the name of a new room for an agent."""
+        if not self.alone:
+            self.stage.pace()
         name = f"{agent}-{next(self.stage.numbers)}"
         self.rooms.append(name)
         self._open.append(name)
@@ -241,6 +246,7 @@ class Stage:
     ) -> None:
         self.api = server
         self.numbers = itertools.count(1)
+        self._pace = threading.Lock()
         self.room = f"bystander-{next(_STAGES)}"
         self.health_port = find_free_port(socket.SOCK_STREAM)
         for package in packages:
@@ -276,6 +282,11 @@ class Stage:
         """End the callers and the worker."""
         self.callers.close()
         self.worker.kill()
+
+    def pace(self) -> None:
+        """Wait for this thread's turn to begin a call: side by side they are held, one after the other they begin."""
+        with self._pace:
+            time.sleep(PACE)
 
     @property
     def usable(self) -> bool:
