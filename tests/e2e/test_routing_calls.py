@@ -111,7 +111,7 @@ def test_a_dispatch_reaches_the_agent_that_the_rules_choose(
     assert identity.startswith(f"{agent}-")
     (participant,) = api.participants(dispatch.room)
     assert participant.attributes["lk.agent.name"] == agent
-    (decided,) = worker.records(f"room '{dispatch.room}': (?!router )")
+    (decided,) = worker.records(rf"room '{dispatch.room}': \S+ by ")
     assert decided["message"].startswith(f"room '{dispatch.room}': {agent} by {rule}:")
     delete_when_joined(api, dispatch.room)
 

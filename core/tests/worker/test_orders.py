@@ -12,11 +12,13 @@ from livekit.protocol import agent as proto
 from livekit.protocol import models
 
 from openrtc import Decision
+from openrtc.catalog.catalog import Catalog
 from openrtc.observe.event_stream import EventStream
 from openrtc.observe.events import CallRejected, Event
 from openrtc.observe.snapshots import SnapshotServer, send_order
 from openrtc.observe.sockets import make_private_folder, snapshot_path
-from openrtc.settings.config import WorkerSettings
+from openrtc.plugins.load import LoadedAgent
+from openrtc.settings.config import Config, WorkerSettings
 from openrtc.worker.admission import Admission
 from openrtc.worker.orders import Orders
 from openrtc.worker.waiting_calls import WaitingCalls
@@ -81,7 +83,9 @@ async def test_a_call_for_a_paused_agent_is_left_to_another_worker() -> None:
     async def route(_: object) -> Decision:
         return Decision.to("support")
 
-    runtime: Any = SimpleNamespace(events=events, router=SimpleNamespace(route=route))
+    catalog = Catalog((LoadedAgent(name="support"),))
+    router = SimpleNamespace(route=route)
+    runtime: Any = SimpleNamespace(config=Config(), events=events, router=router, catalog=catalog)
     waiting = WaitingCalls(lambda *_: None)
     admission = Admission(runtime, 10, list, waiting, why_paused=orders.why_paused)
     rejected: list[bool] = []
