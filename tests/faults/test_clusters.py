@@ -87,11 +87,13 @@ def test_a_server_with_redis_comes_back(
     kill(killable_server)
     time.sleep(DOWN_SECONDS)
     killable_server.start()
-    declined = "rejected: its agent is live in another worker of this machine"
+    leaves = "the call has its agent, .*this one leaves"
+    # Where the other worker is too busy to say in time that its agent is live, it is noticed a little later.
+    declined = f"rejected: its agent is live in another worker of this machine|{leaves}"
     for room in ("near", "both"):
-        same_machine.wait_for_log(f"room 'bystander-{room}': {declined}", COMES_BACK_WITHIN)
+        same_machine.wait_for_log(f"room 'bystander-{room}': ({declined})", COMES_BACK_WITHIN)
     row.operator = same_machine.records(declined)[0]["message"]
-    other_machine.wait_for_log("room 'bystander-far': the call has its agent, .*this one leaves", COMES_BACK_WITHIN)
+    other_machine.wait_for_log(f"room 'bystander-far': {leaves}", COMES_BACK_WITHIN)
     wait_for(lambda: {room: agents_seen(caller) for room, caller in callers.items()} == before)
     wait_for(lambda: all(map(hears, callers.values())))
     row.hole = hole_since(callers["bystander-near"], killed)
