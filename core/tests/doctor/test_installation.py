@@ -74,7 +74,7 @@ def test_a_package_of_which_only_metadata_is_left_is_a_fault_and_one_without_a_f
     shutil.rmtree(site.folder / "acme")
     (found,) = find_leftovers(site, monkeypatch)
     assert found.message == "acme 2.5 is half uninstalled: 3 of its 3 files are gone"
-    assert found.fix.endswith("install --force-reinstall --no-deps acme==2.5")
+    assert "install --force-reinstall --no-deps acme==2.5" in found.fix
 
 
 def test_where_openrtc_itself_cannot_be_imported_the_installation_is_looked_at() -> None:

@@ -89,6 +89,7 @@ def test_workers_that_take_no_calls_or_do_not_answer_are_told() -> None:
     assert "kill 14" in list(found.values())[3].fix
 
 
+@pytest.mark.usefixtures("runtime_folder")
 def test_sockets_of_workers_that_are_gone_are_told_with_the_command_that_removes_them() -> None:
     folder = make_private_folder()
     bind_private(snapshot_path(4_000_000), socket.SOCK_STREAM).close()

@@ -116,8 +116,8 @@ async def test_an_import_that_cannot_be_broken_off_ends_the_taking_of_edits_alon
     monkeypatch.setattr("openrtc.reload.reloader.BREAK_OFF_SECONDS", 0.1)
     before = sys.modules["slow_agent"]
     async with taking(runtime, site):
-        (site.folder / "slow_agent.py").write_text(f"{AGENT}\nimport time\ntime.sleep(2.0)\n")
-        for _ in range(200):
+        (site.folder / "slow_agent.py").write_text(f"{AGENT}\nimport time\ntime.sleep(4.0)\n")
+        for _ in range(500):
             if "edits are not taken any more: restart" in caplog.text:
                 break
             await asyncio.sleep(0.02)
