@@ -6,13 +6,12 @@ import ast
 import asyncio
 import re
 from collections.abc import Callable, Iterator, Sequence
-from types import FrameType
 from typing import Any
 
 from openrtc.discovery.entries import Entry
 from openrtc.plugins.own_modules import find_own_modules
 from openrtc.plugins.own_sources import OwnSources, walk_used
-from openrtc.session.containment import find_coroutine, find_job
+from openrtc.session.containment import find_coroutine, find_job, list_frames
 from openrtc.session.failure import is_framework
 
 _NEEDS = {
@@ -53,7 +52,7 @@ class PackageFiles:
 
     def find_place(self, task: asyncio.Task[Any]) -> str:
         """Return where a task stands that waits: the innermost line of its own code; empty where it has none."""
-        places = [f"{frame.f_code.co_filename}:{frame.f_lineno}" for frame in _list_frames(task)]
+        places = [f"{frame.f_code.co_filename}:{frame.f_lineno}" for frame in list_frames(task)]
         return next((place for place in reversed(places) if self.holds(place)), "")
 
     def find_need(self) -> str:
@@ -68,12 +67,3 @@ def _list_names(node: ast.AST) -> Iterator[str]:
         yield node.attr
     elif isinstance(node, ast.Name) and node.id not in ("stt", "tts", "llm", "vad"):  # modules of livekit-agents
         yield node.id
-
-
-def _list_frames(task: asyncio.Task[Any]) -> Iterator[FrameType]:
-    """Yield the frames of a task that is suspended, the outermost first."""
-    coroutine: Any = find_coroutine(task)
-    while coroutine is not None:
-        if frame := getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None):
-            yield frame
-        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None)

@@ -12,9 +12,9 @@ import asyncio
 import contextvars
 import inspect
 import logging
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from time import perf_counter_ns
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
 from livekit.agents import JobContext, get_job_context
@@ -154,6 +154,15 @@ def find_coroutine(task: asyncio.Task[Any]) -> Any:
     """Return the coroutine that a task runs, without the wrapping of a contained loop."""
     coroutine = task.get_coro()
     return coroutine.inner if isinstance(coroutine, _Contained) else coroutine
+
+
+def list_frames(task: asyncio.Task[Any]) -> Iterator[FrameType]:
+    """Return the frames of a task that is suspended, the outermost first."""
+    coroutine: Any = find_coroutine(task)
+    while coroutine is not None:
+        if frame := getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None):
+            yield frame
+        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None)
 
 
 def build_log_fields(job: JobContext | None) -> dict[str, Any]:

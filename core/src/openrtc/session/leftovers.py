@@ -14,7 +14,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from types import CodeType, CoroutineType, FrameType
+from types import CodeType, CoroutineType
 from typing import Any
 
 from livekit import agents, rtc
@@ -26,7 +26,7 @@ from openrtc.errors import summarize_error
 from openrtc.model.call import Call
 from openrtc.observe.event_stream import EventStream
 from openrtc.observe.package_code import find_code_distribution
-from openrtc.session.containment import build_log_fields, find_coroutine, find_job
+from openrtc.session.containment import build_log_fields, find_coroutine, find_job, list_frames
 from openrtc.session.failure import is_framework
 from openrtc.session.hang_up import find_hang_up
 from openrtc.session.held import Held
@@ -241,7 +241,7 @@ class _LeftTask:
         self.filename = str(_UPSTREAM) if self.code is None else self.code.co_filename
         self.is_agents = not is_framework(self.filename)
         self.log_fields = build_log_fields(find_job(task))
-        frames = list(_list_frames(task))
+        frames = list(list_frames(task))
         names = dict(frames[0].f_locals) if frames else {}
         module = str(frames[0].f_globals.get("__name__", "")) if frames else ""
         self.package = module.partition(".")[0]
@@ -273,15 +273,6 @@ def _report_undying(tasks: list[_LeftTask]) -> None:
         text = "agent %r: %d of the tasks that were cancelled go on, such as %s: they catch it, and end with the worker"
         fields = running[0].log_fields
         logger.warning(text, fields.get("agent", ""), len(running), running[0].place, extra=fields)
-
-
-def _list_frames(task: asyncio.Task[Any]) -> Iterator[FrameType]:
-    """Return the frames of a task that is suspended, the outermost first."""
-    coroutine: Any = find_coroutine(task)
-    while coroutine is not None:
-        if frame := getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None):
-            yield frame
-        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None)
 
 
 def _list_values(names: dict[str, Any]) -> Iterator[object]:
