@@ -151,8 +151,7 @@ def tests(session: nox.Session) -> None:
     session.log("installing all packages and building the LiveKit server: 2 to 4 minutes the first time")
     install(session, distributions(), tools=TEST_TOOLS)
     folders = test_folders("core", "plugins/*", "sample_agents/*", "tools", ".")
-    if session.posargs:
-        session.run(*PYTEST, *([] if names_tests(session.posargs) else folders), *session.posargs)
+    if run_chosen(session, folders):
         return
     no_workers = [f"--ignore={folder}" for folder in (FAULTS, *WITH_WORKERS)]
     timed = "realtime and not alone and not thorough"
@@ -183,10 +182,7 @@ def minimums(session: nox.Session) -> None:
     check_pins(session)
     session.log("installing the lowest allowed versions; the LiveKit server, if not built yet, takes 2 to 4 minutes")
     install(session, distributions(), tools=TEST_TOOLS, pins=LOWEST_PINS)
-    if session.posargs:
-        folders = test_folders("core", "plugins/*")
-        session.run(*PYTEST, *([] if names_tests(session.posargs) else folders), *session.posargs)
-    else:
+    if not run_chosen(session, test_folders("core", "plugins/*")):
         try_environment(session, Path(session.bin))
 
 
@@ -445,6 +441,18 @@ def measure_processor() -> float:
         sum(number * number for number in range(2_000_000))
         times.append(time.process_time() - began)
     return min(times)
+
+
+def run_chosen(session: nox.Session, folders: list[str]) -> bool:
+    """Run pytest with the session's arguments, and return whether it was given any.
+
+    Args:
+        session: The session.
+        folders: Where pytest looks for tests, unless the arguments name some.
+    """
+    if session.posargs:
+        session.run(*PYTEST, *([] if names_tests(session.posargs) else folders), *session.posargs)
+    return bool(session.posargs)
 
 
 @contextmanager
