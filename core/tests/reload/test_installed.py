@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from openrtc.discovery.entries import Entry
-from openrtc.reload.installed import InstalledLook, find_changed, follow_path_files, is_whole
+from openrtc.discovery.installed_look import InstalledLook, is_whole
+from openrtc.reload.installed import find_changed, follow_path_files
 
 
 @pytest.fixture

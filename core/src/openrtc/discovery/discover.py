@@ -9,7 +9,7 @@ from openrtc.discovery.claimed_files import Clash, find_clashes
 from openrtc.discovery.entries import AGENTS_GROUP, PLUGINS_GROUP, Entry
 from openrtc.discovery.entry_points_file import Declaration, read_declarations
 from openrtc.discovery.hidden_livekit import find_hiding
-from openrtc.discovery.installed import Speaking, find_installed
+from openrtc.discovery.installed import Installation, Speaking, find_installed
 from openrtc.discovery.metadata import ENTRY_POINTS
 from openrtc.discovery.name_clashes import settle_name_clashes
 from openrtc.discovery.policy import find_switched_off, list_ignored, list_relied_on
@@ -20,7 +20,9 @@ from openrtc.model.status import INSTALLED, State, Status
 from openrtc.settings.config import Config, Policy
 
 
-def discover(config: Config, warn: Callable[[str], object] = lambda _: None) -> tuple[Entry, ...]:
+def discover(
+    config: Config, warn: Callable[[str], object] = lambda _: None, installation: Installation | None = None
+) -> tuple[Entry, ...]:
     """Return every entry of our groups, each with its state; imports nothing and raises nothing.
 
     The order is that of the normalised distribution name, then of the entry's name.
@@ -28,8 +30,9 @@ def discover(config: Config, warn: Callable[[str], object] = lambda _: None) -> 
     Args:
         config: The settings.
         warn: Shows a warning: of what was passed over, or cannot be read. By default nothing is shown.
+        installation: What `find_installed` has found; by default it is asked.
     """
-    installation = find_installed()
+    installation = installation or find_installed()
     for line in installation.passed_over:
         warn(one_line(line))
     clashes = find_clashes((one.installed for one in installation.speaking), installation.distributions.values())

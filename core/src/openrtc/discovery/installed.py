@@ -129,7 +129,7 @@ def _choose(rivals: Sequence[Installed], *, everywhere: bool) -> Installed:
     if len(beside) == 1:
         return beside[0]
     places = list(dict.fromkeys(rival.place for rival in beside))
-    return max(beside, key=lambda one: (_has_metadata(one), -places.index(one.place), _is_complete(one), _age(one)))
+    return max(beside, key=lambda one: (_has_metadata(one), -places.index(one.place), is_complete(one), _age(one)))
 
 
 def _age(one: Installed) -> tuple[tuple[int, Version | str], str]:
@@ -141,14 +141,14 @@ def _has_metadata(one: Installed) -> bool:
     return read_metadata(one).status.usable
 
 
-def _is_complete(one: Installed) -> bool:
+def is_complete(one: Installed) -> bool:
     """Whether pip got to the end: it writes RECORD last. Older ways of installing write none."""
     return not one.folder.endswith(".dist-info") or bool(read_file(one, "RECORD", 1))
 
 
 def _find_twin(best: Installed, rivals: Sequence[Installed]) -> Installed | None:
     beside = (rival for rival in rivals if rival is not best and rival.place == best.place)
-    return next((rival for rival in beside if _has_metadata(rival) and _is_complete(rival) == _is_complete(best)), None)
+    return next((rival for rival in beside if _has_metadata(rival) and is_complete(rival) == is_complete(best)), None)
 
 
 def _tell_passed_over(best: Installed, rivals: Sequence[Installed]) -> Iterator[str]:
@@ -161,7 +161,7 @@ def _tell_passed_over(best: Installed, rivals: Sequence[Installed]) -> Iterator[
         elif rival.place != best.place:
             if not _is_the_same(best, rival):
                 yield f"{name} {version} in {rival.place} is hidden by {best.version} in {best.place}"
-        elif not _is_complete(rival) and _is_complete(best):
+        elif not is_complete(rival) and is_complete(best):
             yield f"{rival.folder} has no RECORD, and is passed over (remove that folder)"
         else:
             yield (

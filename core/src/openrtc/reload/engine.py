@@ -14,6 +14,7 @@ from openrtc.catalog.catalog import Catalog
 from openrtc.catalog.loaded import Loaded, LoadedAgent, LoadedPlugin
 from openrtc.discovery.discover import discover
 from openrtc.discovery.entries import Entry
+from openrtc.discovery.installed_look import InstalledLook, InstalledState, is_whole
 from openrtc.model.names import normalise_name
 from openrtc.model.status import State, Status
 from openrtc.observe.log_guard import reattach
@@ -28,7 +29,7 @@ from openrtc.plugins.own_modules import (
     package_of,
 )
 from openrtc.reload.identity import note_reloaded
-from openrtc.reload.installed import InstalledLook, InstalledState, find_changed, follow_path_files, is_whole
+from openrtc.reload.installed import find_changed, follow_path_files
 from openrtc.reload.modules import Group, Sources, TakenOut, find_dependents, find_groups
 from openrtc.reload.origins import find_edited_origins, list_origins
 from openrtc.runtime.runtime import Runtime

@@ -12,6 +12,8 @@ from openrtc.catalog.catalog import Catalog
 from openrtc.catalog.loaded import Loaded, LoadedAgent, LoadedPlugin
 from openrtc.catalog.name_checks import check_agent_names, check_distribution_names
 from openrtc.discovery.discover import discover
+from openrtc.discovery.installed import Installation, find_installed
+from openrtc.discovery.loaded_distributions import LoadedDistributions
 from openrtc.errors import OpenRTCError
 from openrtc.install_commands import install_command
 from openrtc.model.agents import AgentSpec
@@ -80,6 +82,7 @@ class Runtime:
         loaded: What was loaded, before it was settled which agent of one name is used.
         specs: The agents registered in code.
         routes: The router function registered in code, if any.
+        distributions: What was installed when it was loaded.
     """
 
     config: Final[Config]
@@ -101,6 +104,7 @@ class Runtime:
     loaded: Loaded = field(default_factory=Loaded)
     specs: Sequence[AgentSpec] = ()
     routes: Final[RouterFunction | None] = None
+    distributions: Final[LoadedDistributions] = field(default_factory=lambda: LoadedDistributions({}))
     _started: bool = field(default=False, init=False)
     _unservable: dict[str, Status] = field(default_factory=dict, init=False)
     _lacks: dict[str, tuple[Lack, ...]] = field(default_factory=dict, init=False)
@@ -278,7 +282,9 @@ def build_runtime(
         logger.warning("%s", line)
     if not discovered:
         config = replace(config, policy=replace(config.policy, require=()))  # of what is not looked for
-    entries = discover(config, logger.warning) if discovered else ()
+    installation = find_installed() if discovered else Installation()
+    entries = discover(config, logger.warning, installation) if discovered else ()
+    distributions = LoadedDistributions.from_entries(entries, installation)  # before the imports: they take seconds
     if discovered:  # without, every name in the policy would be unknown
         check_distribution_names(config, entries, logger.warning)
     for entry in sorted(entries, key=lambda one: one.is_agent, reverse=True):
@@ -313,6 +319,7 @@ def build_runtime(
         loaded=loaded,
         specs=tuple(specs),
         routes=router,
+        distributions=distributions,
     )
 
 
