@@ -8,10 +8,30 @@ from pathlib import Path
 import pytest
 
 from e2e.callers import CallersProcess
+from e2e.packages import Package
 from e2e.server_api import ServerApi
 from e2e.tone_agents import TONE_AGENTS, TONES
 from e2e.tones import who_was_heard
-from e2e.worker import WorkerProcess
+from e2e.worker import TRACEBACK, WorkerProcess
+
+FAILING = Package(
+    name="failing-agents",
+    modules={
+        "failing_agents.py": """
+            import multiprocessing
+            import os
+            import signal
+            from pathlib import Path
+
+            from tone_agents import Gamma
+
+            if multiprocessing.parent_process() is not None and Path("fails").exists():
+                os.kill(os.getpid(), signal.SIGKILL)
+        """
+    },
+    agents={"failing": "failing_agents:Gamma"},
+)
+ENDING = "its process was ended by signal 9 before it was ready"
 
 
 @pytest.mark.realtime
@@ -23,12 +43,24 @@ def test_two_calls_at_once_reach_their_agents(
     tmp_path: Path,
     isolation: str,
 ) -> None:
-    folders = [TONE_AGENTS.install_into(tmp_path / "packages")]
+    """At first no process can be started, which is tried again by itself."""
+    folders = [package.install_into(tmp_path / "packages") for package in (TONE_AGENTS, FAILING)]
     work = tmp_path / "work"
     work.mkdir()
     for name in ("logging", "random", "selectors"):  # no process of the worker may take it for Python's
         (work / f"{name}.py").write_text("raise SystemExit('the wrong one')")
-    worker = start_worker("--allow", "tone-agents", "--isolation", isolation, folders=folders, cwd=work)
+    (work / "fails").touch()
+    allowed = "tone-agents,failing-agents"
+    worker = start_worker("--allow", allowed, "--isolation", isolation, folders=folders, cwd=work)
+    if isolation == "process":
+        worker.wait_for_log(f"agent 'alpha' is broken: {ENDING}; its calls are rejected until a process starts")
+        assert worker.snapshot()["broken"] == dict.fromkeys(("alpha", "beta", "failing", "gamma", "steady"), ENDING)
+        assert worker.snapshot()["state"] == "no agent is ready"
+        callers.join("early", api.token("alpha-early", "ann"), speaks=False)
+        worker.wait_for_log(f"room 'alpha-early': rejected: agent 'alpha' is broken: {ENDING}")
+        (work / "fails").unlink()
+        worker.wait_for_log("agent 'alpha' takes calls again: a process has started with it", 40.0)
+        assert worker.snapshot()["broken"] == {} and TRACEBACK not in worker.log()
     rooms = {name: callers.join(name, api.token(f"{name}-{isolation}", "ann")) for name in ("alpha", "gamma")}
     for name, caller in rooms.items():
         assert caller.wait_for_answer(0.0, timeout=40.0) is not None

@@ -88,7 +88,15 @@ def pool_with(threads: ProcPool, runtime: Runtime) -> JobPool:
     shared = CoroutinePool(server.agent_server, {})
     calls = IsolatedCalls(runtime)
     isolated = {"thread": threads}
-    return JobPool(shared, isolated, find_kind=server.find_kind, default="coroutine", calls=calls, start_seconds=8.0)
+    return JobPool(
+        shared,
+        isolated,
+        find_kind=server.find_kind,
+        default="coroutine",
+        calls=calls,
+        starts=server.process_starts,
+        start_seconds=8.0,
+    )
 
 
 def test_the_worker_knows_where_the_calls_of_each_agent_run() -> None:

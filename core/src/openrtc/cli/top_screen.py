@@ -92,6 +92,8 @@ def build_screen(workers: Sequence[dict[str, Any]], width: int, *, live: bool = 
             parts.append(_show(text, "yellow"))
         if names := worker.get("paused"):
             parts.append(_show(f"{worker['pid']}: {', '.join(names)} paused: no new calls", "yellow"))
+        for name, reason in worker.get("broken", {}).items():
+            parts.append(_show(f"{worker['pid']}: {name} is broken: {reason}", "red"))
         for name, reason in worker.get("left_out", {}).items():
             parts.append(_show(f"{worker['pid']}: {name} is left out: {reason}", "yellow"))
         parts += [_show(f"{worker['pid']}: {line}", "yellow") for line in _list_left_behind(worker)]

@@ -172,9 +172,9 @@ class CallRejected(CallEvent):
 
     Args:
         cause: ``full``, ``agent_full``, ``memory``, ``draining``, ``routing``, ``metadata``: what the dispatch carries
-            is not what the agent wants, ``paused``: its agent, by the operator, ``on_request``: the agent's own
-            function has rejected it or has not answered, or ``second_agent``: the call has its agent, and no other
-            worker is offered the job.
+            is not what the agent wants, ``paused``: its agent, by the operator, ``broken``: no process starts for its
+            agent, ``on_request``: the agent's own function has rejected it or has not answered, or ``second_agent``:
+            the call has its agent, and no other worker is offered the job.
         reason: Why, in words.
     """
 
@@ -531,6 +531,49 @@ class AgentIsolated(Event):
     memory_mb: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobProcessStarted(Event):
+    """A process for one call has started, and waits for it.
+
+    Args:
+        seconds: How long it took to import the agents and to load the resources.
+        unusable: The agents that cannot be used in it, by their names, each with the reason in one line.
+    """
+
+    seconds: float
+    unusable: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentBroken(Event):
+    """An agent takes no calls, since processes for them fail to start again and again; one is tried now and then.
+
+    Args:
+        agent: Its name.
+        distribution: The distribution that brings it; empty for one registered in code.
+        reason: Why, in one line.
+    """
+
+    agent: str
+    distribution: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentRecovered(Event):
+    """An agent that was broken takes calls again, since a process for them has started.
+
+    Args:
+        agent: Its name.
+        distribution: The distribution that brings it; empty for one registered in code.
+        seconds: How long it took none.
+    """
+
+    agent: str
+    distribution: str
+    seconds: float
+
+
 EVENTS: tuple[type[Event], ...] = (
     WorkerStarted,
     WorkerRegistered,
@@ -558,4 +601,7 @@ EVENTS: tuple[type[Event], ...] = (
     LoopBlocked,
     BlockBroken,
     AgentIsolated,
+    JobProcessStarted,
+    AgentBroken,
+    AgentRecovered,
 )

@@ -48,6 +48,7 @@ class Admission:
         waiting: Which of them hold no slot.
         why_second: Returns why a job would bring a second agent into a call; by default, none does.
         why_paused: Returns why agents take no new call; by default, all do.
+        why_broken: Returns why no process can be had for the calls of agents; by default, one can.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Admission:
         waiting: WaitingCalls,
         why_second: Callable[[proto.Job], Awaitable[str | None]] = _find_no_second,
         why_paused: Callable[[Collection[str]], str | None] = lambda _: None,
+        why_broken: Callable[[Collection[str]], str | None] = lambda _: None,
     ) -> None:
         self._runtime = runtime
         self._max_sessions = max_sessions
@@ -65,6 +67,7 @@ class Admission:
         self._waiting = waiting
         self._why_second = why_second
         self._why_paused = why_paused
+        self._why_broken = why_broken
         self._accepting = 0
         self._accepting_by_agent: Counter[str] = Counter()
 
@@ -106,6 +109,9 @@ class Admission:
             return
         if reason := self._why_paused(decision.agents):
             await self._reject(request, "paused", reason)
+            return
+        if reason := self._why_broken(decision.agents):
+            await self._reject(request, "broken", reason)
             return
         agent, counted = decision.agents[0], self._runtime.catalog.limited_agents(decision.agents)
         if reason := next(filter(None, map(self._why_agent_full, sorted(counted))), None):

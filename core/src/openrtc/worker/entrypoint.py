@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Collection
 from functools import partial
 from multiprocessing.util import Finalize
 from pathlib import Path
@@ -18,6 +19,7 @@ from openrtc.errors import OpenRTCError
 from openrtc.model.agents import AgentSpec
 from openrtc.model.call import Call
 from openrtc.model.metadata import fit_metadata
+from openrtc.observe.events import JobProcessStarted
 from openrtc.observe.forwarding import EventSender
 from openrtc.observe.logs import configure_logs_of_job
 from openrtc.observe.package_code import use_current_packages
@@ -156,10 +158,20 @@ class ChildSetup:
         arguments: Further arguments of `build_runtime`; they must be picklable for processes.
         events: The worker's socket for the events of its job processes.
         takes_edits: Whether a process that waits for a job takes what is edited meanwhile.
+        expected: The agents whose calls get processes.
     """
 
-    def __init__(self, config: Config, arguments: dict[str, Any], events: Path, *, takes_edits: bool = False) -> None:
+    def __init__(
+        self,
+        config: Config,
+        arguments: dict[str, Any],
+        events: Path,
+        *,
+        takes_edits: bool = False,
+        expected: Collection[str] = (),
+    ) -> None:
         self._config = config
+        self._expected = tuple(expected)
         self._arguments = arguments
         self._events = events
         self._takes_edits = takes_edits
@@ -184,8 +196,17 @@ class ChildSetup:
             install_speedups(self._config.worker.speedups)
             if self._takes_edits:
                 _watch_edits(runtime, began)
+            unusable = {name: reason for name in self._expected if (reason := _why_unusable(name, runtime))}
+            runtime.events.emit(JobProcessStarted(seconds=round(time.time() - began, 3), unusable=unusable))
         assert _runtime is not None
         process.userdata.update(_runtime.resources)
+
+
+def _why_unusable(name: str, runtime: Runtime) -> str | None:
+    agent = runtime.catalog.agents.get(name)
+    if agent is None:
+        return "no package brings it any more"
+    return None if agent.usable else " at ".join(filter(None, (agent.reason, agent.location)))
 
 
 def _watch_edits(runtime: Runtime, since: float) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from aiohttp import web
 
 from openrtc.catalog.loaded import LoadedAgent
 from openrtc.catalog.rows import loaded_row
+from openrtc.model.status import Status
 from openrtc.observe.health.readiness import STARTING, describe_readiness
 from openrtc.observe.health.server import HealthServer
 from openrtc.observe.prometheus import CONTENT_TYPE
@@ -64,10 +65,12 @@ def build_health_routes(runtime: Runtime, monitor: Monitor) -> list[web.RouteDef
         found = {name: [lack.what for lack in runtime.find_lacks(name)] for name in runtime.catalog.ready}
         lacks = {name: what for name, what in found.items() if what}
         age = monitor.beat_age()
-        return _answer_ready(monitor.why_unready(), max_sessions=most, beat_age=age, left_out=left_out, lacks=lacks)
+        more: dict[str, Any] = {"lacks": lacks, "broken": monitor.broken}
+        return _answer_ready(monitor.why_unready(), max_sessions=most, beat_age=age, left_out=left_out, **more)
 
     async def agents(_: web.Request) -> web.Response:
-        rows = [_describe_agent(row, runtime) for row in runtime.catalog.rows]
+        broken = monitor.broken
+        rows = [_describe_agent(row, runtime, broken) for row in runtime.catalog.rows]
         return web.json_response({"schema_version": 1, "agents": rows})
 
     async def metrics(_: web.Request) -> web.Response:
@@ -78,7 +81,9 @@ def build_health_routes(runtime: Runtime, monitor: Monitor) -> list[web.RouteDef
     return [web.get("/ready", ready), web.get("/agents", agents), web.get("/metrics", metrics)]
 
 
-def _describe_agent(row: LoadedAgent, runtime: Runtime) -> dict[str, Any]:
+def _describe_agent(row: LoadedAgent, runtime: Runtime, broken: Mapping[str, Status]) -> dict[str, Any]:
+    if row.usable and row.name in broken:
+        row = replace(row, status=broken[row.name])
     lacks = runtime.find_lacks(row.name) if row.name in runtime.catalog.ready else ()
     return loaded_row(replace(row, lacks=lacks), runtime.config)
 

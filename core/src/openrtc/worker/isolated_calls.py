@@ -95,7 +95,7 @@ class IsolatedCalls:
         died = job.status is JobStatus.FAILED
         if live := self._calls.pop(info.job.id, None):
             if died:
-                cause = _describe_death(job)
+                cause = describe_end(cast("ProcJobExecutor", job))  # threads do not die
                 live.emit_error("agent", OpenRTCError(cause), "", fatal=True)
                 text = "agent %r: %s; this call is ended, the others go on"
                 logger.error(text, live.agent, cause, extra=live.fields)
@@ -129,8 +129,8 @@ async def _try_request(request: Coroutine[Any, Any, T]) -> T | None:
         return None
 
 
-def _describe_death(job: JobExecutor) -> str:
-    process = cast("ProcJobExecutor", job)  # threads do not die
+def describe_end(process: ProcJobExecutor) -> str:
+    """Return how a job's process has ended by itself, or was ended."""
     code = process.exitcode
     begins_to_kill = [-number for number in find_signals("SIGUSR1")]  # livekit-agents does, with it
     if process.killed or code in begins_to_kill:

@@ -6,16 +6,22 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, cast
 
 from livekit.agents import utils
 
 from openrtc.errors import one_line
 from openrtc.model.isolation import ISOLATIONS
 from openrtc.observe.log_guard import reattach
+from openrtc.posix import has_unix_sockets
 from openrtc.upstream.jobs import JobExecutor, JobStatus, ProcPool, RunningJobInfo
 from openrtc.worker.admission import read_decision
 from openrtc.worker.coroutine_pool import CoroutineJob, CoroutinePool
-from openrtc.worker.isolated_calls import IsolatedCalls
+from openrtc.worker.isolated_calls import IsolatedCalls, describe_end
+from openrtc.worker.process_starts import ProcessStarts
+
+if TYPE_CHECKING:
+    from livekit.agents.ipc.job_proc_executor import ProcJobExecutor
 
 logger = logging.getLogger("openrtc.worker")
 
@@ -23,6 +29,9 @@ Job = CoroutineJob | JobExecutor
 
 START_SECONDS = 240.0
 """How long a job waits for its thread or process at most: twice as long as one may take to start."""
+
+MOST_IDLE = 1000
+"""More processes than any pool keeps idle: each keeps as many as it was built for."""
 
 IDLE_THREAD_SECONDS = 5.0
 """How long threads without a job have to end: those of livekit-agents 1.8.0 wait for ever for their own answer."""
@@ -37,6 +46,7 @@ class JobPool(utils.EventEmitter[str]):
         find_kind: Returns the kind of an agent's calls by its name.
         default: The kind of jobs for which no agent was chosen yet; its pool is waited for at the start.
         calls: Where calls are reported that are lost, or end, with their processes.
+        starts: Counts the starts of processes that fail.
         start_seconds: How long a job waits for its thread or process.
     """
 
@@ -48,6 +58,7 @@ class JobPool(utils.EventEmitter[str]):
         find_kind: Callable[[str], str],
         default: str,
         calls: IsolatedCalls,
+        starts: ProcessStarts,
         start_seconds: float = START_SECONDS,
     ) -> None:
         super().__init__()
@@ -56,16 +67,22 @@ class JobPool(utils.EventEmitter[str]):
         self._find_agent_kind = find_kind
         self._default = default
         self._calls = calls
+        self._starts = starts
+        starts.follow(self._hold_processes, self._retry_process)
         self._start_seconds = start_seconds
         self._waiting: dict[str, WaitingJob] = {}
         self._starting: list[asyncio.Task[None]] = []
         self._ending: set[asyncio.Task[None]] = set()
         self._close_shortened = asyncio.Event()
+        self._held = asyncio.Event()
+        self._closing = False
         self._failed_isolated = 0
         self._begun: dict[JobExecutor, float] = {}
         """Processes that start, and since when."""
         self._ready: dict[JobExecutor, float] = {}
         """Processes that wait for a job, and for how many seconds they have started."""
+        self._unusable: dict[int, Collection[str]] = {}
+        """By process, the agents that cannot be used in it."""
         self.blocking: set[str] = set()
         """Agents whose jobs get processes because they have blocked the loop again and again."""
         shared.on("process_job_launched", self._emit_launched)
@@ -79,7 +96,7 @@ class JobPool(utils.EventEmitter[str]):
             pool.on("process_created", self._note_created)
             pool.on("process_ready", self._note_ready)
             pool.on("process_job_launched", self._note_not_ready)
-            pool.on("process_closed", self._note_not_ready)
+            pool.on("process_closed", self._note_process_closed)
         pool.on("process_started", lambda job: self.emit("process_started", job))
         pool.on("process_job_launched", self._note_launched if kind == "process" else self._emit_launched)
         pool.on("process_closed", lambda job: self._note_closed(job, kind))
@@ -130,11 +147,13 @@ class JobPool(utils.EventEmitter[str]):
     async def start(self) -> None:
         """Prewarm; only the pool of the worker's own kind is waited for, so that registering is not delayed."""
         for kind, pool in self._isolated.items():
+            starting = asyncio.create_task(pool.start(), name=f"{kind}-pool")
+            self._starting.append(starting)
+            await asyncio.sleep(0)  # it must have begun before a job or the end of the worker comes
             if kind == self._default:
-                await pool.start()
-            else:
-                self._starting.append(asyncio.create_task(pool.start(), name=f"{kind}-pool"))
-                await asyncio.sleep(0)  # it must have begun before a job or the end of the worker comes
+                held = asyncio.create_task(self._held.wait())
+                await asyncio.wait({starting, held}, return_when=asyncio.FIRST_COMPLETED)
+                held.cancel()
 
     async def isolate(self, agent: str, build: Callable[[], ProcPool]) -> tuple[JobExecutor, float] | None:
         """Give the jobs of a blocking agent processes from now on, each for which one is ready.
@@ -163,7 +182,7 @@ class JobPool(utils.EventEmitter[str]):
         if kind not in self._isolated:
             await self._shared.launch_job(info)
             return
-        waiting = WaitingJob(info, asyncio.create_task(self._isolated[kind].launch_job(info)))
+        waiting = WaitingJob(info, asyncio.create_task(self._isolated[kind].launch_job(info)), kind)
         self._waiting[info.job.id] = waiting
         try:
             await waiting.wait(self._start_seconds)
@@ -190,6 +209,8 @@ class JobPool(utils.EventEmitter[str]):
 
     async def aclose(self) -> None:
         """Shut all jobs down."""
+        self._closing = True
+        self._starts.close()
         killing = asyncio.create_task(self._kill_when_shortened())
         for starting in self._starting:
             starting.cancel()
@@ -247,10 +268,64 @@ class JobPool(utils.EventEmitter[str]):
 
     def _note_ready(self, job: JobExecutor) -> None:
         self._ready[job] = time.monotonic() - self._begun.pop(job)
+        if not has_unix_sockets():  # else it tells by itself
+            self._starts.note_started({})
+        self._close_useless()
 
     def _note_not_ready(self, job: JobExecutor) -> None:
-        self._begun.pop(job, None)
         self._ready.pop(job, None)
+
+    def _note_process_closed(self, job: JobExecutor) -> None:
+        process = cast("ProcJobExecutor", job)
+        self._ready.pop(job, None)
+        self._unusable.pop(process.pid or 0, None)
+        if self._begun.pop(job, None) is not None and not self._closing:
+            ending = describe_end(process) if process.pid else "no process could be made"
+            self._starts.note_failed(process.pid, f"{ending} before it was ready")
+
+    def note_started(self, pid: int, unusable: Mapping[str, str]) -> None:
+        """Note that a process has started.
+
+        Args:
+            pid: The process.
+            unusable: The agents that cannot be used in it, with the reasons.
+        """
+        if unusable:
+            self._unusable[pid] = unusable
+        self._starts.note_started(unusable)
+        self._close_useless()
+
+    def _close_useless(self) -> None:
+        """Let another process be started in the place of one that a call could get whose agent is not in it."""
+        for job in [*self._ready]:
+            if (unusable := self._find_unusable(job)) and not self._starts.may_serve(unusable):
+                self._close_idle(job)
+
+    def _close_idle(self, job: JobExecutor) -> None:
+        del self._ready[job]
+        closing = asyncio.create_task(job.aclose(), name="close-idle-process")
+        self._ending.add(closing)
+        closing.add_done_callback(self._ending.discard)
+
+    def _find_unusable(self, job: JobExecutor) -> Collection[str]:
+        return self._unusable.get(cast("ProcJobExecutor", job).pid or 0, ())
+
+    def _hold_processes(self, reason: str) -> None:
+        self._isolated["process"].set_target_idle_processes(0 if reason else MOST_IDLE)
+        if not reason:
+            self._held.clear()
+            return
+        self._held.set()
+        for waiting in self._waiting.values():
+            if waiting.kind == "process":
+                waiting.give_up(reason)
+
+    def _retry_process(self) -> None:
+        # In the place of an idle one in which not all agents can be used, where there is one.
+        if self._held.is_set():
+            self._isolated["process"].set_target_idle_processes(1)
+        elif job := next(filter(self._find_unusable, self._ready), None):
+            self._close_idle(job)
 
     def _note_launched(self, job: JobExecutor) -> None:
         if job.running_job:
@@ -292,10 +367,13 @@ class WaitingJob:
     Args:
         info: The job.
         launching: Ends when a thread or process has taken the job.
+        kind: What it waits for, ``thread`` or ``process``.
     """
 
-    def __init__(self, info: RunningJobInfo, launching: asyncio.Task[None]) -> None:
+    def __init__(self, info: RunningJobInfo, launching: asyncio.Task[None], kind: str) -> None:
         self.running_job = info
+        self.kind = kind
+        self._given_up = ""
         self.status = JobStatus.FAILED
         self._launching = launching
 
@@ -313,11 +391,18 @@ class WaitingJob:
         except asyncio.CancelledError:
             self._launching.cancel()
             raise
+        if self._given_up:
+            raise RuntimeError(self._given_up)
         if not self._launching.done():
             self._launching.cancel()
             raise RuntimeError(f"none was there within {seconds:g} s")
         if not self._launching.cancelled():
             self._launching.result()
+
+    def give_up(self, reason: str) -> None:
+        """Wait no more, since none can be started."""
+        self._given_up = reason
+        self._launching.cancel()
 
     async def aclose(self) -> None:
         """Forget the job: the call is over before it began."""

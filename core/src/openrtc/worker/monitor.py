@@ -21,6 +21,7 @@ from openrtc.dispatch.connection import strip_credentials
 from openrtc.dispatch.relaunch import AnsweredDispatch
 from openrtc.errors import OpenRTCError
 from openrtc.model.cast_member import current_role
+from openrtc.model.status import Status
 from openrtc.observe.call_lines import CallLines
 from openrtc.observe.forwarding import EventReceiver
 from openrtc.observe.jsonl import JsonlFile
@@ -37,6 +38,7 @@ from openrtc.runtime.runtime import Runtime
 from openrtc.server.settings import find_public_key
 from openrtc.worker.load import SERVER_LIMIT, LoadGauge
 from openrtc.worker.orders import Orders
+from openrtc.worker.process_starts import ProcessStarts
 from openrtc.worker.registrations import Registrations
 
 logger = logging.getLogger("openrtc.worker")
@@ -74,6 +76,10 @@ class MonitoredServer(Protocol):
     @property
     def orders(self) -> Orders:
         """What its operator orders."""
+
+    @property
+    def process_starts(self) -> ProcessStarts:
+        """Which agents take no calls, since no process starts for them."""
 
     @property
     def registrations(self) -> Registrations:
@@ -135,9 +141,14 @@ class Monitor:
             return "starting"
         if registrations.connecting:
             return "not connected to the LiveKit server"
-        if not self._runtime.catalog.ready:
+        if self.broken.keys() >= set(self._runtime.catalog.ready):
             return "no agent is ready"
         return "blocked" if self.beat_age() >= BLOCKED_SECONDS else None
+
+    @property
+    def broken(self) -> dict[str, Status]:
+        """Where agents stand for whose calls no process starts, by their names."""
+        return self._server.process_starts.statuses
 
     def snapshot(self) -> dict[str, Any]:
         """Return the worker as ``openrtc top --json`` shows it."""
@@ -150,6 +161,7 @@ class Monitor:
             "isolation": self._server.isolation,
             "isolated": list(self._server.isolated),
             "paused": sorted(self._server.orders.paused),
+            "broken": {name: status.reason for name, status in self.broken.items()},
             "left_out": {one.distribution: one.reason for one in self._runtime.config.hung},
             "agent_name": worker.agent_name,
             "agent_names": list(self._server.registrations.names),
@@ -250,8 +262,10 @@ class Monitor:
         yield "plugin_state", "1 for the state of each plugin.", self._list_plugin_states()
 
     def _list_agent_states(self) -> Iterator[tuple[dict[str, str], float]]:
+        broken = self.broken
         for row in self._runtime.catalog.rows:
-            yield {"agent": row.name, "distribution": row.distribution, "state": str(row.state)}, 1
+            state = broken.get(row.name, row.status).state if row.usable else row.state
+            yield {"agent": row.name, "distribution": row.distribution, "state": str(state)}, 1
 
     def _list_plugin_states(self) -> Iterator[tuple[dict[str, str], float]]:
         for plugin in self._runtime.plugins:

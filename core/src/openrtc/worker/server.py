@@ -17,7 +17,7 @@ from openrtc.child_environment import leave_out_working_folder
 from openrtc.dispatch.relaunch import AnsweredDispatch
 from openrtc.model.dispatch_names import WorkerNames
 from openrtc.model.isolation import ISOLATIONS
-from openrtc.observe.events import WorkerRegistered
+from openrtc.observe.events import Event, JobProcessStarted, WorkerRegistered
 from openrtc.observe.health.server import HealthServer
 from openrtc.runtime.runtime import Runtime
 from openrtc.settings.load import NAME_OVERRIDE
@@ -31,7 +31,7 @@ from openrtc.upstream.jobs import (
     build_preload_option,
 )
 from openrtc.upstream.names import FurtherAgentServer, register_under
-from openrtc.worker.admission import Admission
+from openrtc.worker.admission import Admission, find_distribution
 from openrtc.worker.callbacks import choose_callbacks
 from openrtc.worker.coroutine_pool import CoroutinePool
 from openrtc.worker.empty_rooms import UNKNOWN_SECONDS, EmptyRooms
@@ -43,6 +43,7 @@ from openrtc.worker.load import LoadGauge
 from openrtc.worker.monitor import Monitor
 from openrtc.worker.orders import Orders
 from openrtc.worker.pool_share import PoolShare
+from openrtc.worker.process_starts import ProcessStarts
 from openrtc.worker.prompt_status import PromptStatus
 from openrtc.worker.recycle import MemoryWatermark
 from openrtc.worker.registrations import Registrations
@@ -99,6 +100,8 @@ class WorkerServer:
         self._loop: asyncio.AbstractEventLoop | None = None
         second_agents = SecondAgents(settings, self.list_answered)
         self.orders = Orders(settings, lambda: runtime.catalog.names, lambda: self.jobs, self.end)
+        self.process_starts = ProcessStarts(runtime.events, self._list_in_processes)
+        runtime.events.subscribe(self._note_process_started)
         self.admission = Admission(
             runtime,
             settings.max_sessions,
@@ -106,6 +109,7 @@ class WorkerServer:
             self.waiting,
             second_agents.why_second,
             self.orders.why_paused,
+            self.process_starts.why_broken,
         )
         self.memory = MemoryWatermark(settings.memory_limit)
         self.load = LoadGauge(settings.max_sessions, lambda: self.admission.taken, lambda: self.memory.share)
@@ -226,6 +230,14 @@ class WorkerServer:
         assert self._pool is not None and self._build_processes is not None, "it has blocked the loop in a call"
         return await self._pool.isolate(agent, self._build_processes)
 
+    def _list_in_processes(self) -> dict[str, str]:
+        catalog = self.runtime.catalog
+        return {name: find_distribution(catalog.get(name)) for name, kind in self.kinds.items() if kind == "process"}
+
+    def _note_process_started(self, event: Event) -> None:
+        if isinstance(event, JobProcessStarted) and self._pool:
+            self._pool.note_started(event.pid, event.unusable)
+
     def _is_full(self) -> bool:
         return self.admission.taken >= self._settings.max_sessions
 
@@ -294,6 +306,7 @@ class WorkerServer:
                 dict(self._child_arguments or {}),
                 self.monitor.events_socket,
                 takes_edits=self._takes_edits,
+                expected=self._list_in_processes(),
             ),
             "initialize_process_timeout": CHILD_START_SECONDS,
             **build_preload_option("openrtc.worker.child_preload"),
@@ -349,6 +362,7 @@ class WorkerServer:
             find_kind=self.find_kind,
             default=self.isolation,
             calls=IsolatedCalls(self.runtime),
+            starts=self.process_starts,
         )
         return PoolShare(self._pool, owns=True) if len(self._names) > 1 else self._pool
 

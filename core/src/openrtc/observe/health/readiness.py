@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from openrtc.model.hung_package import HungPackage
+from openrtc.model.status import Status
 
 STARTING = "starting"
 
@@ -18,6 +19,7 @@ def describe_readiness(
     beat_age: float = 0.0,
     left_out: Sequence[HungPackage] = (),
     lacks: Mapping[str, Sequence[str]] | None = None,
+    broken: Mapping[str, Status] | None = None,
 ) -> dict[str, Any]:
     """Return whether calls are taken, as JSON.
 
@@ -28,6 +30,7 @@ def describe_readiness(
         beat_age: How long ago the loop of the calls has last run, in seconds.
         left_out: What the start has left out.
         lacks: What agents that take calls lack to answer them, by their names.
+        broken: Where agents stand for whose calls no process starts, by their names.
     """
     answer: dict[str, Any] = {
         "ready": reason is None,
@@ -36,4 +39,5 @@ def describe_readiness(
         "loop_beat_seconds": round(beat_age, 3),
     }
     answer |= {"left_out": {one.distribution: one.reason for one in left_out}} if left_out else {}
+    answer |= {"broken": {name: status.reason for name, status in broken.items()}} if broken else {}
     return answer | ({"lacks": {name: list(what) for name, what in lacks.items()}} if lacks else {})
