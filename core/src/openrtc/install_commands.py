@@ -22,6 +22,9 @@ OURS = (
     "openrtc-cost",
     "openrtc-livekit-server",
     "openrtc-offline",
+    "openrtc-playground",
+    "openrtc-recorder",
+    "openrtc-redact",
     "openrtc-silero",
     "openrtc-turn-detector",
 )

@@ -19,9 +19,9 @@ from livekit.agents.voice import SpeechHandle
 from openrtc.cast.turn import HeardLine, MemberTurn
 from openrtc.catalog.resolved_cast import ResolvedMember
 from openrtc.errors import summarize_error
+from openrtc.model.dispatch_names import ROLE_ATTRIBUTE
 from openrtc.session.greeting import greet
 from openrtc.session.hearing import SpeechInput
-from openrtc.session.participant import ROLE_ATTRIBUTE
 from openrtc.session.unheard import is_held_back
 from openrtc.upstream.speech import drop_queued_speech, hold_speech, release_speech
 

@@ -47,6 +47,11 @@ def list_fitting(worker: WorkerSettings, snapshots: Iterable[Mapping[str, Any]])
     return [one for one in completed if one is not None]
 
 
+def is_same_server(url: str, other: str) -> bool:
+    """Whether two addresses are of one server."""
+    return _normalize(url).rstrip("/") == _normalize(other).rstrip("/")
+
+
 def _complete(worker: WorkerSettings, snapshot: Mapping[str, Any]) -> WorkerSettings | None:
     """Return the settings with what is missing from a worker's; None where they name another server."""
     pair = PUBLIC_KEYS.get(snapshot.get("public_key", ""))

@@ -23,6 +23,15 @@ the name under which that is dispatched, as in livekit-agents, and `HOSTED_AGENT
 HOSTED_AGENT_ATTRIBUTE = "openrtc.agent"
 """The attribute of such an agent's participant that says which agent answers."""
 
+ROLE_ATTRIBUTE = "openrtc.role"
+"""The attribute of the participant of a cast's member that says which one it is."""
+
+MODALITY_ATTRIBUTE = "openrtc.modality"
+"""The attribute of a dispatch that is `TEXT` where the call is held in text: nobody speaks, and nobody listens."""
+
+TEXT = "text"
+"""The one value of `MODALITY_ATTRIBUTE` that says something."""
+
 HANGS_UP_ATTRIBUTE = "openrtc.hangs_up"
 """The attribute of a caller's participant that is ``true`` where to leave is to hang up: a program knows that it is
 gone, where a page may have been loaded anew."""

@@ -75,6 +75,7 @@ class CallRow:
         pid: The process that runs it.
         since: When it was routed or began, in seconds since the epoch.
         rule: The rule that chose the agent.
+        reason: Why it did, in words.
         started: Whether its session has started.
         waiting: Whether nobody is in it, not yet or no more, so that it holds no slot.
         turns: How many turns of the caller were answered.
@@ -94,6 +95,7 @@ class CallRow:
     pid: int
     since: float
     rule: str = ""
+    reason: str = ""
     started: bool = False
     waiting: bool = False
     turns: int = 0
@@ -122,6 +124,7 @@ class CallRow:
             "distribution": self.distribution,
             "pid": self.pid,
             "rule": self.rule,
+            "reason": self.reason,
             "state": "waiting" if self.waiting else "live" if self.started else "joining",
             "age_seconds": round(max(0.0, time.time() - self.since), 3),
             "turns": self.turns,
@@ -262,7 +265,7 @@ class WorkerState:
                 since=event.time,
             )
         if isinstance(event, CallRouted):
-            row.rule = event.rule
+            row.rule, row.reason = event.rule, event.reason
         elif isinstance(event, CallStarted):
             row.started, row.pid = True, event.pid
         elif isinstance(event, CallWaiting | CallAttended):

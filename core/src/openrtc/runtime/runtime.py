@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -11,6 +12,8 @@ from typing import Any, Final
 from openrtc.catalog.catalog import Catalog
 from openrtc.catalog.loaded import Loaded, LoadedAgent, LoadedPlugin
 from openrtc.catalog.name_checks import check_agent_names, check_distribution_names
+from openrtc.catalog.resolved_cast import ResolvedMember
+from openrtc.catalog.rows import loaded_row
 from openrtc.discovery.discover import discover
 from openrtc.discovery.installed import Installation, find_installed
 from openrtc.discovery.loaded_distributions import LoadedDistributions
@@ -203,6 +206,22 @@ class Runtime:
                 logger.debug("agent %r: it cannot be told what it lacks", agent, exc_info=error)
                 self._lacks[agent] = ()
         return self._lacks[agent]
+
+    def describe_agents(self) -> list[dict[str, Any]]:
+        """Return a row of each agent, as the health server shows it, with what it is and the members of its cast."""
+        return [self._describe_agent(row) for row in self.catalog.rows]
+
+    def _describe_agent(self, row: LoadedAgent) -> dict[str, Any]:
+        members: Sequence[ResolvedMember] = ()
+        with contextlib.suppress(OpenRTCError):  # one of them cannot be used, which its own row says
+            cast = self.catalog.resolve_cast([row.name]) if row.usable else None
+            members = cast.members if cast else ()
+        lacks = self.find_lacks(row.name) if row.name in self.catalog.ready else ()
+        return {
+            **loaded_row(replace(row, lacks=lacks), self.config),
+            "shape": "livekit" if row.worker else row.shape,
+            "members": [{"role": one.role, "name": one.display_name, "agent": one.spec.name} for one in members],
+        }
 
     def _explain_offline(self, kinds: Collection[str]) -> str:
         """Return how to run with the offline models."""

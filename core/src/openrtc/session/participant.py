@@ -10,10 +10,8 @@ from livekit.protocol import agent as proto
 
 from openrtc.catalog.catalog import Catalog
 from openrtc.model.decision import Decision
-from openrtc.model.dispatch_names import ANSWERING_AGENT_ATTRIBUTE, HOSTED_AGENT_ATTRIBUTE
+from openrtc.model.dispatch_names import ANSWERING_AGENT_ATTRIBUTE, HOSTED_AGENT_ATTRIBUTE, ROLE_ATTRIBUTE
 from openrtc.settings.config import WorkerSettings
-
-ROLE_ATTRIBUTE = "openrtc.role"
 
 TOKEN_LIFETIME = timedelta(hours=6)
 """As livekit's own default: it limits when the agent may join, not how long it may stay."""

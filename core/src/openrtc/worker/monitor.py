@@ -120,6 +120,7 @@ class Monitor:
                 stack.callback(sink.close)
                 stack.callback(self._runtime.events.subscribe(sink))
                 self._server.orders.forget = partial(_forget, sink)
+            self._server.orders.describe_agents = self._runtime.describe_agents
             if observe.words_in_log != NONE:
                 stack.callback(self._runtime.events.subscribe(CallLines(Words(observe.words_in_log, redact))))
             stack.callback(self._runtime.events.subscribe(self.state))
@@ -163,6 +164,8 @@ class Monitor:
             "paused": sorted(self._server.orders.paused),
             "broken": {name: status.reason for name, status in self.broken.items()},
             "left_out": {one.distribution: one.reason for one in self._runtime.config.hung},
+            "session_host": worker.session_host,
+            "profile": worker.profile,
             "agent_name": worker.agent_name,
             "agent_names": list(self._server.registrations.names),
             "url": strip_credentials(worker.url),

@@ -54,6 +54,8 @@ class Orders:
         self._running: set[asyncio.Task[None]] = set()
         self.forget: Callable[[str], dict[str, str]] = lambda _: {"done": "it writes no events into a file"}
         """Lets the worker's file of events have no more of the live calls of a person; set by who writes it."""
+        self.describe_agents: Callable[[], list[dict[str, Any]] | None] = lambda: None
+        """Returns a row of each agent; set by who knows them."""
         self.paused: frozenset[str] = frozenset()
         """The agents that take no new calls."""
 
@@ -71,15 +73,16 @@ class Orders:
         paused = sorted(self.paused.intersection(agents))
         return f"agent {paused[0]!r} is paused (openrtc resume {paused[0]})" if paused else None
 
-    def carry_out(self, order: Mapping[str, Any]) -> dict[str, str]:
+    def carry_out(self, order: Mapping[str, Any]) -> dict[str, Any]:
         """Carry out an order, in whichever thread.
 
         Args:
             order: ``order`` and what that takes: ``pause`` and ``resume`` an ``agent``, ``end`` a ``job_id``,
-                ``forget`` an ``identity``, ``drain`` and ``drain-all`` nothing.
+                ``forget`` an ``identity``, ``drain``, ``drain-all`` and ``agents`` nothing.
 
         Returns:
-            ``done`` with a line that says what is done, or ``refused`` with one that says why nothing is.
+            ``done`` with a line that says what is done, or ``refused`` with one that says why nothing is; of
+            ``agents`` also these.
         """
         match order:
             case {"order": "pause" | "resume" as what, "agent": str(agent)}:
@@ -90,6 +93,8 @@ class Orders:
                 return self.forget(identity)
             case {"order": "drain" | "drain-all" as what}:
                 return self._begin_drain(self._drain if what == "drain" else self._drain_all)
+            case {"order": "agents"}:
+                return {"done": "", "agents": self.describe_agents()}
         return {"refused": f"this worker knows no such order: {one_line(str(dict(order)))}"}
 
     def _pause(self, agent: str, pause: bool) -> dict[str, str]:
