@@ -14,6 +14,7 @@ from rich.console import Console
 
 from openrtc.cli.main import main
 from openrtc.cli.top_screen import build_screen
+from openrtc.discovery.loaded_distributions import Drift
 from openrtc.observe.snapshots import SnapshotServer
 from openrtc.observe.sockets import make_private_folder, snapshot_path
 
@@ -160,3 +161,10 @@ def test_a_blocked_worker_shows_since_when_and_one_of_an_earlier_release_is_show
     assert "blocked for 12 s" in shown([WORKER | {"state": "blocked", "loop_beat_seconds": 12.3}], 160)
     earlier = {key: value for key, value in WORKER.items() if key != "loop_beat_seconds"}
     assert "ready" in shown([earlier], 160)
+
+
+def test_what_is_installed_otherwise_than_it_was_loaded_is_counted_and_named() -> None:
+    drift = Drift(distribution="desk", what="upgraded", loaded_version="1.0", installed_version="1.1").to_json()
+    for width in (80, 160):
+        screen = shown([WORKER | {"drift": [drift]}], width)
+        assert "Drift" in screen and "4711: desk 1.1 was installed after this worker started with 1.0" in screen

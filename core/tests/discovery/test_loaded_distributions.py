@@ -150,12 +150,12 @@ def test_an_edit_counts_where_the_code_is_not_what_was_imported(site: Site, tmp_
     site.add("desk", agents={"desk": "desk:Agent"}, folder=folder, record=record)
     loaded = load()
     loaded.note_sources({"desk": [str(source), str(prompts)]})
-    assert not loaded.may_have_changed()
+    assert not loaded.list_edited()
     os.utime(source, (1, 1))
     source.write_text("WORD = 1\n")
-    assert not loaded.may_have_changed() and look(loaded) == []
+    assert not loaded.list_edited() and look(loaded) == []
     source.write_text("WORD = 2\n")
-    assert loaded.may_have_changed() and look(loaded) == [upgraded("1.0", "1.0", "changed")]
+    assert loaded.list_edited() == {"desk"} and look(loaded) == [upgraded("1.0", "1.0", "changed")]
     source.write_text("WORD = 1\n")
     prompts.unlink()
     assert look(loaded) == [upgraded("1.0", "1.0", "changed")]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from openrtc.discovery.loaded_distributions import Drift
 from openrtc.dispatch.diagnosis import explain_by_workers
 from openrtc.dispatch.dispatches import Dispatch, DispatchJob
 
@@ -21,6 +22,7 @@ WORKER: dict[str, Any] = {
     "load_limit": 0.7,
     "recent_rejects": [],
 }
+LATE = Drift(distribution="my-front", what="installed", installed_version="2.0", agents=("front",)).to_json()
 
 
 def reject(room: str, at: float, reason: str) -> dict[str, Any]:
@@ -42,6 +44,11 @@ def reject(room: str, at: float, reason: str) -> dict[str, Any]:
         ({"agent_names": ["back", ""]}, "pid 7 as back, (automatic)"),
         ({"url": "http://me:pw@127.0.0.1:7880", "state": "starting"}, "takes no calls: starting"),
         ({}, "no worker took it in 5 s; one on this machine is registered as 'front' and was not asked"),
+        (
+            {"agent_names": ["back"], "drift": [LATE]},
+            "took it in 5 s; my-front 2.0 was installed after this worker started (pid 7)",
+        ),
+        ({"drift": [LATE]}, "one on this machine is registered as 'front' and was not asked"),
         ({"url": "ws://elsewhere"}, "at ws://127.0.0.1:7880 none is registered as 'front', or those that are"),
         ({"recent_rejects": [reject("other", 1000.2, "x"), reject("r", 900.0, "y")]}, "and was not asked"),
     ],

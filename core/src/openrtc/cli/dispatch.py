@@ -19,7 +19,7 @@ from openrtc.cli.dispatch_options import (
     read_connection,
     run_async,
 )
-from openrtc.cli.output import print_json, say
+from openrtc.cli.output import print_json, say, warn_of_drift
 from openrtc.cli.setting_options import add_actions
 
 if TYPE_CHECKING:
@@ -87,6 +87,8 @@ def _create(args: argparse.Namespace) -> int:
     dispatch = run_async(
         create_dispatch(room, args.agent, metadata=args.metadata, attributes=attributes, connection=connection)
     )
+    if args.agent:
+        warn_of_drift([args.agent])
     if args.wait:
         return _await_agent(args, dispatch, connection)
     _show(args, dispatch)

@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    from openrtc.cli.output import json_output
+    from openrtc.cli.output import json_output, warn_of_drift
 
     if args.json:
         with json_output() as write:
@@ -58,6 +58,8 @@ def _list(args: argparse.Namespace) -> int:
     else:
         rows, entries = _find_rows(args)
         _print(rows, entries, args.load)
+    if entries:
+        warn_of_drift()
     return _judge(rows) if args.strict else 0
 
 

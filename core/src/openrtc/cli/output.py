@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from openrtc.cli.table import BOLD, DIM, style
@@ -78,6 +78,19 @@ def say(text: str, *, error: bool = False) -> None:
 def print_warning(text: str) -> None:
     """Print a warning on stderr, in one line."""
     print(f"openrtc: warning: {one_line(text)}", file=sys.stderr)
+
+
+def warn_of_drift(agents: Collection[str] | None = None, distributions: Collection[str] = ()) -> None:
+    """Warn of what is installed otherwise than the workers on this machine have loaded it.
+
+    Args:
+        agents: Only of packages with one of these agents, by default of all.
+        distributions: Also of these.
+    """
+    from openrtc.dispatch.local_drift import describe_local_drift
+
+    for line in describe_local_drift(agents, distributions):
+        print_warning(line)
 
 
 @contextlib.contextmanager

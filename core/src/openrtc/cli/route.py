@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the decision and its trace; exit 0 when routed, 1 when rejected."""
-    from openrtc.cli.output import json_output
+    from openrtc.cli.output import json_output, warn_of_drift
 
     if args.json:
         with json_output() as write:
@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         decision, isolation = _decide(args)
         _print(decision, isolation)
+    warn_of_drift(decision.agents, [line.source for line in decision.trace])
     return 0 if decision.rejected is None else 1
 
 

@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from openrtc.dispatch.local_drift import read_drift
 from openrtc.errors import one_line
 
 WIDE = 110
@@ -52,6 +53,7 @@ WORKER_COLUMNS = (
     Column("Served", wide=True),
     Column("Failed", wide=True),
     Column("Rejected"),
+    Column("Drift"),
     Column("Up"),
 )
 CALL_COLUMNS = (
@@ -94,6 +96,7 @@ def build_screen(workers: Sequence[dict[str, Any]], width: int, *, live: bool = 
             parts.append(_show(f"{worker['pid']}: {', '.join(names)} paused: no new calls", "yellow"))
         for name, reason in worker.get("broken", {}).items():
             parts.append(_show(f"{worker['pid']}: {name} is broken: {reason}", "red"))
+        parts += [_show(f"{worker['pid']}: {drift}", "yellow") for drift in read_drift(worker)]
         for name, reason in worker.get("left_out", {}).items():
             parts.append(_show(f"{worker['pid']}: {name} is left out: {reason}", "yellow"))
         parts += [_show(f"{worker['pid']}: {line}", "yellow") for line in _list_left_behind(worker)]
@@ -188,7 +191,7 @@ def _worker_cells(worker: dict[str, Any]) -> list[Text]:
     full = worker["load"] / worker["load_limit"]
     # A worker of an earlier release does not say when its loop has last beaten.
     lag, beat = worker["loop_lag_ms"], worker.get("loop_beat_seconds", 0.0)
-    rejects = sum(worker["rejects"].values())
+    rejects, drift = sum(worker["rejects"].values()), len(worker.get("drift", ()))
     return [
         Text(str(worker["pid"])),
         state_cell,
@@ -202,6 +205,7 @@ def _worker_cells(worker: dict[str, Any]) -> list[Text]:
         Text(str(worker["served"])),
         Text(str(worker["failed"]), style="red" if worker["failed"] else ""),
         Text(str(rejects), style="yellow" if rejects else ""),
+        Text(str(drift or "-"), style="yellow" if drift else ""),
         Text(_format_duration(worker["uptime_seconds"])),
     ]
 

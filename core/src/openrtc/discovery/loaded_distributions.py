@@ -153,9 +153,20 @@ class LoadedDistributions:
         now = installation.distributions.get(normalise_name(name))
         return self._compare(one, now, installation) if now is None or is_complete(now) else _build_removed(one)
 
-    def may_have_changed(self) -> bool:
-        """Whether a source has been edited since `note_sources`: no installation tells."""
-        return any(self._list_edited())
+    def is_as_loaded(self, folders: Iterable[str]) -> bool:
+        """Whether nothing was installed, changed or removed since; where it is not sure, `look` tells.
+
+        Args:
+            folders: The metadata folders of all that is installed.
+        """
+        known = list(self._known.values())
+        if {*folders} - {one.installed.folder for one in known} or any(self._list_edited()):
+            return False
+        return all(_mark_metadata(one.installed, one.speaks) == one.mark for one in known)
+
+    def list_edited(self) -> frozenset[str]:
+        """Return the normalised names of those whose sources are not what `note_sources` has noted."""
+        return frozenset(self._list_edited())
 
     def look(self, later: Iterable[Entry] = ()) -> list[Drift]:
         """Return what is installed otherwise than this process has loaded it, in the order of the names.
@@ -169,7 +180,7 @@ class LoadedDistributions:
         later = list(later)
         moved = [key for key, one in list(self._known.items()) if _mark_metadata(one.installed, one.speaks) != one.mark]
         fresh = _list_wanted(later) - {key for key, one in list(self._known.items()) if one.speaks}
-        edited = set(self._list_edited())
+        edited = self.list_edited()
         installation = find_installed() if moved or fresh or edited else Installation()
         found: dict[str, Drift | None] = {}
         for key in moved:

@@ -11,9 +11,12 @@ from typing import Any
 
 from openrtc.dispatch.connection import LiveKitConnection, strip_credentials
 from openrtc.dispatch.dispatches import Dispatch
+from openrtc.dispatch.local_drift import find_late_agent
 from openrtc.model.dispatch_names import AUTOMATIC
 
 _DISPATCH_AGAIN = "LiveKit does not offer it again: fix that, then dispatch again"
+
+_DISPATCH_LATE = "LiveKit does not offer it again: restart that worker, then dispatch again"
 
 Explanation = tuple[str, str]
 """What has happened, and how to fix it."""
@@ -48,6 +51,9 @@ def explain_by_workers(
     for worker in named:
         if problem := find_obstacle(worker):
             return f"the worker with pid {worker['pid']} on this machine takes no calls: {problem}", _DISPATCH_AGAIN
+    for worker in () if named else here:
+        if late := find_late_agent(worker, dispatch.agent or dispatch.agent_name):
+            return f"no worker took it in {seconds:g} s; {late} (pid {worker['pid']})", _DISPATCH_LATE
     return _explain_silence(dispatch, address, seconds, here, bool(named))
 
 

@@ -460,6 +460,26 @@ class CallReloaded(CallEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PluginsChanged(Event):
+    """A package is installed otherwise than the worker has loaded it: each change is told once.
+
+    Args:
+        distribution: Its name.
+        what: ``upgraded``, ``downgraded``, ``changed`` (other code of the same version), ``removed``, ``installed``
+            (it was not there before), or ``restored``: it is again as the worker has loaded it.
+        loaded_version: The version that the worker has loaded; empty where it has loaded none.
+        installed_version: The version that is installed; empty where none is.
+        agents: The agents that its entry points name now.
+    """
+
+    distribution: str
+    what: str
+    loaded_version: str = ""
+    installed_version: str = ""
+    agents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PluginFailed(Event):
     """A plugin's hook raised, or took too long.
 
@@ -597,6 +617,7 @@ EVENTS: tuple[type[Event], ...] = (
     CallLeftBehind,
     CodeReloaded,
     CallReloaded,
+    PluginsChanged,
     PluginFailed,
     LoopBlocked,
     BlockBroken,

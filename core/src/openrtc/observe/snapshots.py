@@ -137,12 +137,15 @@ def has_others(pid: int) -> bool:
     return bool(_list_sockets(pid))
 
 
-def read_snapshots(without: int | None = None, *, tidy: bool = True) -> list[dict[str, Any]]:
+def read_snapshots(
+    without: int | None = None, *, tidy: bool = True, seconds: float = ANSWER_SECONDS
+) -> list[dict[str, Any]]:
     """Return each running worker's snapshot, ordered by process id; without an answer, only its pid and state.
 
     Args:
         without: Process id of a worker that is not asked.
         tidy: Whether sockets that dead workers have left are removed.
+        seconds: How long each may take to answer.
     """
     if why := why_not_private():
         logger.warning("%s", why)
@@ -150,7 +153,9 @@ def read_snapshots(without: int | None = None, *, tidy: bool = True) -> list[dic
     if not paths:
         return []
     with ThreadPoolExecutor(max_workers=min(16, len(paths))) as threads:
-        return [answer for answer in threads.map(partial(_ask, tidy=tidy), paths) if answer is not None]
+        return [
+            answer for answer in threads.map(partial(_ask, tidy=tidy, seconds=seconds), paths) if answer is not None
+        ]
 
 
 def _list_sockets(without: int | None) -> list[Path]:
@@ -158,9 +163,9 @@ def _list_sockets(without: int | None) -> list[Path]:
     return sorted(found, key=lambda path: (len(path.stem), path.stem))
 
 
-def _ask(path: Path, tidy: bool) -> dict[str, Any] | None:
+def _ask(path: Path, tidy: bool, seconds: float) -> dict[str, Any] | None:
     try:
-        answer: dict[str, Any] = json.loads(_receive(path))
+        answer: dict[str, Any] = json.loads(_receive(path, seconds=seconds))
         return answer
     except (ConnectionRefusedError, FileNotFoundError):
         if tidy and is_stale(path):
@@ -180,13 +185,13 @@ def _read_order(client: socket.socket) -> dict[str, Any] | None:
     return order if order is None or isinstance(order, dict) else {"order": order}
 
 
-def _receive(path: Path, order: bytes = b"") -> bytes:
+def _receive(path: Path, order: bytes = b"", seconds: float = ANSWER_SECONDS) -> bytes:
     with open_unix_socket() as client:
-        client.settimeout(ANSWER_SECONDS)
+        client.settimeout(seconds)
         client.connect(str(path))
         client.sendall(order)
         client.shutdown(socket.SHUT_WR)
-        return receive_all(client, ANSWER_SECONDS, LARGEST_ANSWER)
+        return receive_all(client, seconds, LARGEST_ANSWER)
 
 
 def _is_running(pid: int) -> bool:

@@ -113,6 +113,18 @@ def import_entry_module(entry: Entry) -> ModuleType:
     return own.import_module(entry.module) if own else importlib.import_module(entry.module)
 
 
+def list_own_files() -> dict[str, list[str]]:
+    """Return the files of the imported modules of each distribution that was made known, by its name."""
+    found: dict[str, list[str]] = {}
+    modules: list[object] = list(sys.modules.values())  # a package may have put anything there
+    for module in modules:
+        namespace = vars(module) if isinstance(module, ModuleType) else {}
+        file = namespace.get("__file__")
+        if isinstance(file, str) and (own := find_owner(namespace)):
+            found.setdefault(own.entry.distribution, []).append(file)
+    return found
+
+
 def imported_name(entry: Entry, module: str = "") -> str:
     """Return under which name an entry's module, or another one of its distribution, stands in `sys.modules`."""
     own, module = find_own_modules(entry), module or entry.module

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from openrtc.catalog.catalog import Catalog
@@ -31,6 +31,7 @@ class Router:
         hooks: The plugins, of which those with ``openrtc_route`` are asked.
         settings: Default agent and order.
         worker_agent_name: The setting ``agent_name``: under which names the worker is registered.
+        late: What happened to packages after they were loaded, by the names of their agents; it may change.
 
     Raises:
         OpenRTCError: The settings name a rule or router that does not exist.
@@ -43,11 +44,12 @@ class Router:
         settings: RoutingSettings | None = None,
         *,
         worker_agent_name: str = "",
+        late: Mapping[str, str] | None = None,
     ) -> None:
         settings = settings or RoutingSettings()
         self._catalog = catalog
         self._hooks = hooks
-        self._context = RuleContext(catalog, settings, worker_agent_name)
+        self._context = RuleContext(catalog, settings, worker_agent_name, {} if late is None else late)
         self._steps = _order_steps(hooks.implementations("openrtc_route"), settings.order)
 
     @property

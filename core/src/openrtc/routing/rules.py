@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from openrtc.catalog.catalog import Catalog
+from openrtc.errors import OpenRTCError
 from openrtc.model.decision import Decision
 from openrtc.model.dispatch_names import REQUESTED_AGENT_ATTRIBUTE, WorkerNames
 from openrtc.model.request import RouteRequest, is_name, parse_metadata
@@ -52,11 +53,13 @@ class RuleContext:
         catalog: The agents.
         settings: The default agent, and which agents each channel may choose.
         worker_agent_name: The setting ``agent_name``; a job under a name of the worker's own chooses nothing by it.
+        late: What happened to packages after the worker has loaded them, by the names of their agents.
     """
 
     catalog: Catalog
     settings: RoutingSettings
     worker_agent_name: str = ""
+    late: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def automatic(self) -> Sequence[str]:
@@ -74,6 +77,19 @@ class RuleContext:
         """Whether only a signed dispatch, a router, a cast or a hand-off chooses an agent."""
         spec = self.catalog.get(name).spec if name in self.catalog.agents else None
         return name in self.settings.internal or (spec is not None and spec.internal)
+
+    def why_unusable(self, name: str) -> str | None:
+        """Return why no call can be routed to an agent, in one line, or None when it can.
+
+        Args:
+            name: The agent's name.
+        """
+        problem, late = self.catalog.why_unusable(name), self.late.get(name)
+        if problem is None or late is None:
+            return problem
+        if name not in self.catalog.agents:
+            return str(OpenRTCError(f'there is no agent "{name}" yet: {late}', fix="restart the worker"))
+        return f"{problem}; {late}"
 
     def list_open_channels(self, rules: Collection[str]) -> list[str]:
         """Return the settings of the channels by which whoever can write there chooses any agent that is not internal.
@@ -128,7 +144,7 @@ Rule = Callable[[RouteRequest, RuleContext], RuleResult]
 
 def choose_named(name: str, asked_by: str, setting: str, request: RouteRequest, context: RuleContext) -> RuleResult:
     """Choose an agent that was asked for by name; reject when it cannot be, since to guess would be worse."""
-    problem = context.why_not_allowed(name, setting, request) or context.catalog.why_unusable(name)
+    problem = context.why_not_allowed(name, setting, request) or context.why_unusable(name)
     if problem is None:
         return RuleResult(Decision.to(name), f"{asked_by} asks for {name!r}")
     return RuleResult(Decision.reject(f"{asked_by} asks for {name!r:.80}: {problem}"), problem)
@@ -194,7 +210,7 @@ def choose_by_room_prefix(request: RouteRequest, context: RuleContext) -> RuleRe
     if len(refused) == len(fitting):
         return RuleResult(None, refused[max(refused, key=len)])
     name = max((name for name in fitting if name not in refused), key=len)
-    problem = context.catalog.why_unusable(name)
+    problem = context.why_unusable(name)
     if problem:
         return RuleResult(Decision.reject(f"the room name {room!r:.80} starts with {name!r}: {problem}"), problem)
     return RuleResult(Decision.to(name), f"the room name starts with {name!r}")

@@ -16,7 +16,7 @@ from openrtc.catalog.resolved_cast import ResolvedMember
 from openrtc.catalog.rows import loaded_row
 from openrtc.discovery.discover import discover
 from openrtc.discovery.installed import Installation, find_installed
-from openrtc.discovery.loaded_distributions import LoadedDistributions
+from openrtc.discovery.loaded_distributions import Drift, LoadedDistributions
 from openrtc.errors import OpenRTCError
 from openrtc.install_commands import install_command
 from openrtc.model.agents import AgentSpec
@@ -86,6 +86,8 @@ class Runtime:
         specs: The agents registered in code.
         routes: The router function registered in code, if any.
         distributions: What was installed when it was loaded.
+        drift: What was found last that is installed otherwise.
+        late_agents: By the names of agents that are installed otherwise, what happened; the router reads it.
     """
 
     config: Final[Config]
@@ -108,6 +110,8 @@ class Runtime:
     specs: Sequence[AgentSpec] = ()
     routes: Final[RouterFunction | None] = None
     distributions: Final[LoadedDistributions] = field(default_factory=lambda: LoadedDistributions({}))
+    drift: Sequence[Drift] = ()
+    late_agents: Final[dict[str, str]] = field(default_factory=dict)
     _started: bool = field(default=False, init=False)
     _unservable: dict[str, Status] = field(default_factory=dict, init=False)
     _lacks: dict[str, tuple[Lack, ...]] = field(default_factory=dict, init=False)
@@ -146,7 +150,7 @@ class Runtime:
             self._unservable[name] = Status(State.BROKEN, reason, fix)
             self.catalog = self.catalog.with_status(name, self._unservable[name])
             logger.error("agent %r cannot serve: %s", name, reason)
-        self.router = _build_router(self.config, self.catalog, self.hooks)
+        self.router = _build_router(self.config, self.catalog, self.hooks, self.late_agents)
 
     def build_catalog(self, loaded: Loaded, renewed: Collection[str] = ()) -> Catalog:
         """Return the catalogue of what was loaded anew in part; what could not be prepared at the start still cannot.
@@ -175,8 +179,20 @@ class Runtime:
         self.loaded, self.plugins, self.catalog = loaded, loaded.plugins, catalog
         self.hooks.use(_list_called(loaded, self.routes))
         self.providers.renew(self.hooks, renewed)
-        self.router = _build_router(self.config, catalog, self.hooks)
+        self.router = _build_router(self.config, catalog, self.hooks, self.late_agents)
         self._lacks.clear()
+
+    def note_drift(self, found: Sequence[Drift]) -> None:
+        """Note what is installed otherwise than it was loaded.
+
+        Args:
+            found: All of it.
+        """
+        self.drift = tuple(found)
+        late = {name: str(drift) for drift in found for name in drift.agents}
+        self.late_agents.update(late)
+        for name in self.late_agents.keys() - late:
+            del self.late_agents[name]
 
     def note_session(self, call: LiveCall, session: LiveSession) -> None:
         """Note a session of a call, before it starts."""
@@ -323,6 +339,7 @@ def build_runtime(
     check_agent_names(config, catalog.names, logger.warning)
     _log_unusable([*catalog.rows, *loaded.plugins])
     providers = Providers(hooks, config.policy.prefer)
+    late_agents: dict[str, str] = {}
     if config.defaults.offline:
         _check_offline_models(providers, loaded.plugins)
     return Runtime(
@@ -330,7 +347,7 @@ def build_runtime(
         catalog=catalog,
         hooks=hooks,
         providers=providers,
-        router=_build_router(config, catalog, hooks),
+        router=_build_router(config, catalog, hooks, late_agents),
         resources=Resources(config.policy.prefer),
         events=events,
         plugins=loaded.plugins,
@@ -339,6 +356,7 @@ def build_runtime(
         specs=tuple(specs),
         routes=router,
         distributions=distributions,
+        late_agents=late_agents,
     )
 
 
@@ -376,8 +394,8 @@ def _find_unusable_offline(plugins: Iterable[LoadedPlugin]) -> LoadedPlugin | No
     return next((one for one in plugins if one.distribution == name and one.state is not State.READY), None)
 
 
-def _build_router(config: Config, catalog: Catalog, hooks: Hooks) -> Router:
-    return Router(catalog, hooks, config.routing, worker_agent_name=config.worker.agent_name)
+def _build_router(config: Config, catalog: Catalog, hooks: Hooks, late: Mapping[str, str]) -> Router:
+    return Router(catalog, hooks, config.routing, worker_agent_name=config.worker.agent_name, late=late)
 
 
 def _log_unusable(items: Iterable[LoadedAgent | LoadedPlugin]) -> None:

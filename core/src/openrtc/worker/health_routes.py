@@ -65,13 +65,13 @@ def build_health_routes(runtime: Runtime, monitor: Monitor) -> list[web.RouteDef
         found = {name: [lack.what for lack in runtime.find_lacks(name)] for name in runtime.catalog.ready}
         lacks = {name: what for name, what in found.items() if what}
         age = monitor.beat_age()
-        more: dict[str, Any] = {"lacks": lacks, "broken": monitor.broken}
+        more: dict[str, Any] = {"lacks": lacks, "broken": monitor.broken, "drift": _list_drift(runtime)}
         return _answer_ready(monitor.why_unready(), max_sessions=most, beat_age=age, left_out=left_out, **more)
 
     async def agents(_: web.Request) -> web.Response:
         broken = monitor.broken
         rows = [_describe_agent(row, runtime, broken) for row in runtime.catalog.rows]
-        return web.json_response({"schema_version": 1, "agents": rows})
+        return web.json_response({"schema_version": 1, "agents": rows, "drift": _list_drift(runtime)})
 
     async def metrics(_: web.Request) -> web.Response:
         # In a thread: the text waits for locks that a sink may hold, and looks at every job's process.
@@ -86,6 +86,10 @@ def _describe_agent(row: LoadedAgent, runtime: Runtime, broken: Mapping[str, Sta
         row = replace(row, status=broken[row.name])
     lacks = runtime.find_lacks(row.name) if row.name in runtime.catalog.ready else ()
     return loaded_row(replace(row, lacks=lacks), runtime.config)
+
+
+def _list_drift(runtime: Runtime) -> list[dict[str, Any]]:
+    return [drift.to_json() for drift in runtime.drift]
 
 
 def _build_starting_routes() -> list[web.RouteDef]:

@@ -48,6 +48,7 @@ class JobPool(utils.EventEmitter[str]):
         calls: Where calls are reported that are lost, or end, with their processes.
         starts: Counts the starts of processes that fail.
         start_seconds: How long a job waits for its thread or process.
+        before_process: Called whenever a process is about to import the packages.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class JobPool(utils.EventEmitter[str]):
         calls: IsolatedCalls,
         starts: ProcessStarts,
         start_seconds: float = START_SECONDS,
+        before_process: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__()
         self._shared = shared
@@ -70,6 +72,7 @@ class JobPool(utils.EventEmitter[str]):
         self._starts = starts
         starts.follow(self._hold_processes, self._retry_process)
         self._start_seconds = start_seconds
+        self._before_process = before_process
         self._waiting: dict[str, WaitingJob] = {}
         self._starting: list[asyncio.Task[None]] = []
         self._ending: set[asyncio.Task[None]] = set()
@@ -265,6 +268,7 @@ class JobPool(utils.EventEmitter[str]):
 
     def _note_created(self, job: JobExecutor) -> None:
         self._begun[job] = time.monotonic()
+        self._before_process()
 
     def _note_ready(self, job: JobExecutor) -> None:
         self._ready[job] = time.monotonic() - self._begun.pop(job)

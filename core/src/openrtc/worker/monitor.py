@@ -166,6 +166,7 @@ class Monitor:
             "left_out": {one.distribution: one.reason for one in self._runtime.config.hung},
             "session_host": worker.session_host,
             "profile": worker.profile,
+            "drift": [one.to_json() for one in self._runtime.drift],
             "agent_name": worker.agent_name,
             "agent_names": list(self._server.registrations.names),
             "url": strip_credentials(worker.url),

@@ -30,6 +30,7 @@ from openrtc.observe.health.server import HealthServer
 from openrtc.observe.package_code import use_current_packages
 from openrtc.observe.strict_start import require_no_warnings
 from openrtc.plugins.guard.clock import STOPPED_CLOCK, use_clock
+from openrtc.plugins.own_modules import list_own_files
 from openrtc.posix import end_at_once_as_init
 from openrtc.runtime.runtime import Runtime, build_runtime
 from openrtc.session.containment import run_contained
@@ -100,6 +101,7 @@ def run_worker(
     with open_health_server(config.worker) as health:
         runtime = build_runtime(config, **arguments)
         _check_agents(runtime)
+        note_sources(runtime)
         if patient:  # not `openrtc dev`, where everybody who calls sits at this machine
             warn_of_open_choice(runtime)
         runtime = revise(runtime)
@@ -116,10 +118,16 @@ def load_all(config: Config, arguments: Mapping[str, Any]) -> Runtime:
     """
     runtime = build_runtime(config, **arguments)
     _check_agents(runtime)
+    note_sources(runtime)
     warn_of_open_choice(runtime)
     install_speedups(config.worker.speedups)
     preload(runtime, runtime.list_offered_keys())
     return runtime
+
+
+def note_sources(runtime: Runtime) -> None:
+    """Note which sources of editable installations were imported, so that `DriftWatch` sees edits."""
+    runtime.distributions.note_sources(list_own_files())
 
 
 def run_calls(runtime: Runtime, arguments: Mapping[str, Any], channel: ControlChannel | None = None) -> int:
@@ -186,13 +194,16 @@ async def serve(
             _report_start(server)
             async with open_dev_channel(server, lk_address):
                 with isolate_blocking_agents(server):
-                    async with _take_edits(server, edits_since):
+                    async with _follow_packages(server, edits_since, lk_address, supervised=channel is not None):
                         return await _run_until_stopped(server, stop, channel)
 
 
-def _take_edits(server: WorkerServer, since: float | None) -> contextlib.AbstractAsyncContextManager[None]:
+def _follow_packages(
+    server: WorkerServer, since: float | None, lk_address: tuple[str, int] | None, *, supervised: bool
+) -> contextlib.AbstractAsyncContextManager[None]:
+    """Take edits of packages, or tell of what is installed otherwise; ``lk`` starts the worker anew instead."""
     if since is None:
-        return contextlib.nullcontext()
+        return contextlib.nullcontext() if lk_address else server.drift.open(supervised=supervised)
     from openrtc.reload.reloader import take_edits  # no other worker needs it
 
     return take_edits(server.runtime, partial(prewarm_new, server.runtime), server.list_unregistered, since)

@@ -34,6 +34,7 @@ from openrtc.upstream.names import FurtherAgentServer, register_under
 from openrtc.worker.admission import Admission, find_distribution
 from openrtc.worker.callbacks import choose_callbacks
 from openrtc.worker.coroutine_pool import CoroutinePool
+from openrtc.worker.drift_watch import DriftWatch
 from openrtc.worker.empty_rooms import UNKNOWN_SECONDS, EmptyRooms
 from openrtc.worker.entrypoint import ChildSetup, run_call
 from openrtc.worker.health_routes import build_health_routes
@@ -114,6 +115,7 @@ class WorkerServer:
         self.memory = MemoryWatermark(settings.memory_limit)
         self.load = LoadGauge(settings.max_sessions, lambda: self.admission.taken, lambda: self.memory.share)
         self.monitor = Monitor(runtime, self)
+        self.drift = DriftWatch(runtime)
         self._names = self._choose_names(settings.agent_name)
         leave_out_working_folder()  # of job processes, and of the one that they are forked from
         options = self._build_options()
@@ -363,6 +365,7 @@ class WorkerServer:
             default=self.isolation,
             calls=IsolatedCalls(self.runtime),
             starts=self.process_starts,
+            before_process=self.drift.look_soon,
         )
         return PoolShare(self._pool, owns=True) if len(self._names) > 1 else self._pool
 

@@ -20,6 +20,7 @@ def describe_readiness(
     left_out: Sequence[HungPackage] = (),
     lacks: Mapping[str, Sequence[str]] | None = None,
     broken: Mapping[str, Status] | None = None,
+    drift: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Return whether calls are taken, as JSON.
 
@@ -31,6 +32,7 @@ def describe_readiness(
         left_out: What the start has left out.
         lacks: What agents that take calls lack to answer them, by their names.
         broken: Where agents stand for whose calls no process starts, by their names.
+        drift: What is installed otherwise than it was loaded.
     """
     answer: dict[str, Any] = {
         "ready": reason is None,
@@ -40,4 +42,5 @@ def describe_readiness(
     }
     answer |= {"left_out": {one.distribution: one.reason for one in left_out}} if left_out else {}
     answer |= {"broken": {name: status.reason for name, status in broken.items()}} if broken else {}
+    answer |= {"drift": list(drift)} if drift else {}
     return answer | ({"lacks": {name: list(what) for name, what in lacks.items()}} if lacks else {})
