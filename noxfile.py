@@ -389,8 +389,8 @@ def run_linters(session: nox.Session, programs: str, python: str = OLDEST_PYTHON
         with session.chdir(folder):
             run("deptry", "src", "--package-module-name-map", MODULE_NAMES)
     own = [str(folder / part) for folder in made_folders for part in ("src", "tests")]
-    for checked in (*typed_groups(), own):
-        path = f"{import_path()}:{':'.join(own)}"
+    path = f"{import_path()}:{':'.join(own)}"
+    for checked in typed_groups(own):
         run("mypy", f"--python-version={python}", *checked, env={"MYPYPATH": path})
 
 
@@ -541,13 +541,16 @@ def names_tests(arguments: list[str]) -> bool:
     return any(word.startswith("@") or "tests" in Path(word.partition("::")[0]).parts for word in arguments)
 
 
-def typed_groups() -> Iterator[list[str]]:
-    """Return what mypy checks in one run each: test folders apart, since their modules share names."""
-    yield [f"{folder}/src" for folder in distributions()]
-    yield ["noxfile.py", "conftest.py", *map(str, sorted(Path("tools").glob("*.py")))]
-    yield from ([str(path.relative_to(ROOT))] for path in sorted(ROOT.glob("plugins/*/hatch_build.py")))
-    for folder in test_folders("core", "plugins/*", "sample_agents/*", "tools", "."):
-        yield [folder]
+def typed_groups(made: list[str]) -> list[list[str]]:
+    """Return what mypy checks in one run each, as few as there may be: no two modules of a run have one name.
+
+    Args:
+        made: The folders of what `openrtc new` has made.
+    """
+    sources = [f"{folder}/src" for folder in distributions()]
+    hooks = [path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("plugins/*/hatch_build.py"))]
+    tested = test_folders("core", "plugins/*", "sample_agents/*")
+    return [[*sources, *hooks, *tested, "tools"], ["tests", "noxfile.py"], ["conftest.py", *made]]
 
 
 def import_path() -> str:
