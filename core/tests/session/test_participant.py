@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,7 @@ from openrtc.catalog.catalog import Catalog
 from openrtc.catalog.loaded import LoadedAgent
 from openrtc.model.dispatch_names import read_answering_agent
 from openrtc.model.livekit_worker import LiveKitWorker
-from openrtc.session.participant import build_participant, is_person
+from openrtc.session.participant import build_participant, is_person, wait_for_person
 
 PEOPLE = {"STANDARD", "SIP", "CONNECTOR"}
 MACHINES = {"AGENT", "EGRESS", "INGRESS", "BRIDGE"}
@@ -91,3 +92,19 @@ def test_a_worker_of_livekits_own_kind_looks_as_it_does_there(in_code: str, name
     }
     assert read_answering_agent({**participant["attributes"], "lk.agent.name": in_code}) == "front"
     assert read_answering_agent({"lk.agent.name": "support"}) == "support"
+
+
+async def test_a_call_in_text_waits_for_a_person_but_not_for_long() -> None:
+    room = rtc.EventEmitter[str]()
+    there: dict[str, Any] = {"tim": in_room(numbers("AGENT")[0])}
+    room.remote_participants = there  # type: ignore[attr-defined]  # as a room has them
+    waiting = asyncio.create_task(wait_for_person(room, 60.0))  # type: ignore[arg-type]  # of which it needs no more
+    await asyncio.sleep(0)
+    room.emit("participant_connected", in_room(numbers("INGRESS")[0]))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    room.emit("participant_connected", in_room(numbers("SIP")[0]))
+    await waiting
+    await wait_for_person(room, 0.0)  # type: ignore[arg-type]  # as above
+    there["ann"] = in_room(numbers("STANDARD")[0])
+    await wait_for_person(room, 60.0)  # type: ignore[arg-type]  # as above

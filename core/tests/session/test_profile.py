@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from livekit.agents import room_io
 
-from openrtc.session.profile import build_start_options
+from openrtc.session.profile import build_start_options, without_sound
 
 
 def test_the_standard_profile_leaves_everything_as_the_package_says() -> None:
@@ -31,3 +31,12 @@ def test_the_packages_own_options_outweigh_the_lean_profile() -> None:
     assert mute["room_options"].audio_input is False
     assert mute["room_options"].text_output.sync_transcription is False
     assert mute["room_options"].close_on_disconnect is False
+
+
+def test_a_call_in_text_has_no_sound_and_all_else_that_the_package_says() -> None:
+    for profile in ("standard", "lean"):
+        chosen = room_io.RoomOptions(audio_input=True, text_input=False, delete_room_on_close=True)
+        room = build_start_options(profile, without_sound(chosen))["room_options"]
+        assert (room.audio_input, room.audio_output, room.video_input) == (False, False, False)
+        assert (room.text_input, room.delete_room_on_close) == (False, True)
+    assert without_sound(None).audio_output is False

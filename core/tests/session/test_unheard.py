@@ -14,7 +14,7 @@ from openrtc.observe.event_stream import EventStream
 from openrtc.observe.events import Event
 from openrtc.runtime.live_call import LiveCall
 from openrtc.session import unheard
-from openrtc.session.unheard import end_when_unheard, go_on_when_unheard, is_held_back, note_typing
+from openrtc.session.unheard import MOST_KEPT, end_when_unheard, go_on_when_unheard, is_held_back, note_typing
 from waiting import wait_until
 
 STANDARD = rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD
@@ -33,6 +33,9 @@ class Room(rtc.EventEmitter[str]):
 
     def register_text_stream_handler(self, topic: str, handler: Any) -> None:
         self.handlers[topic] = handler
+
+    def unregister_text_stream_handler(self, topic: str) -> None:
+        del self.handlers[topic]
 
     def join(self, kind: Any = STANDARD, **attributes: str) -> None:
         hidden = SimpleNamespace(hidden=False)
@@ -165,6 +168,7 @@ async def test_whoever_types_gets_text_at_once_until_somebody_subscribes(
     session: Any, live: LiveCall, context: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     note_typing(session.room, live)
+    live.listen()
     session.room.register_text_stream_handler("lk.chat", lambda reader, identity: "handled")
     session.room.register_text_stream_handler("other", lambda reader, identity: "other")
     typed = []
@@ -224,3 +228,27 @@ async def test_an_interruption_does_not_end_the_wait_of_later_speech(
     await asyncio.sleep(0)
     assert first.done(), "livekit-agents' own session waits for the one that was there first"
     session.emit("close", None)
+
+
+def test_what_is_typed_before_the_agent_listens_waits_for_it(session: Any, live: LiveCall) -> None:
+    took: list[Any] = []
+    note_typing(session.room, live)
+    session.room.handlers["lk.chat"]("before there is a handler", "ann")
+    session.room.register_text_stream_handler("lk.chat", lambda reader, identity: took.append((reader, identity)))
+    session.room.handlers["lk.chat"]("before it listens", "bob")
+    assert took == [] and live.typed_at is not None
+    live.listen()
+    session.room.handlers["lk.chat"]("then", "ann")
+    assert took == [("before there is a handler", "ann"), ("before it listens", "bob"), ("then", "ann")]
+
+
+def test_not_everything_is_kept_that_somebody_types_before_the_agent_listens(session: Any, live: LiveCall) -> None:
+    took: list[Any] = []
+    note_typing(session.room, live)
+    for number in range(2 * MOST_KEPT):
+        session.room.handlers["lk.chat"](number, "ann")
+    session.room.register_text_stream_handler("lk.chat", lambda reader, identity: took.append(reader))
+    for number in range(2 * MOST_KEPT):
+        session.room.handlers["lk.chat"](number, "ann")
+    live.listen()
+    assert took == list(range(MOST_KEPT))

@@ -65,6 +65,13 @@ def test_a_worker_without_a_file_has_nothing_to_forget_and_one_with_it_says_of_w
     assert orders.carry_out(order) == {"done": "writes no more of ann"}
 
 
+def test_a_worker_says_which_agents_it_has_and_nothing_before_it_knows_them() -> None:
+    orders = orders_for("support")
+    assert orders.carry_out({"order": "agents"}) == {"done": "", "agents": None}
+    orders.describe_agents = lambda: [{"name": "support"}]
+    assert orders.carry_out({"order": "agents"}) == {"done": "", "agents": [{"name": "support"}]}
+
+
 async def test_the_one_or_all_workers_of_a_supervisor_drain() -> None:
     orders, told = orders_for("support"), []
     orders.follow(lambda: told.append("one"), lambda: told.append("all"))

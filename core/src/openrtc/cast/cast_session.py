@@ -120,6 +120,7 @@ class CastSession:
     async def report_started(self) -> None:
         """Emit that the call has begun, and call the plugins' hooks."""
         self.live.emit_started()
+        self.live.listen()
         if ending := find_ending(self.call.job_id):
             ending.clock.start(waits=self.resolved_cast.cast.ends != "never")
         await tell_observers_of_start(self.call, self.turns.front.session)

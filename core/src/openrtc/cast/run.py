@@ -25,14 +25,16 @@ from openrtc.cast.rooms import (
 from openrtc.catalog.resolved_cast import ResolvedCast
 from openrtc.errors import OpenRTCError
 from openrtc.model.call import Call
+from openrtc.model.dispatch_names import is_held_in_text
 from openrtc.observe.events import MemberJoined
 from openrtc.runtime.frontend import CastFrontend
 from openrtc.runtime.runtime import Runtime
 from openrtc.session.attendance import Attendance, Limits
 from openrtc.session.guards import hold_handoffs
 from openrtc.session.hang_up import find_hang_up
+from openrtc.session.participant import wait_for_person
 from openrtc.session.pause import Pause
-from openrtc.session.profile import build_start_options
+from openrtc.session.profile import build_start_options, without_sound
 from openrtc.session.session_host import SessionDoor
 from openrtc.upstream.digest import describe_changes
 from openrtc.upstream.speech import mute_transcripts, publish_transcripts
@@ -80,7 +82,8 @@ class RoomCast(CastSession):
 
     def __init__(self, context: JobContext, resolved_cast: ResolvedCast, call: Call, runtime: Runtime) -> None:
         super().__init__(context, resolved_cast, call, runtime)
-        self._by_audio = resolved_cast.cast.hears == "audio"
+        self.text_only = is_held_in_text(call.request.attributes)
+        self._by_audio = resolved_cast.cast.hears == "audio" and not self.text_only
         self._overhearing: dict[str, Overhearing] = {}
         self._pauses: list[Pause] = []
         self._resting = False
@@ -183,6 +186,9 @@ class RoomCast(CastSession):
     async def _start_session(self, member: MemberSession) -> None:
         assert member.room is not None
         room_options = build_room_options(member, self.resolved_cast, self.call.job_id)
+        if self.text_only:
+            room_options = without_sound(room_options)
+            await wait_for_person(member.room)
         options = build_start_options(self.runtime.config.worker.profile, room_options)
         if not member.in_jobs_room:
             if not member.hears_members:

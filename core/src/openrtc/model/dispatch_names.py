@@ -37,6 +37,11 @@ HANGS_UP_ATTRIBUTE = "openrtc.hangs_up"
 gone, where a page may have been loaded anew."""
 
 
+def is_held_in_text(attributes: Mapping[str, str]) -> bool:
+    """Whether a call is held in text, by the attributes of its job: nobody speaks in it, and nobody listens."""
+    return attributes.get(MODALITY_ATTRIBUTE) == TEXT
+
+
 def read_answering_agent(attributes: Mapping[str, str]) -> str:
     """Return which agent answers, by the attributes of its participant; empty where they do not say."""
     return attributes.get(HOSTED_AGENT_ATTRIBUTE) or attributes.get(ANSWERING_AGENT_ATTRIBUTE, "")

@@ -80,6 +80,8 @@ class LiveCall:
         error: Its last error.
         cancelled: Why its session could not start, where that is nobody's error.
         typed_at: When somebody has last written to the agent, on the monotonic clock; None before that.
+        listens: Whether its agent takes what people type.
+        typed: What takes what they have typed before that.
         unheard: Whether it went on, or was ended, because nobody heard it.
         left_at: When its last person has left, on the monotonic clock; None while somebody is there, and where nobody
             has been.
@@ -104,6 +106,8 @@ class LiveCall:
     error: BaseException | None = None
     cancelled: BaseException | None = None
     typed_at: float | None = None
+    listens: bool = False
+    typed: list[Callable[[], object]] = field(default_factory=list)
     unheard: bool = False
     left_at: float | None = None
     ended: bool = False
@@ -135,6 +139,12 @@ class LiveCall:
             self._tell_started()
         else:
             asyncio.get_running_loop().call_later(PERSON_SECONDS, self._tell_started)
+
+    def listen(self) -> None:
+        """Let the agent take what people have typed so far, and at once what they type from now on."""
+        self.listens = True
+        while self.typed:
+            self.typed.pop(0)()
 
     def note_person(self, identity: str) -> None:
         """Note that a person is there."""

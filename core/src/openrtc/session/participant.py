@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import TypedDict
 
@@ -12,6 +13,9 @@ from openrtc.catalog.catalog import Catalog
 from openrtc.model.decision import Decision
 from openrtc.model.dispatch_names import ANSWERING_AGENT_ATTRIBUTE, HOSTED_AGENT_ATTRIBUTE, ROLE_ATTRIBUTE
 from openrtc.settings.config import WorkerSettings
+
+PERSON_SECONDS = 5.0
+"""How long a call in text waits for somebody who reads it: the server tells up to 3 s late of who publishes nothing."""
 
 TOKEN_LIFETIME = timedelta(hours=6)
 """As livekit's own default: it limits when the agent may join, not how long it may stay."""
@@ -121,3 +125,28 @@ def is_person(participant: rtc.RemoteParticipant | api.ParticipantInfo) -> bool:
     if isinstance(participant, api.ParticipantInfo):
         return participant.kind not in _MACHINES_BY_API and not participant.permission.hidden
     return participant.kind not in _MACHINES_IN_ROOM and not participant.permissions.hidden
+
+
+async def wait_for_person(room: rtc.Room, seconds: float = PERSON_SECONDS) -> None:
+    """Wait until a person is in a room, but not for long: livekit-agents drops what is written before.
+
+    Args:
+        room: The room, which is connected.
+        seconds: How long to wait at most.
+    """
+    there = asyncio.Event()
+
+    def look(participant: rtc.RemoteParticipant) -> None:
+        if is_person(participant):
+            there.set()
+
+    room.on("participant_connected", look)
+    try:
+        for participant in room.remote_participants.values():
+            look(participant)
+        async with asyncio.timeout(seconds):
+            await there.wait()
+    except TimeoutError:
+        return  # nobody may come at all
+    finally:
+        room.off("participant_connected", look)

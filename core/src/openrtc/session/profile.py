@@ -24,6 +24,15 @@ def build_start_options(profile: str, chosen: room_io.RoomOptions | None) -> dic
     return {"room_options": _lean(chosen or room_io.RoomOptions())}
 
 
+def without_sound(options: room_io.RoomOptions | None) -> room_io.RoomOptions:
+    """Return room options for a call in text: nothing is heard, and what an agent says goes out as it is written.
+
+    Args:
+        options: Those of the agent's package.
+    """
+    return replace(options or room_io.RoomOptions(), audio_input=False, audio_output=False, video_input=False)
+
+
 def _lean(options: room_io.RoomOptions) -> room_io.RoomOptions:
     # What it saves is in docs/performance.md: gain control alone takes 24 µs for each 10 ms of audio. `True` and "not
     # given" mean livekit-agents' defaults; what a package has chosen stays.

@@ -13,6 +13,7 @@ from livekit.agents import Agent, AgentSession, CloseEvent, ErrorEvent, JobConte
 from openrtc.errors import one_line, summarize_error
 from openrtc.model.agents import AgentSpec
 from openrtc.model.call import Call
+from openrtc.model.dispatch_names import is_held_in_text
 from openrtc.runtime.live_call import LiveCall
 from openrtc.runtime.live_session import LiveSession
 from openrtc.runtime.providers import MODEL_KINDS
@@ -33,7 +34,8 @@ from openrtc.session.models import explain_missing_key, require_served, use_stan
 from openrtc.session.observers import tell_observers_of_start
 from openrtc.session.options import build_session
 from openrtc.session.own_options import settle_options
-from openrtc.session.profile import build_start_options
+from openrtc.session.participant import wait_for_person
+from openrtc.session.profile import build_start_options, without_sound
 from openrtc.session.room_connect import leave_promptly
 from openrtc.session.session_host import SessionDoor
 from openrtc.session.slow_answer import watch_slow_answers
@@ -67,7 +69,8 @@ async def run_session(context: JobContext, spec: AgentSpec, call: Call, runtime:
             agent = await build_agent(spec, call)
     # A fake job has no room: the console or the demo stands in its place.
     frontend = runtime.frontend if context.is_fake_job() else None
-    text_only = frontend is not None and frontend.text_only
+    in_text = is_held_in_text(call.request.attributes)
+    text_only = in_text or (frontend is not None and frontend.text_only)
     session, call, _ = await build_session(spec, agent, call, runtime, text_only=text_only)
     ending = find_ending(call.job_id)
     if ending:
@@ -99,6 +102,7 @@ async def run_session(context: JobContext, spec: AgentSpec, call: Call, runtime:
             ending.clock.start()
         await tell_observers_of_start(call, session)
         greet(session, choose_greeting(spec, agent, runtime))
+        live.listen()
         await runtime.hooks.collect("openrtc_session_started", limit=HOOK_LIMIT, call=call)
 
     if context.is_fake_job():
@@ -108,7 +112,10 @@ async def run_session(context: JobContext, spec: AgentSpec, call: Call, runtime:
         await frontend.after_start(call, session)
         context.shutdown("the conversation is over")
     else:
-        room_options = stay_when_callers_leave(spec.room_options)
+        room_options = stay_when_callers_leave(without_sound(spec.room_options) if in_text else spec.room_options)
+        if in_text:
+            await context.connect()
+            await wait_for_person(context.room)
         door = SessionDoor(session, context.room, runtime.config.worker)
         options = build_start_options(runtime.config.worker.profile, room_options)
         await start(door, room=context.room, **options | door.start_options)
@@ -163,12 +170,16 @@ def watch_own_sessions(context: JobContext, call: Call, runtime: Runtime, slot: 
         slot: The slot that the job holds, if it holds one.
     """
     live = runtime.live[call.job_id]
+    in_text = is_held_in_text(call.request.attributes)
 
     def watch(session: AgentSession[Any], agent: Agent) -> None:
         if spec := runtime.catalog.get(call.agent_name).spec:
             give_default_models(session, agent, spec, runtime)
         named: dict[str, Any] = {kind: getattr(session, kind) for kind in MODEL_KINDS}
         require_served(agent, named, runtime.find_lacks(call.agent_name))
+        if in_text:  # its entrypoint chooses the room options
+            session.input.set_audio_enabled(False)
+            session.output.set_audio_enabled(False)
         if slot:
             slot.note_session(session)
             session.on("close", lambda _: slot.note_close(session))
@@ -191,10 +202,15 @@ def watch_own_sessions(context: JobContext, call: Call, runtime: Runtime, slot: 
         _running_hooks.add(running)
         running.add_done_callback(_running_hooks.discard)
 
+    async def prepare(session: AgentSession[Any]) -> None:
+        await run_session_hooks(session, call, runtime)
+        if in_text and context.room.isconnected():
+            await wait_for_person(context.room)
+
     guard_sessions_of(
         context,
         watch,
-        lambda session: run_session_hooks(session, call, runtime),
+        prepare,
         build_door=lambda session: SessionDoor(session, context.room, runtime.config.worker),
         started=begin_started_hooks,
     )

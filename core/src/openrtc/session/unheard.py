@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from livekit import rtc
@@ -30,6 +31,8 @@ UNHEARD_SECONDS = 30.0
 """How long speech waits for a listener while somebody is in the room: a browser subscribes within a second or two."""
 TYPED_SECONDS = 10.0
 """The same where somebody types: whoever wants no sound waits for the text of the answer."""
+MOST_KEPT = 20
+"""So many lines that are typed before the agent listens are kept."""
 COUNT_SECONDS = 1.0
 """In such steps the seconds are counted, and only while speech waits."""
 
@@ -38,21 +41,43 @@ CALL_STATUS = "sip.callStatus"
 
 
 def note_typing(room: rtc.Room, live: LiveCall) -> None:
-    """Note on a call that somebody has typed; call it before the session starts.
+    """Note on a call that somebody has typed, and keep it until the agent listens; call it before the room is joined.
+
+    livekit drops what comes before there is a handler, and a session what comes before it has started.
 
     Args:
         room: The job's room.
         live: The call.
     """
     register = room.register_text_stream_handler
+    early: list[tuple[rtc.TextStreamReader, str]] = []
+    keeping = [True]
+
+    def keep(reader: rtc.TextStreamReader, identity: str) -> None:
+        if len(early) < MOST_KEPT:
+            early.append((reader, identity))
 
     def register_noting(topic: str, handler: Callable[..., Any]) -> None:
+        if topic != TOPIC_CHAT:
+            register(topic, handler)
+            return
+
         def noting(reader: rtc.TextStreamReader, identity: str) -> Any:
             live.typed_at = time.monotonic()
-            return handler(reader, identity)
+            if live.listens:
+                return handler(reader, identity)
+            if len(live.typed) < MOST_KEPT:
+                live.typed.append(partial(handler, reader, identity))
+            return None
 
-        register(topic, noting if topic == TOPIC_CHAT else handler)
+        if keeping:
+            keeping.clear()
+            room.unregister_text_stream_handler(TOPIC_CHAT)
+        register(topic, noting)
+        while early:
+            noting(*early.pop(0))
 
+    register(TOPIC_CHAT, keep)
     room.register_text_stream_handler = register_noting  # type: ignore[method-assign]  # of this room only
 
 

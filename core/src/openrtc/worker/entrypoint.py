@@ -249,6 +249,7 @@ async def _hold(context: JobContext, loaded: LoadedAgent, call: Call, runtime: R
         runtime.served += 1
         live = runtime.live[call.job_id]
         live.emit_started()
+        live.listen()  # when it does is its own business
         ending.clock.start()
         with keep_slot_meanwhile(context, live) as slot:
             watch_own_sessions(context, call, runtime, slot)
