@@ -14,7 +14,7 @@ from openrtc.model.decision import Decision
 from openrtc.model.dispatch_names import ANSWERING_AGENT_ATTRIBUTE, HOSTED_AGENT_ATTRIBUTE, ROLE_ATTRIBUTE
 from openrtc.settings.config import WorkerSettings
 
-PERSON_SECONDS = 5.0
+READER_SECONDS = 5.0
 """How long a call in text waits for somebody who reads it: the server tells up to 3 s late of who publishes nothing."""
 
 TOKEN_LIFETIME = timedelta(hours=6)
@@ -127,7 +127,7 @@ def is_person(participant: rtc.RemoteParticipant | api.ParticipantInfo) -> bool:
     return participant.kind not in _MACHINES_IN_ROOM and not participant.permissions.hidden
 
 
-async def wait_for_person(room: rtc.Room, seconds: float = PERSON_SECONDS) -> None:
+async def wait_for_person(room: rtc.Room, seconds: float = READER_SECONDS) -> None:
     """Wait until a person is in a room, but not for long: livekit-agents drops what is written before.
 
     Args:
