@@ -80,7 +80,7 @@ def test_an_upgrade_is_one_change_at_whatever_moment_one_looks(site: Site) -> No
     assert look(loaded) == [upgraded("1.9", "1.10")] == look(loaded)
     assert loaded.version_of("desk") == "1.9"
     found = loaded.find_drift("desk")
-    assert found and str(found) == "desk 1.10 was installed after this worker started with 1.9"
+    assert found and str(found) == "desk 1.10 was installed after this worker loaded 1.9"
     assert Drift.from_json(found.to_json()) == found
     shutil.rmtree(new)
     install(site, "1.9")

@@ -45,9 +45,11 @@ def print_calls(calls: Sequence[PastCall], total: int) -> None:
 
 def print_call(call: PastCall, events: Sequence[Mapping[str, Any]]) -> None:
     """Print one call: who, why routed so, what was said, what it used, how it ended."""
-    by = f" of {call.distribution}" if call.distribution else ""
+    by = f" of {' '.join(filter(None, (call.distribution, call.version)))}" if call.distribution else ""
     say(f"call     {call.job_id} in room {call.room!r:.200}, {call.state}")
     say(f"agent    {call.agent or '(none)'}{by}")
+    if call.drift:
+        say(f"drift    {one_line(call.drift)}")
     say(f"person   {', '.join(map(one_line, call.people)) or '(not known)'}")
     say(f"started  {_format_time(call.started, '%Y-%m-%d %H:%M:%S')}")
     say(f"routed   {f'by {call.rule}: {one_line(call.why)}' if call.rule else '(no event says why)'}")

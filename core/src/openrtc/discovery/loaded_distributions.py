@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -14,8 +15,13 @@ from openrtc.discovery.entries import Entry
 from openrtc.discovery.installed import Installation, compare_key, find_installed, is_complete
 from openrtc.discovery.metadata import ENTRY_POINTS, LARGEST_FILE
 from openrtc.discovery.metadata_folders import Installed, read_file
+from openrtc.discovery.module_owners import ModuleOwner, find_owners
 from openrtc.discovery.own_files import SITE, module_of
 from openrtc.model.names import normalise_name
+
+REMEMBERED_SECONDS = 10.0
+"""For so long is remembered what became of a distribution, while nothing is installed or removed beside it: to look at
+all that is installed takes 10 ms."""
 
 FileMark = tuple[int, ...]
 """Times and sizes by which a file or folder is told from another one in its place."""
@@ -46,8 +52,8 @@ class Drift:
             return f"{self.distribution} {self.loaded_version} was removed after this worker loaded it"
         if self.what == "changed":
             return f"{self.distribution} {self.loaded_version} was changed after this worker loaded it"
-        new = f"{self.distribution} {self.installed_version} was installed after this worker started"
-        return f"{new} with {self.loaded_version}" if self.loaded_version else new
+        new = f"{self.distribution} {self.installed_version} was installed after this worker"
+        return f"{new} loaded {self.loaded_version}" if self.loaded_version else f"{new} started"
 
     def to_json(self) -> dict[str, Any]:
         """Return it as a JSON object."""
@@ -86,6 +92,9 @@ class LoadedDistributions:
     def __init__(self, known: Mapping[str, LoadedDistribution]) -> None:
         self._known = dict(known)
         self._sources: dict[str, dict[str, tuple[FileMark, int]]] = {}
+        self._found: dict[str, tuple[float, FileMark, Drift]] = {}
+        self.owners: dict[str, tuple[ModuleOwner, ...]] = {}
+        """Whose the packages are, and the modules in none, as far as `note_modules` has noted it."""
 
     @classmethod
     def from_entries(cls, entries: Iterable[Entry], installation: Installation | None = None) -> Self:
@@ -107,6 +116,24 @@ class LoadedDistributions:
         """
         later = type(self).from_entries(entries)
         self._known = {**later._known, **self._known, **{key: one for key, one in later._known.items() if one.speaks}}
+        self._found = {}
+        if self.owners:
+            self.note_modules()
+
+    @property
+    def speaking(self) -> frozenset[str]:
+        """The normalised names of those that have agents or plugins."""
+        return frozenset(key for key, one in list(self._known.items()) if one.speaks)
+
+    def note_modules(self) -> None:
+        """Note which modules are whose: when a distribution has been replaced, nothing tells any more."""
+        unchanged = [one.installed for key, one in self._known.items() if self.find_drift(key) is None]
+        self.owners = {**self.owners, **find_owners(unchanged)}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a job process gets: the same, but what is in no plain folder."""
+        known = {key: one for key, one in list(self._known.items()) if one.installed.source is None}
+        return {**vars(self), "_known": known, "_found": {}}
 
     def note_sources(self, files: Mapping[str, Iterable[str]]) -> None:
         """Note the sources that were imported of distributions that are installed as editable.
@@ -127,7 +154,7 @@ class LoadedDistributions:
         Args:
             name: Its name.
         """
-        return self._known.get(normalise_name(name))
+        return self._known.get(name) or self._known.get(normalise_name(name))
 
     def version_of(self, name: str) -> str:
         """Return the version of a distribution that was installed when this process loaded it; empty for none.
@@ -149,9 +176,16 @@ class LoadedDistributions:
         one = self.get(name)
         if one is None or _mark_metadata(one.installed, one.speaks) == one.mark:
             return None
+        key, place = one.installed.key, _mark_file(one.installed.place)
+        if (before := self._found.get(key)) and before[1] == place and time.monotonic() < before[0]:
+            return before[2]
         installation = find_installed()
-        now = installation.distributions.get(normalise_name(name))
-        return self._compare(one, now, installation) if now is None or is_complete(now) else _build_removed(one)
+        now = installation.distributions.get(key)
+        if now is not None and not is_complete(now):
+            return _build_removed(one)
+        if found := self._compare(one, now, installation):
+            self._found[key] = time.monotonic() + REMEMBERED_SECONDS, place, found
+        return found
 
     def is_as_loaded(self, folders: Iterable[str]) -> bool:
         """Whether nothing was installed, changed or removed since; where it is not sure, `look` tells.
@@ -202,7 +236,7 @@ class LoadedDistributions:
         return [_with_agents(drift, agents.get(key, ())) for key, drift in sorted(found.items()) if drift]
 
     def _compare(self, one: LoadedDistribution, now: Installed | None, installation: Installation) -> Drift | None:
-        name, before = one.installed.name, one.installed.version
+        name, before = _read_name(one), one.installed.version
         if now is None:
             return _build_removed(one) if one.speaks or self._has_lost_modules(one.installed) else None
         version = _read_version(now, installation)
@@ -238,7 +272,12 @@ def _note(one: Installed, speaks: bool) -> LoadedDistribution:
 
 
 def _build_removed(one: LoadedDistribution) -> Drift:
-    return Drift(distribution=one.installed.name, what="removed", loaded_version=one.installed.version)
+    return Drift(distribution=_read_name(one), what="removed", loaded_version=one.installed.version)
+
+
+def _read_name(one: LoadedDistribution) -> str:
+    """Return a name, of a library as people write it: that of its folder has other characters."""
+    return one.installed.name if one.speaks else one.installed.key
 
 
 def _with_agents(drift: Drift, agents: Iterable[str]) -> Drift:
@@ -268,7 +307,8 @@ def _mark_file(path: str) -> FileMark:
 def _sum_up_code(one: Installed) -> int:
     """Return a digest of the files that a distribution is said to have, and of its entry points."""
     code = sorted(f"{path} {digest}" for path, digest in list_recorded(one) if _is_code(path))
-    return hash((tuple(code), read_file(one, ENTRY_POINTS, LARGEST_FILE)))
+    # Not `hash`, which is another one in each process.
+    return zlib.crc32(read_file(one, ENTRY_POINTS, LARGEST_FILE), zlib.crc32("\n".join(code).encode()))
 
 
 def _is_code(path: str) -> bool:

@@ -159,11 +159,15 @@ class CallRouted(CallEvent):
         rule: The rule or router that decided.
         reason: Why, in words.
         ms: How long routing took, in milliseconds.
+        version: The version of the distribution whose code the call has; empty for agents registered in code.
+        drift: What else was installed of the distribution after the worker has loaded that, in half a line, or empty.
     """
 
     rule: str
     reason: str
     ms: float
+    version: str = ""
+    drift: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,8 @@ class PastCall:
         room: Name of the room.
         agent: Name of the agent.
         distribution: The distribution that brings it.
+        version: Its version, whose code the call has; empty where no event says it.
+        drift: What else was installed of it by then, in half a line, else empty.
         started: When its first event came, in seconds since the epoch.
         people: The identities of those who were there, as far as they are known.
         rule: The rule that chose the agent; empty where no event says it.
@@ -40,6 +42,8 @@ class PastCall:
     room: str = ""
     agent: str = ""
     distribution: str = ""
+    version: str = ""
+    drift: str = ""
     started: float = 0.0
     people: list[str] = field(default_factory=list)
     rule: str = ""
@@ -73,6 +77,7 @@ class PastCall:
             self.without_words = True
         if kind == "call_routed":
             self.rule, self.why, self.refused = str(event.get("rule", "")), str(event.get("reason", "")), False
+            self.version, self.drift = str(event.get("version", "")), str(event.get("drift", ""))
         elif kind == "call_rejected":
             self.refused, self.reason = True, str(event.get("reason", ""))
         elif kind == "call_started" and event.get("identity"):
@@ -97,6 +102,8 @@ class PastCall:
             "room": self.room,
             "agent": self.agent,
             "distribution": self.distribution,
+            "version": self.version,
+            "drift": self.drift,
             "people": self.people,
             "started": self.started,
             "seconds": self.seconds,

@@ -346,7 +346,10 @@ def _describe_module(module: ModuleType, name: str) -> ModuleSpec:
 
 
 def _ask(finder: Any, name: str) -> ModuleSpec | None:
-    return finder.find_spec(name, None) if hasattr(finder, "find_spec") else None
+    try:
+        return finder.find_spec(name, None) if hasattr(finder, "find_spec") else None
+    except ImportError:  # see `newer_code`; what others have is not asked for
+        return None
 
 
 def _is_namespace(spec: ModuleSpec) -> bool:

@@ -300,6 +300,7 @@ def build_runtime(
     discovered: bool = True,
     router: RouterFunction | None = None,
     observers: Observers = NO_OBSERVERS,
+    only: Collection[str] | None = None,
 ) -> Runtime:
     """Import all agents and plugins, on the calling thread, and put them together.
 
@@ -309,6 +310,7 @@ def build_runtime(
         discovered: Whether installed packages are used.
         router: A router function registered in code; it is asked before the routers of packages.
         observers: Observers registered in code.
+        only: The normalised names of the distributions that are used of those that are installed, if not all.
 
     Raises:
         OpenRTCError: The settings name something that does not exist.
@@ -318,6 +320,9 @@ def build_runtime(
     if not discovered:
         config = replace(config, policy=replace(config.policy, require=()))  # of what is not looked for
     installation = find_installed() if discovered else Installation()
+    if only is not None:  # before anything of another one can be in conflict with one of these
+        speaking = [one for one in installation.speaking if one.installed.key in only]
+        installation = replace(installation, speaking=speaking)
     entries = discover(config, logger.warning, installation) if discovered else ()
     distributions = LoadedDistributions.from_entries(entries, installation)  # before the imports: they take seconds
     if discovered:  # without, every name in the policy would be unknown

@@ -14,6 +14,7 @@ from livekit.protocol import agent as proto
 
 from openrtc.catalog.catalog import Catalog
 from openrtc.catalog.loaded import LoadedAgent
+from openrtc.discovery.loaded_distributions import Drift
 from openrtc.dispatch.marks import MARK_ATTRIBUTE, check_mark
 from openrtc.dispatch.relaunch import AnsweredDispatch
 from openrtc.errors import OpenRTCError
@@ -68,6 +69,7 @@ class Admission:
         self._why_second = why_second
         self._why_paused = why_paused
         self._why_broken = why_broken
+        self._told: set[tuple[str, Drift]] = set()
         self._accepting = 0
         self._accepting_by_agent: Counter[str] = Counter()
 
@@ -146,18 +148,26 @@ class Admission:
 
     def _note_accepted(self, request: JobRequest, decision: Decision, counted: Collection[str], ms: float) -> None:
         agent = decision.agents[0]
+        distribution = find_distribution(self._runtime.catalog.get(agent))
+        drift = self._runtime.distributions.find_drift(distribution)
         self._runtime.events.emit(
             CallRouted(
                 job_id=request.job.id,
                 room=request.room.name,
                 agent=agent,
-                distribution=find_distribution(self._runtime.catalog.get(agent)),
+                distribution=distribution,
+                version=self._runtime.distributions.version_of(distribution),
+                drift=str(drift) if drift else "",
                 rule=decision.rule,
                 reason=decision.reason,
                 ms=ms,
             )
         )
         self._make_room(counted)
+        if drift and (agent, drift) not in self._told:
+            self._told.add((agent, drift))
+            text = "agent %r: %s; new calls go on with the code that is loaded (restart or roll it)"
+            routing_log.warning(text, agent, drift)
         log_decision(request.job, decision)  # after the event, from which each log line of the call knows its agent
 
     def _why_agent_full(self, agent: str) -> str | None:

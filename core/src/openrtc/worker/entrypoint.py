@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Mapping
 from functools import partial
 from multiprocessing.util import Finalize
 from pathlib import Path
@@ -15,6 +15,7 @@ from livekit.agents import JobContext, JobProcess, get_job_context
 
 from openrtc.cast.run import run_cast
 from openrtc.catalog.loaded import LoadedAgent
+from openrtc.discovery.loaded_distributions import LoadedDistributions
 from openrtc.errors import OpenRTCError
 from openrtc.model.agents import AgentSpec
 from openrtc.model.call import Call
@@ -25,6 +26,7 @@ from openrtc.observe.logs import configure_logs_of_job
 from openrtc.observe.package_code import use_current_packages
 from openrtc.observe.spans import add_decision_to_span
 from openrtc.plugins.guard.clock import STOPPED_CLOCK, ThreadClock, go_on, use_clock
+from openrtc.plugins.newer_code import describe_newer, keep_out_newer_code
 from openrtc.posix import has_unix_sockets
 from openrtc.runtime.live_call import LiveCall, current_meter
 from openrtc.runtime.runtime import Runtime, build_runtime
@@ -49,6 +51,7 @@ from openrtc.threads import ThreadOwner
 from openrtc.upstream.call_providers import begin_call_traces
 from openrtc.worker.admission import find_distribution, read_decision, read_request
 from openrtc.worker.own_code import find_packages
+from openrtc.worker.preload_plan import import_public_names
 from openrtc.worker.prewarm import fill_userdata, prewarm_agents, prewarm_new
 
 if TYPE_CHECKING:
@@ -158,7 +161,8 @@ class ChildSetup:
         arguments: Further arguments of `build_runtime`; they must be picklable for processes.
         events: The worker's socket for the events of its job processes.
         takes_edits: Whether a process that waits for a job takes what is edited meanwhile.
-        expected: The agents whose calls get processes.
+        expected: The agents whose calls get processes, each with its distribution.
+        distributions: What the worker has loaded of each: a process uses these, as they are there, or says why not.
     """
 
     def __init__(
@@ -168,10 +172,12 @@ class ChildSetup:
         events: Path,
         *,
         takes_edits: bool = False,
-        expected: Collection[str] = (),
+        expected: Mapping[str, str] | None = None,
+        distributions: LoadedDistributions | None = None,
     ) -> None:
         self._config = config
-        self._expected = tuple(expected)
+        self._distributions = None if takes_edits else distributions
+        self._expected = dict(expected or {})
         self._arguments = arguments
         self._events = events
         self._takes_edits = takes_edits
@@ -182,7 +188,10 @@ class ChildSetup:
             configure_logs_of_job(self._config.worker.log_level)
             # What hangs here is told, and livekit-agents ends a process that does not get ready: CHILD_START_SECONDS.
             use_clock(ThreadClock(go_on, ends=False))
-            runtime = build_runtime(self._config, **self._arguments)
+            only = self._distributions.speaking if self._distributions else None
+            if self._distributions:
+                keep_out_newer_code(self._distributions).__enter__()  # until the process ends
+            runtime = build_runtime(self._config, only=only, **self._arguments)
             use_current_packages(find_current_packages)
             if has_unix_sockets():  # without, the worker knows less of these calls; they are held all the same
                 sender = EventSender(self._events)
@@ -196,17 +205,22 @@ class ChildSetup:
             install_speedups(self._config.worker.speedups)
             if self._takes_edits:
                 _watch_edits(runtime, began)
-            unusable = {name: reason for name in self._expected if (reason := _why_unusable(name, runtime))}
+            import_public_names()
+            unusable = {name: reason for name in self._expected if (reason := self._why_unusable(name, runtime))}
             runtime.events.emit(JobProcessStarted(seconds=round(time.time() - began, 3), unusable=unusable))
         assert _runtime is not None
         process.userdata.update(_runtime.resources)
 
-
-def _why_unusable(name: str, runtime: Runtime) -> str | None:
-    agent = runtime.catalog.agents.get(name)
-    if agent is None:
-        return "no package brings it any more"
-    return None if agent.usable else " at ".join(filter(None, (agent.reason, agent.location)))
+    def _why_unusable(self, name: str, runtime: Runtime) -> str | None:
+        agent = runtime.catalog.agents.get(name)
+        if agent and agent.usable:
+            return None
+        drift = self._distributions.find_drift(self._expected[name]) if self._distributions else None
+        if drift:
+            return describe_newer(drift)
+        if agent is None:
+            return "no package brings it any more"
+        return " at ".join(filter(None, (agent.reason, agent.location)))
 
 
 def _watch_edits(runtime: Runtime, since: float) -> None:

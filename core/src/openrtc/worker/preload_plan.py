@@ -6,6 +6,8 @@ recordings 9 MB. Loaded during a call, each would hold up the loop that all call
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 import sys
 from collections.abc import Collection, Iterator, Mapping
@@ -21,6 +23,14 @@ from openrtc.upstream.warm_up import warm_up
 INFERENCE_VARIABLES = ("LIVEKIT_INFERENCE_URL", "LIVEKIT_INFERENCE_API_KEY")
 """livekit-agents reads them; without them LiveKit Inference takes the credentials of a project of LiveKit Cloud."""
 
+PUBLIC_MODULES = (
+    "livekit.agents.voice.report",
+    "openrtc.dispatch.sip_rules",
+    "openrtc.dispatch.tokens",
+    "openrtc.dispatch.waiting",
+)
+"""What is left to be imported of both when it is first used, and small."""
+
 RECORDING_VARIABLE = "LIVEKIT_OBSERVABILITY_URL"
 """livekit-agents reads it; without it recordings are uploaded to the project of LiveKit Cloud that sends the calls."""
 
@@ -32,6 +42,7 @@ def preload(runtime: Runtime, resources: Collection[str]) -> None:
         runtime: What the calls share.
         resources: Keys of the resources that are there, or will be.
     """
+    import_public_names()
     # Where a package has imported it already, there is nothing to save, and its agents are likely to use it.
     openai = "openai" in sys.modules or may_use_inference_llm(runtime, os.environ)
     if openai:
@@ -39,6 +50,16 @@ def preload(runtime: Runtime, resources: Collection[str]) -> None:
     if may_upload_recordings(runtime.config.worker.url, os.environ):
         import_now(UPLOADS)
     warm_up(end_of_turn=needs_end_of_turn(runtime, resources), openai=openai)
+
+
+def import_public_names() -> None:
+    """Import what agents may use of OpenRTC and livekit-agents in their calls, and no start needs.
+
+    After an upgrade of these under the worker it could not be imported any more.
+    """
+    for name in PUBLIC_MODULES:
+        with contextlib.suppress(ImportError):  # of another livekit-agents, or what this machine lacks
+            importlib.import_module(name)
 
 
 def needs_end_of_turn(runtime: Runtime, resources: Collection[str]) -> bool:

@@ -31,6 +31,7 @@ from openrtc.observe.package_code import use_current_packages
 from openrtc.observe.strict_start import require_no_warnings
 from openrtc.plugins.guard.clock import STOPPED_CLOCK, use_clock
 from openrtc.plugins.own_modules import list_own_files
+from openrtc.plugins.newer_code import keep_out_newer_code
 from openrtc.posix import end_at_once_as_init
 from openrtc.runtime.runtime import Runtime, build_runtime
 from openrtc.session.containment import run_contained
@@ -156,14 +157,17 @@ def _run_calls(
     edits_since: float | None = None,
 ) -> int:
     fitted = fit_sessions(runtime)
-    prewarm_agents(fitted)
+
+    takes_edits = edits_since is not None
 
     async def main() -> int:
-        takes_edits = edits_since is not None
         server = WorkerServer(fitted, child_arguments=arguments, health=health, takes_edits=takes_edits)
         return await serve(server, channel, lk_address, patient=patient, edits_since=edits_since)
 
-    return run_contained(main(), new_event_loop(runtime.config.worker.speedups))
+    # Where edits are taken, newer code is what is wanted.
+    with contextlib.nullcontext() if takes_edits else keep_out_newer_code(runtime.distributions):
+        prewarm_agents(fitted)
+        return run_contained(main(), new_event_loop(runtime.config.worker.speedups))
 
 
 async def serve(

@@ -309,6 +309,7 @@ class WorkerServer:
                 self.monitor.events_socket,
                 takes_edits=self._takes_edits,
                 expected=self._list_in_processes(),
+                distributions=self.runtime.distributions,
             ),
             "initialize_process_timeout": CHILD_START_SECONDS,
             **build_preload_option("openrtc.worker.child_preload"),
