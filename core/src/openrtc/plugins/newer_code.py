@@ -19,7 +19,7 @@ from openrtc.discovery.own_files import is_within
 from openrtc.errors import OpenRTCError
 from openrtc.plugins.own_modules import PACKAGE_PREFIX
 
-FIX = "restart or roll it"
+RESTART = "restart or roll it"
 
 
 class NewerCode(OpenRTCError, ImportError):
@@ -31,7 +31,7 @@ class NewerCode(OpenRTCError, ImportError):
     """
 
     def __init__(self, drift: Drift, module: str) -> None:
-        super().__init__(str(drift), fix=FIX)
+        super().__init__(str(drift), fix=RESTART)
         self.drift = drift
         self.name = module
 
@@ -44,12 +44,11 @@ class NewerCode(OpenRTCError, ImportError):
 
 def describe_newer(drift: Drift) -> str:
     """Return what became of a distribution, and what the operator can do about it."""
-    return f"{drift}; {FIX}"
+    return f"{drift}; {RESTART}"
 
 
-@contextlib.contextmanager
-def keep_out_newer_code(distributions: LoadedDistributions) -> Iterator[None]:
-    """Let no module be imported of a distribution that is another one now, for the time of the context.
+def refuse_newer_code(distributions: LoadedDistributions) -> MetaPathFinder:
+    """Let no module be imported of a distribution that is another one now, while the finder is on ``sys.meta_path``.
 
     Args:
         distributions: What this process has loaded of each; which modules are whose is noted now.
@@ -58,6 +57,17 @@ def keep_out_newer_code(distributions: LoadedDistributions) -> Iterator[None]:
         distributions.note_modules()
     finder = _RefusingFinder(distributions)
     sys.meta_path.insert(0, finder)
+    return finder
+
+
+@contextlib.contextmanager
+def keep_out_newer_code(distributions: LoadedDistributions) -> Iterator[None]:
+    """Do so for the time of the context.
+
+    Args:
+        distributions: As for `refuse_newer_code`.
+    """
+    finder = refuse_newer_code(distributions)
     try:
         yield
     finally:

@@ -16,6 +16,7 @@ import importlib.util
 import inspect
 import pkgutil
 import sys
+import threading
 from collections.abc import Collection
 from importlib.abc import InspectLoader
 from types import FunctionType
@@ -24,6 +25,8 @@ from openrtc.upstream.known_code import ABSENT, DIGESTS, USED_BY
 
 _UNREADABLE = "unreadable"
 """Stands for the digest of code whose source cannot be read, or that somebody has replaced."""
+_parsing = threading.Lock()
+"""Held while a source is parsed: Python 3.11 raises a SystemError where two threads do at once."""
 _DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -86,7 +89,8 @@ def _compute_installed_digest(name: str) -> str:
 @functools.cache  # several parts look at one module, and each worker of a machine at all of them once
 def _compute_module_digests(module: str) -> dict[str, str]:
     try:
-        return compute_digests(_read_source(module), DIGESTS[module])
+        with _parsing:
+            return compute_digests(_read_source(module), DIGESTS[module])
     except (ImportError, SyntaxError):
         return dict.fromkeys(DIGESTS[module], _UNREADABLE)
 

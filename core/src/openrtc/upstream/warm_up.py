@@ -34,8 +34,7 @@ def warm_up(*, end_of_turn: bool, openai: bool) -> None:
     """
     if not end_of_turn:
         os.environ.setdefault(PRELOAD_VARIABLE, "0")  # for the process that livekit-agents forks its jobs from
-    # The answers are kept: a process that is forked later has read livekit's source, too.
-    find_changes("jobs", "health", "names", "panics", "status", "tools")
+    read_sources()
     if changes := describe_changes("warm_up"):
         logger.warning(
             "livekit-agents' own warm-up is left to the first call, since OpenRTC does not know it: %s", changes
@@ -47,6 +46,15 @@ def warm_up(*, end_of_turn: bool, openai: bool) -> None:
         _import_private(openai=openai)
         _load_public(end_of_turn=end_of_turn)
         certificates.result()
+
+
+def read_sources() -> None:
+    """Compare with livekit's sources now what calls ask for: to read these takes time, and an upgrade changes them.
+
+    The answers are kept, also by processes that are forked from this one later.
+    """
+    find_changes("jobs", "health", "names", "panics", "status", "tools")
+    find_changes("handoffs", "speech", "hosts", "models")
 
 
 def _import_private(*, openai: bool) -> None:

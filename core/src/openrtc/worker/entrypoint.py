@@ -26,7 +26,7 @@ from openrtc.observe.logs import configure_logs_of_job
 from openrtc.observe.package_code import use_current_packages
 from openrtc.observe.spans import add_decision_to_span
 from openrtc.plugins.guard.clock import STOPPED_CLOCK, ThreadClock, go_on, use_clock
-from openrtc.plugins.newer_code import describe_newer, keep_out_newer_code
+from openrtc.plugins.newer_code import RESTART, describe_newer, refuse_newer_code
 from openrtc.posix import has_unix_sockets
 from openrtc.runtime.live_call import LiveCall, current_meter
 from openrtc.runtime.runtime import Runtime, build_runtime
@@ -51,6 +51,7 @@ from openrtc.threads import ThreadOwner
 from openrtc.upstream.call_providers import begin_call_traces
 from openrtc.worker.admission import find_distribution, read_decision, read_request
 from openrtc.worker.own_code import find_packages
+from openrtc.worker.own_versions import find_foreign_code
 from openrtc.worker.preload_plan import import_public_names
 from openrtc.worker.prewarm import fill_userdata, prewarm_agents, prewarm_new
 
@@ -190,7 +191,9 @@ class ChildSetup:
             use_clock(ThreadClock(go_on, ends=False))
             only = self._distributions.speaking if self._distributions else None
             if self._distributions:
-                keep_out_newer_code(self._distributions).__enter__()  # until the process ends
+                if foreign := find_foreign_code(self._distributions):
+                    raise OpenRTCError(f"{foreign}; {RESTART}")
+                refuse_newer_code(self._distributions)
             runtime = build_runtime(self._config, only=only, **self._arguments)
             use_current_packages(find_current_packages)
             if has_unix_sockets():  # without, the worker knows less of these calls; they are held all the same
