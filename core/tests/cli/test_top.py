@@ -167,4 +167,4 @@ def test_what_is_installed_otherwise_than_it_was_loaded_is_counted_and_named() -
     drift = Drift(distribution="desk", what="upgraded", loaded_version="1.0", installed_version="1.1").to_json()
     for width in (80, 160):
         screen = shown([WORKER | {"drift": [drift]}], width)
-        assert "Drift" in screen and "4711: desk 1.1 was installed after this worker started with 1.0" in screen
+        assert "Drift" in screen and "4711: desk 1.1 was installed after this worker loaded 1.0" in screen

@@ -97,7 +97,7 @@ async def test_each_change_is_told_once_and_what_is_as_it_was_again_too(
     lines = [record.getMessage() for record in caplog.records if "drift-" in record.getMessage()]
     until = "until the worker is restarted, as SIGHUP to the supervisor does"
     assert lines[-3:] == [
-        f"drift-desk 1.1 was installed after this worker started with 1.0: calls go on with what is loaded {until}",
+        f"drift-desk 1.1 was installed after this worker loaded 1.0: calls go on with what is loaded {until}",
         f"drift-sales 2.0 was installed after this worker started: it is not used (drift-sales) {until}",
         "drift-desk 1.0 is installed again, as this worker has loaded it",
     ]

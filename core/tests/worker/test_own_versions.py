@@ -20,5 +20,5 @@ def test_what_was_imported_before_the_fork_counts_and_else_what_is_installed(mon
     monkeypatch.setattr(own_versions, "read_own_versions", lambda: {**there, OWN_DISTRIBUTION: "99.0"})
     ours = f"{OWN_DISTRIBUTION} 99.0 is not what this worker has loaded, {there[OWN_DISTRIBUTION]}"
     assert find_foreign_code(worker) == ours
-    monkeypatch.setitem(sys.modules, PRELOADED, SimpleNamespace(VERSIONS=there))  # type: ignore[arg-type]  # all it reads
+    monkeypatch.setitem(sys.modules, PRELOADED, SimpleNamespace(VERSIONS=there))
     assert find_foreign_code(worker) is None

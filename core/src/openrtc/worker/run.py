@@ -30,8 +30,8 @@ from openrtc.observe.health.server import HealthServer
 from openrtc.observe.package_code import use_current_packages
 from openrtc.observe.strict_start import require_no_warnings
 from openrtc.plugins.guard.clock import STOPPED_CLOCK, use_clock
-from openrtc.plugins.own_modules import list_own_files
 from openrtc.plugins.newer_code import keep_out_newer_code
+from openrtc.plugins.own_modules import list_own_files
 from openrtc.posix import end_at_once_as_init
 from openrtc.runtime.runtime import Runtime, build_runtime
 from openrtc.session.containment import run_contained
@@ -157,7 +157,6 @@ def _run_calls(
     edits_since: float | None = None,
 ) -> int:
     fitted = fit_sessions(runtime)
-
     takes_edits = edits_since is not None
 
     async def main() -> int:
