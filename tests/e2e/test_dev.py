@@ -11,8 +11,11 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.request import urlopen
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
+import psutil
 import pytest
 
 from e2e.child import environment
@@ -20,7 +23,7 @@ from e2e.packages import Package
 from e2e.reporting import show_log_on_failure
 from e2e.server_api import ServerApi
 from e2e.worker import WorkerProcess
-from openrtc.server.settings import DEV_API_SECRET, find_free_port
+from openrtc.server.settings import DEV_API_SECRET, find_free_port, is_port_free
 
 pytestmark = pytest.mark.process
 
@@ -95,7 +98,8 @@ def hour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FirstHour]:
 def dev(hour: FirstHour, request: pytest.FixtureRequest) -> Iterator[WorkerProcess]:
     """``openrtc dev --with-server``; that it ends is part of the tests."""
     url = f"ws://127.0.0.1:{find_free_port(socket.SOCK_STREAM)}"
-    command = ["-m", "openrtc", "dev", "--with-server", "--allow", f"{SHOP.name},openrtc-offline"]
+    allowed = f"{SHOP.name},openrtc-offline,openrtc-playground"
+    command = ["-m", "openrtc", "dev", "--with-server", "--playground", "--no-open", "--allow", allowed]
     worker = WorkerProcess(
         command,
         api=ServerApi(url, "", ""),
@@ -111,6 +115,7 @@ def dev(hour: FirstHour, request: pytest.FixtureRequest) -> Iterator[WorkerProce
         assert worker.wait(15.0) == 0
         log = worker.log()
     assert DEV_API_SECRET not in log, "it goes nowhere by itself"
+    assert [is_port_free(int(port)) for port in re.findall(r"^Playground: http://127.0.0.1:(\d+)/", log, re.MULTILINE)]
     assert "unknown FFI handle" not in log and "calls have waited" not in log
     assert log.count("cannot answer: it lacks") == 1 and "its llm failed" not in log
 
@@ -152,6 +157,26 @@ def test_the_health_server_says_what_an_agent_lacks_and_is_ready(dev: WorkerProc
     assert ready["lacks"] == {"hosted": ["LiveKit's Cloud, which alone has 'openai/gpt-4.1-mini'"]}
     lacks = {row["name"]: [one["kind"] for one in row["lacks"]] for row in agents["agents"] if row["lacks"]}
     assert lacks == {"hosted": ["cloud"]}
+
+
+def test_the_playground_offers_the_agents_of_the_worker_and_keeps_its_key(dev: WorkerProcess) -> None:
+    page, _, key = dev.wait_for_log("^Playground: http").split()[-1].partition("/?key=")
+
+    def ask(path: str, body: str = "", **headers: str) -> Any:
+        sent = {"X-OpenRTC-Key": key, "Origin": page, "Content-Type": "application/json", **headers}
+        return json.load(urlopen(Request(f"{page}/api/{path}", body.encode() or None, sent), timeout=30))
+
+    found = ask("agents")
+    assert found["worker"] == {"found": True, "state": "ready", "session_host": "operators", "profile": "standard"}
+    agents = {one["name"]: one for one in found["agents"]}
+    assert agents["desk"]["ready"] and agents["desk"]["distribution"] == SHOP.name
+    assert not agents["hosted"]["ready"] and "LiveKit's Cloud" in agents["hosted"]["reason"]
+    assert ask("token", '{"agent": "desk"}')["url"] == found["server"] != ""
+    assert ask("calls")["calls"] == []
+    with pytest.raises(HTTPError, match="401"):
+        ask("agents", **{"X-OpenRTC-Key": ""})
+    lines = [one.info["cmdline"] or [] for one in psutil.process_iter(["cmdline"])]
+    assert not any(key in word or DEV_API_SECRET in word for line in lines for word in line)
 
 
 def test_a_token_and_a_dispatch_find_the_server_that_dev_has_started(hour: FirstHour, dev: WorkerProcess) -> None:

@@ -59,7 +59,11 @@ EXAMPLES = {
     ),
     "demo": ("openrtc demo", "openrtc demo --agent support --text"),
     "console": ("openrtc console", "openrtc console support --offline"),
-    "dev": ("openrtc dev --with-server", "openrtc dev --url wss://my-project.livekit.cloud --log-level debug"),
+    "dev": (
+        "openrtc dev --with-server",
+        "openrtc dev --playground",
+        "openrtc dev --url wss://my-project.livekit.cloud --log-level debug",
+    ),
     "start": (
         "openrtc start --strict --metrics-jsonl events.jsonl",
         "openrtc start --processes auto --limit support=10",

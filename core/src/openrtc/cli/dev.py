@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -32,6 +32,14 @@ DEV_URL = "ws://127.0.0.1:7880"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("--with-server", action="store_true", help="start a LiveKit server on this machine, too")
+    parser.add_argument(
+        "--playground",
+        action="store_true",
+        help="talk to the agents in a browser on this machine; starts a LiveKit server, too, where there is none",
+    )
+    parser.add_argument(
+        "--no-open", dest="open", action="store_false", help="with --playground: open no browser, print the address"
+    )
     add_address_option(parser, "--cli-addr")
     parser.add_argument(
         "--no-reload",
@@ -60,6 +68,10 @@ def run(args: argparse.Namespace) -> int:
     shown = config.worker.log_format == "text" and not args.lk_address
     config = config.with_worker_defaults(log_level="info" if shown else "debug")
     config = replace(config, hung=hung, observe=replace(config.observe, terminal=True))
+    if args.playground:
+        from openrtc.cli.playground import require_playground
+
+        require_playground(config)
     from openrtc.cli.output import build_console
 
     calls = build_console() if shown else None  # before the output goes through a pipe
@@ -78,11 +90,18 @@ def run(args: argparse.Namespace) -> int:
         # A server goes on when another program takes this process's place, and keeps its port.
         again = BeginAgain(environ, hung, clean_up=server.close)
         use_clock(ThreadClock(again, stop=again.stop, last_resort=again))
-        if args.with_server:
-            config = server.enter_context(_start_server(config))
-        else:
-            _warn_of_no_server(config.worker.url)
-        arguments, revise = runtime_arguments(args), partial(_revise, console=calls)
+        if args.with_server or (args.playground and _is_server_missing(config.worker.url)):
+            config = server.enter_context(_start_server(config, invites=not args.playground))
+        elif _is_server_missing(config.worker.url):
+            _warn_of_no_server()
+        registered = None
+        if args.playground:
+            from openrtc.cli.playground import run_playground
+
+            # Its start takes a second, in which this process imports what it needs.
+            playground = run_playground(config.worker, settings_file=args.config or "", opens=args.open)
+            registered = server.enter_context(playground)
+        arguments, revise = runtime_arguments(args), partial(_revise, console=calls, registered=registered)
         # The program `lk` watches itself, and starts this one anew.
         since = started if args.reload and not args.lk_address else None
         return run_worker(
@@ -90,16 +109,39 @@ def run(args: argparse.Namespace) -> int:
         )
 
 
-def _warn_of_no_server(url: str) -> None:
-    from openrtc.server.settings import LOOPBACK, is_port_free
+def _is_server_missing(url: str) -> bool:
+    """Whether nobody has named another server than the one that `openrtc dev` looks for, and that is not there."""
+    from openrtc.server.settings import is_port_free
 
-    if url == DEV_URL and is_port_free(7880):
-        text = "no LiveKit server listens at %s, port 7880: openrtc dev --with-server starts one, too"
-        _get_logger().warning(text, LOOPBACK)
+    return url == DEV_URL and is_port_free(7880)
 
 
-def _revise(runtime: Runtime, console: Console | None) -> Runtime:
+def _warn_of_no_server() -> None:
+    from openrtc.server.settings import LOOPBACK
+
+    text = "no LiveKit server listens at %s, port 7880: openrtc dev --with-server starts one, too"
+    _get_logger().warning(text, LOOPBACK)
+
+
+def _call_when_registered(runtime: Runtime, call: Callable[[], None]) -> None:
+    """Call once, when the LiveKit server has registered the worker."""
+    from openrtc.observe.events import Event, WorkerRegistered
+
+    def note(event: Event) -> None:
+        if isinstance(event, WorkerRegistered):
+            stop()
+            call()
+
+    stop = runtime.events.subscribe(note)
+
+
+def _revise(runtime: Runtime, console: Console | None, registered: Callable[[], None] | None) -> Runtime:
     """Show the calls, and take the offline models where nobody names others, as the console and the demo do.
+
+    Args:
+        runtime: What the calls share.
+        console: Where the calls are shown, if anywhere.
+        registered: Called when the worker is registered, if given.
 
     Raises:
         OpenRTCError: No agent can answer, since nobody names models and there are none.
@@ -110,6 +152,8 @@ def _revise(runtime: Runtime, console: Console | None) -> Runtime:
 
         words = Words(runtime.config.observe.words_in_log, runtime.hooks.redact)
         runtime.events.subscribe(CallScreen(console, words))
+    if registered:
+        _call_when_registered(runtime, registered)
     from openrtc.runtime.offline_defaults import with_offline_defaults
     from openrtc.worker.start_checks import require_answers
 
@@ -125,7 +169,7 @@ def _get_logger() -> logging.Logger:
 
 
 @contextlib.contextmanager
-def _start_server(config: Config) -> Iterator[Config]:
+def _start_server(config: Config, *, invites: bool) -> Iterator[Config]:
     from urllib.parse import urlsplit
 
     from openrtc.server.local import LocalServer
@@ -133,7 +177,9 @@ def _start_server(config: Config) -> Iterator[Config]:
     port = urlsplit(config.worker.url).port or 7880
     with LocalServer(port=port) as server:
         worker = replace(config.worker, url=server.url, api_key=server.api_key, api_secret=server.api_secret)
-        _print_invitation(worker)
+        print(f"LiveKit server: {worker.url}  (this machine only)", flush=True)
+        if invites:
+            _print_invitation(worker)
         yield replace(config, worker=worker)
 
 
@@ -145,6 +191,5 @@ def _print_invitation(worker: WorkerSettings) -> None:
     room = "playground-1"
     connection = LiveKitConnection.of(worker)
     token = create_token("you", room, agents=[AgentRequest()] if connection.names.own else [], connection=connection)
-    print(f"LiveKit server: {worker.url}  (this machine only)")
     print("Call an agent, in another terminal: openrtc call AGENT")
     print(f"Or join the room {room!r} from any LiveKit client with this token:\n{token}\n", flush=True)

@@ -99,6 +99,8 @@ def _run(argv: list[str], pool: Pool | None) -> int:
     name = ALIASES.get(argv[position], argv[position])
     if name.startswith("-"):
         return _run([*argv[:position], *argv[position + 1 :], name], pool)
+    # PyJWT would warn of it for each token; no LiveKit server takes a wrong one, and that is said.
+    warnings.filterwarnings("ignore", message="The HMAC key is")
     if name not in COMMANDS:
         return _run_of_package(name, argv[:position], argv[position + 1 :])
     del argv[position]
@@ -111,8 +113,6 @@ def _run(argv: list[str], pool: Pool | None) -> int:
 
         show_livekit()
         check_own_requirements(_ignore if PROCESS_ROLE in os.environ else print_warning)
-    # PyJWT would warn of it for each token; no LiveKit server takes a wrong one, and that is said.
-    warnings.filterwarnings("ignore", message="The HMAC key is")
     code: int = args.run(args)
     return code
 

@@ -73,6 +73,8 @@ def run_command(name: str, args: argparse.Namespace, words: Sequence[str]) -> in
             fix=entry.fix,
         )
     config.env_files.export(os.environ)
+    if args.config:  # it may read the settings, too
+        os.environ["OPENRTC_CONFIG"] = os.path.abspath(args.config)
     command = _import_command(entry, config)
     sys.argv = [f"openrtc {name}", *words]
     return _call(command, entry)

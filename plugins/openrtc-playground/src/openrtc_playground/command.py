@@ -107,8 +107,8 @@ def _listen(port: int | None) -> socket.socket:
 async def _run(args: argparse.Namespace, playground: Playground, listener: socket.socket) -> int:
     from aiohttp import web
 
+    from openrtc.cli.browser import open_browser
     from openrtc_playground.app import build_app
-    from openrtc_playground.browser import open_browser
     from openrtc_playground.tickets import Tickets
 
     stop = asyncio.Event()
