@@ -17,9 +17,9 @@ from openrtc.errors import OpenRTCError
 from openrtc.install_commands import install_command
 from openrtc.settings.config import Config, WorkerSettings
 
-COMMAND = "playground"
-DISTRIBUTION = "openrtc-playground"
-END_SECONDS = 2.0
+PLAYGROUND = "playground"
+PLAYGROUND_DISTRIBUTION = "openrtc-playground"
+PLAYGROUND_END_SECONDS = 2.0
 """How long it may take to end when it is told to."""
 
 logger = logging.getLogger("openrtc.worker")
@@ -34,11 +34,13 @@ def require_playground(config: Config) -> None:
     Raises:
         OpenRTCError: It is not installed, or cannot be used.
     """
-    found = [entry for entry in find_commands(discover(config)) if entry.name == COMMAND]
+    found = [entry for entry in find_commands(discover(config)) if entry.name == PLAYGROUND]
     if any(entry.usable for entry in found):
         return
     if not found:
-        raise OpenRTCError("the playground is not installed", origin="--playground", fix=install_command(DISTRIBUTION))
+        raise OpenRTCError(
+            "the playground is not installed", origin="--playground", fix=install_command(PLAYGROUND_DISTRIBUTION)
+        )
     reason, fix = f"the playground is {found[0].state}: {found[0].reason}", found[0].fix
     raise OpenRTCError(reason, origin="--playground", fix=fix)
 
@@ -56,12 +58,12 @@ def run_playground(worker: WorkerSettings, *, settings_file: str, opens: bool) -
         What prints its address once the process has told it, and waits for nothing.
     """
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "openrtc", COMMAND, "--of-worker", *([] if opens else ["--no-open"])],
+        [sys.executable, "-P", "-m", "openrtc", PLAYGROUND, "--of-worker", *([] if opens else ["--no-open"])],
         env=_build_environment(worker, settings_file),
         stdin=subprocess.PIPE,  # it ends when this closes, which the system does when this process dies
         stdout=subprocess.PIPE,
         text=True,
-        **({"process_group": 0} if os.name == "posix" else {}),  # Ctrl-C is for this process, which ends it
+        process_group=0 if os.name == "posix" else None,  # Ctrl-C is for this process, which ends it
     )
     stopped = threading.Event()
     try:
@@ -96,7 +98,7 @@ def _stop(process: subprocess.Popen[str]) -> None:
     assert process.stdin is not None, "it was opened with a pipe"
     process.stdin.close()
     try:
-        process.wait(END_SECONDS)
+        process.wait(PLAYGROUND_END_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
