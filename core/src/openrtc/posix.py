@@ -73,6 +73,18 @@ def end_at_once_as_init() -> None:
         signal.signal(signal.SIGTERM, lambda number, _: leave(128 + number))
 
 
+def is_ignored(name: str) -> bool:
+    """Whether a signal that this system knows is ignored, as nohup lets SIGHUP be."""
+    return any(signal.getsignal(number) is signal.SIG_IGN for number in find_signals(name))
+
+
+def end_at_once_at(name: str, code: int) -> None:
+    """Let a signal end this process with an exit code until it has a handler of its own, unless it is ignored."""
+    leave = os._exit
+    for number in () if is_ignored(name) else find_signals(name):
+        signal.signal(number, lambda *_: leave(code))
+
+
 def why_no_interrupt() -> str | None:
     """Return why no code that runs in this, the main, thread can be interrupted, or None when it can."""
     if not hasattr(signal, "pthread_kill") or not hasattr(signal, "SIGURG"):

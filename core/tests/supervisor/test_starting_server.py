@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 
 import pytest
+from aiohttp import web
 
 from openrtc.errors import OpenRTCError
+from openrtc.observe.health.server import HealthServer
 from openrtc.server.settings import find_free_port
 from openrtc.supervisor import starting_server
 from openrtc.supervisor.starting_server import StartingServer
@@ -28,7 +31,7 @@ async def test_every_worker_s_port_says_that_it_starts_and_what_it_waits_for() -
     told = [""]
     first = find_free_port(socket.SOCK_STREAM)
     server = StartingServer("127.0.0.1", first, 1, lambda: told[0])
-    await server.open()
+    server.open()
     busy = "HTTP/1.1 503 Service Unavailable"
     try:
         status, body = await ask(first, f"GET /ready HTTP/1.1\r\nHost: localhost:{first}\r\n\r\n")
@@ -50,7 +53,7 @@ async def test_what_is_no_request_gets_no_answer(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(starting_server, "STARTING_ANSWER_SECONDS", 0.1)
     port = find_free_port(socket.SOCK_STREAM)
     server = StartingServer("127.0.0.1", port, 1, lambda: "")
-    await server.open()
+    server.open()
     try:
         assert await ask(port, request_text) == ("", "")
     finally:
@@ -58,14 +61,44 @@ async def test_what_is_no_request_gets_no_answer(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_without_a_port_nothing_is_answered_and_a_taken_one_is_an_error() -> None:
-    await StartingServer("127.0.0.1", 0, 3, lambda: "").open()
+    without = StartingServer("127.0.0.1", 0, 3, lambda: "")
+    without.open()
+    without.leave(1)
+    assert (without.doors, without.describe(1)) == ((), "")
     port = find_free_port(socket.SOCK_STREAM)
     server = StartingServer("127.0.0.1", port, 1, lambda: "")
-    await server.open()
-    other = StartingServer("127.0.0.1", port, 1, lambda: "")
+    server.open()
     try:
         with pytest.raises(OpenRTCError, match="cannot listen"):
-            await other.open()
-        await other.reopen()
+            StartingServer("127.0.0.1", port, 1, lambda: "").open()
     finally:
         server.close()
+
+
+async def test_a_worker_takes_the_port_and_gives_it_back_without_a_refused_connection() -> None:
+    server = StartingServer("127.0.0.1", 0, 1, lambda: "")
+    server._ports = range(1)  # one that nobody else has
+    server.open()
+    ((door,),) = server.doors
+    port = socket.socket(fileno=os.dup(door)).getsockname()[1]
+    request = f"GET / HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n"
+    assert (await ask(port, request))[1] == "starting\n"
+    server.leave(0)
+    waiting = asyncio.create_task(ask(port, request))
+    await asyncio.sleep(0.2)
+    assert not waiting.done(), "it waits for whoever accepts it"
+    with HealthServer("", 0, [web.get("/", worker_answer)], listeners=[socket.socket(fileno=os.dup(door))]):
+        assert (await waiting)[1] == "of the worker"
+    server.reason = "draining"
+    server.answer(0)
+    server.answer(0)
+    assert (await ask(port, request))[1] == "draining\n"
+    server.close()
+    with pytest.raises(ConnectionRefusedError):
+        await ask(port, request)
+
+
+async def worker_answer(_: web.Request) -> web.Response:
+    response = web.Response(text="of the worker")
+    response.force_close()
+    return response

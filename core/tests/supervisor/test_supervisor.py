@@ -21,7 +21,7 @@ import asyncio, logging, os, sys, threading
 from pathlib import Path
 from openrtc.supervisor import prefork, supervisor
 from openrtc.worker.process_exit import REPLACE_ME
-from openrtc.worker.control_channel import REGISTERED, REPLACE, ControlChannel
+from openrtc.worker.control_channel import LOST, OFFER, REGISTERED, REPLACE, ControlChannel
 from openrtc.speedups.imports import finish_imports
 from openrtc.supervisor.fork_server import ForkServer
 from openrtc.supervisor.process_role import FORK_SERVER, SPAWNER, WORKER, take_role
@@ -32,11 +32,13 @@ supervisor.KILL_AFTER = 1.0
 logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
 
 
-def work(number, connection):
+def work(role, connection):
     words = HOW.read_text().split()
     if len(words) > 1:
         HOW.write_text(" ".join(words[1:]))
-    return asyncio.run(serve(words[0], ControlChannel(connection)))
+    channel = ControlChannel(connection, role.place)
+    channel.watch()
+    return asyncio.run(serve(words[0], channel))
 
 
 async def serve(word, channel):
@@ -44,10 +46,21 @@ async def serve(word, channel):
     over = loop.create_future()
     stop = lambda code: lambda: over.done() or over.set_result(code)
     drain = (lambda: None) if word in ("busy", "stuck") else stop(0)
-    channel.follow_orders(drain, (lambda: None) if word == "stuck" else stop(3))
+    note = lambda noted: print("noted:", noted, flush=True)
+    channel.follow_orders(drain, (lambda: None) if word == "stuck" else stop(3), note=note)
     if word.startswith("exit"):
         return int(word[4:])
+    if word == "lost":
+        assert channel.place.keep.agents == {"desk": ["my-agent", "1.0"]}
+        channel.tell(LOST, names=["desk"], lines=["agent 'desk' of my-agent 1.1 is broken at desk.py:3"])
+        return 2
+    default = "other" if word == "other" else "desk"
+    channel.tell(OFFER, offer={"agents": {"desk": ["my-agent", "1.0"]}, "default": default})
     channel.report(REGISTERED)
+    if word == "drift":
+        while not over.done():
+            channel.ask_to_roll("what is installed")
+            await asyncio.sleep(0.3)
     if word == "abort":
         os.abort()
     if word == "restart":
@@ -64,7 +77,7 @@ if role is None:
 import socket, signal
 connection = socket.socket(fileno=role.descriptor)
 if role.name == WORKER:
-    sys.exit(work(role.number, connection))
+    sys.exit(work(role, connection))
 for number in prefork.IGNORED:
     signal.signal(number, signal.SIG_IGN)
 if HOW.read_text().startswith("broken"):
@@ -230,26 +243,55 @@ def test_a_hang_up_that_finds_something_broken_changes_nothing(supervise: Callab
     one = supervise("serve", "1")
     one.wait_for("is registered")
     before = one.pids()
-    for does, told in (("broken", "it cannot be loaded"), ("exit2", "the new worker did not register")):
+    stops = "the roll-out stops, and the workers go on as they are: "
+    for count, (does, told) in enumerate(
+        (
+            ("broken", "it cannot be loaded: the process has ended (exit code 7)"),
+            ("exit2", "the new worker did not register: it has ended (exit code 2) before that"),
+            ("lost", "agent 'desk' of my-agent 1.1 is broken at desk.py:3"),
+        ),
+        1,
+    ):
         one.how.write_text(does)
         one.process.send_signal(signal.SIGHUP)
-        one.wait_for(told)
+        one.wait_for(re.escape(stops + told))
+        one.wait_for("noted: ", count)
+    assert "'lost': ['desk'], 'emits': True}" in one.log() and "has died" not in one.log()
     assert one.pids() == before and psutil.pid_exists(before[0])
     one.how.write_text("serve")
     os.kill(before[0], signal.SIGKILL)
     one.wait_for("is registered", 2)
+    one.how.write_text("other")
+    one.process.send_signal(signal.SIGHUP)
+    one.wait_for("all workers are replaced")
+    one.wait_for("calls that no rule decides go to 'other', and before to 'desk'")
     assert one.stop() == 0
 
 
-def test_nobody_outlives_a_supervisor_that_is_killed(supervise: Callable[..., Supervised]) -> None:
-    two = supervise("stuck", "2")
+def test_a_worker_that_finds_other_packages_lets_all_be_replaced_but_not_twice_in_vain(
+    supervise: Callable[..., Supervised],
+) -> None:
+    one = supervise("drift lost serve", "1")
+    one.wait_for("other packages are installed: loading everything again")
+    one.wait_for("the roll-out stops")
+    time.sleep(1.0)
+    assert one.log().count("loading everything again") == 1
+    one.process.send_signal(signal.SIGHUP)  # an operator tries in any case
+    one.wait_for("all workers are replaced")
+    assert one.stop() == 0
+
+
+def test_nothing_but_what_is_live_outlives_a_supervisor_that_is_killed(supervise: Callable[..., Supervised]) -> None:
+    two = supervise("busy serve", "2")
     two.wait_for("is registered", 2)
     family = two.family()
     assert len(family) == 3
     two.process.kill()
     two.process.wait()
-    _, alive = psutil.wait_procs(family, timeout=10.0)
-    assert not alive
+    gone, (busy,) = psutil.wait_procs(family, timeout=2.0)
+    assert len(gone) == 2, "the parent of the workers, and the one that has no call"
+    two.wait_for("the supervisor is gone", 2)
+    busy.kill()
 
 
 def test_workers_whose_parent_is_killed_are_started_anew(supervise: Callable[..., Supervised]) -> None:

@@ -15,9 +15,10 @@ from openrtc.child_environment import PROCESS_ROLE
 from openrtc.settings.config import Config, WorkerSettings
 from openrtc.supervisor.prefork import offset_port
 from openrtc.supervisor.process_role import WORKER, ProcessRole, take_role
-from openrtc.worker.control_channel import DRAIN, REPLACE, STOP, ControlChannel
+from openrtc.worker.control_channel import DRAIN, LEAVE, REPLACE, STOP, ControlChannel, Messages, Place
+from openrtc.worker.offer import Offer
 from openrtc.worker.process_exit import SUPERVISOR_GONE
-from openrtc.worker.run import StopSignals
+from openrtc.worker.stop_signals import StopSignals
 
 
 async def test_orders_come_in_also_those_that_were_given_before_anybody_followed() -> None:
@@ -42,24 +43,59 @@ def test_a_worker_asks_to_be_replaced_and_a_supervisor_that_is_gone_hears_nothin
 
 
 @pytest.mark.process
-def test_a_worker_whose_supervisor_is_gone_ends() -> None:
+def test_a_worker_whose_supervisor_is_gone_ends_where_it_follows_no_orders_yet() -> None:
     code = (
-        "import asyncio, socket; from openrtc.worker.control_channel import ControlChannel\n"
-        "async def main():\n"
-        "    ours, theirs = socket.socketpair(); ControlChannel(theirs).follow_orders(print, print); ours.close()\n"
-        "    await asyncio.sleep(10)\n"
-        "asyncio.run(main())"
+        "import socket, time; from openrtc.worker.control_channel import ControlChannel\n"
+        "ours, theirs = socket.socketpair()\n"
+        "channel = ControlChannel(theirs)\n"
+        "channel.call_when_gone(lambda: print('the port is free', flush=True))\n"
+        "channel.watch()\n"
+        "ours.close()\n"
+        "time.sleep(30)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
-    assert done.returncode == SUPERVISOR_GONE
+    assert (done.returncode, done.stdout) == (SUPERVISOR_GONE, "the port is free\n")
     assert "the supervisor is gone" in done.stderr
+
+
+async def test_notes_and_news_are_json_between_the_words_also_in_pieces() -> None:
+    ours, theirs = socket.socketpair()
+    heard: list[object] = []
+    channel = ControlChannel(theirs)
+    channel.follow_orders(lambda: heard.append("drain"), lambda: heard.append("stop"), note=heard.append)
+    for piece in (DRAIN + b'{"failed": "two', b' words", "emits": true}\n' + STOP, b"?"):
+        ours.send(piece)
+        await asyncio.sleep(0.05)
+    assert heard == ["drain", {"failed": "two words", "emits": True}, "stop"]
+    channel.ask_to_roll("abc")
+    channel.report(REPLACE)
+    assert list(Messages().feed(ours.recv(1000))) == [{"event": "roll", "installed": "abc"}, REPLACE]
+    asyncio.get_running_loop().remove_reader(theirs)
+    ours.close()
+
+
+def test_only_orders_to_stop_count_as_such_and_the_end_of_the_supervisor_does() -> None:
+    ours, theirs = socket.socketpair()
+    channel = ControlChannel(theirs)
+    assert channel.count_unread() == 0
+    ours.send(LEAVE + DRAIN + b'{"failed": "sss"}\n' + STOP)
+    assert channel.count_unread() == 2
+    theirs.recv(100)
+    ours.close()
+    assert channel.count_unread() == 1
+    theirs.close()
 
 
 def test_a_process_takes_its_role_once_and_leaves_nothing_for_others_to_inherit() -> None:
     ours, theirs = socket.socketpair()
-    environ = ProcessRole(WORKER, theirs.fileno(), 3).put_into({"HOME": "/"})
-    assert take_role(environ) == ProcessRole(WORKER, theirs.fileno(), 3)
+    keep = Offer(agents={"desk": ["pkg", "1.0"]}, default="desk", rules=["default"])
+    place = Place(number=3, slot=1, doors=(ours.fileno(),), answers=False, keep=keep)
+    role = ProcessRole(WORKER, theirs.fileno(), place)
+    role.let_inherit()
+    environ = role.put_into({"HOME": "/"})
+    assert take_role(environ) == role
     assert environ == {"HOME": "/"} and PROCESS_ROLE not in environ
+    assert not ours.get_inheritable() and not theirs.get_inheritable()
     assert take_role(environ) is None
     ours.close()
     theirs.close()

@@ -48,8 +48,8 @@ def run(args: argparse.Namespace) -> int:
     async def main() -> int:
         from openrtc.conversation.local_worker import run_local_worker
         from openrtc.worker.direct_job import build_job, choose_agent, launch_job, wait_until_idle
-        from openrtc.worker.run import StopSignals
         from openrtc.worker.server import WorkerServer
+        from openrtc.worker.stop_signals import StopSignals
 
         with contextlib.closing(StopSignals()) as stop:
             job = build_job(

@@ -45,6 +45,11 @@ def run(args: argparse.Namespace) -> int:
 
         worker = config.worker
         return supervise(worker.processes, environ, worker.host, worker.port)
+    if role is None:
+        from openrtc.posix import end_at_once_at
+        from openrtc.worker.process_exit import REPLACE_ME
+
+        end_at_once_at("SIGHUP", REPLACE_ME)  # while there are no calls yet
     if role is None or role.name == FORK_SERVER:  # of several workers, their parent tells it
         log_files(config)
     from openrtc.speedups.imports import speed_up_imports

@@ -99,6 +99,8 @@ def build_screen(workers: Sequence[dict[str, Any]], width: int, *, live: bool = 
         parts += [_show(f"{worker['pid']}: {drift}", "yellow") for drift in read_drift(worker)]
         for name, reason in worker.get("left_out", {}).items():
             parts.append(_show(f"{worker['pid']}: {name} is left out: {reason}", "yellow"))
+        if reason := worker.get("roll_out_failed"):
+            parts.append(_show(f"{worker['pid']}: the last roll-out has failed: {reason}", "red"))
         parts += [_show(f"{worker['pid']}: {line}", "yellow") for line in _list_left_behind(worker)]
         if growth := worker.get("growth_estimate"):
             parts.append(Text(f"{worker['pid']}: {_describe_growth(growth)}", style="dim"))

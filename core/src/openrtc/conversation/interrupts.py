@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and an output that nobody reads any more: each calls back and has an exit code."""
+"""Ctrl-C, SIGTERM, a terminal that closes, an output that nobody reads: each calls back and has an exit code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ READER_GONE = 128 + 13
 
 
 class Interrupts:
-    """Calls back at every SIGINT and SIGTERM of the running loop.
+    """Calls back at every SIGINT, SIGTERM and SIGHUP of the running loop.
 
     Args:
         on_signal: Called at every signal.
@@ -26,7 +26,7 @@ class Interrupts:
         self.count = 0
         self._first: signal.Signals | None = None
         self._on_signal = on_signal
-        call_on_signals(self._receive, "SIGINT", "SIGTERM")
+        call_on_signals(self._receive, "SIGINT", "SIGTERM", "SIGHUP")
 
     @property
     def exit_code(self) -> int:

@@ -111,7 +111,8 @@ class WorkerDraining(Event):
     """The worker takes no more calls and waits for the live ones.
 
     Args:
-        reason: Why: ``signal``, ``memory``, or ``panic``: LiveKit's native library has failed.
+        reason: Why: ``signal``, ``memory``, ``panic``: LiveKit's native library has failed, or ``supervisor``: it was
+            killed.
         live: How many calls are live.
     """
 
@@ -128,6 +129,19 @@ class WorkerStopped(Event):
     """
 
     served: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollOutFailed(Event):
+    """The workers of a supervisor were to be replaced by new ones, and go on as they are.
+
+    Args:
+        reason: Why, in one line.
+        lost: The agents and plugins that are ready and would have been lost; none where it has failed otherwise.
+    """
+
+    reason: str
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -603,6 +617,7 @@ EVENTS: tuple[type[Event], ...] = (
     WorkerRegistered,
     WorkerDraining,
     WorkerStopped,
+    RollOutFailed,
     ResourceLoaded,
     CallRouted,
     CallRejected,

@@ -144,6 +144,7 @@ class WorkerState:
         words: Which words of the calls it keeps.
 
     `draining` says whether the worker drains, `worker_id` the id that the LiveKit server gave it, empty at first;
+    `roll_out_failed` why it was not replaced by a new worker at the last attempt, if there was one;
     `ended`, `failed` and `blocked` count calls, failed calls and seconds; `rejects` counts by cause, `left_behind` by
     distribution.
     """
@@ -155,6 +156,7 @@ class WorkerState:
         self._ended_calls: dict[str, dict[str, str]] = {}
         self.worker_id = ""
         self.draining = False
+        self.roll_out_failed: str | None = None
         self.ended = 0
         self.failed = 0
         self.blocked = 0.0

@@ -86,7 +86,7 @@ class BeginAgain:
     def _replace_process(self, hung: Sequence[HungPackage]) -> None:
         environ = put_hung(self._environ, hung)
         if self._role is not None:
-            os.set_inheritable(self._role.descriptor, True)
+            self._role.let_inherit()
             environ = self._role.put_into(environ)
         if self._folder is not None:
             os.chdir(self._folder)

@@ -13,17 +13,33 @@ import os
 import selectors
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from openrtc.worker.control_channel import DRAIN, DRAIN_ALL, MOST_AT_ONCE, REGISTERED, REPLACE, STOP
+from openrtc.supervisor.process_role import WORKER, Doors, ProcessRole
+from openrtc.worker.control_channel import (
+    DRAIN,
+    DRAIN_ALL,
+    LEAVE,
+    MOST_AT_ONCE,
+    REGISTERED,
+    REPLACE,
+    STOP,
+    Messages,
+    Place,
+)
+from openrtc.worker.offer import Offer
 
-ORDERS = {"drain": DRAIN, "stop": STOP}
-NEWS = {REGISTERED[0]: "registered", REPLACE[0]: "replace", DRAIN_ALL[0]: "drain-all"}
+ORDERS = {"drain": DRAIN, "stop": STOP, "leave": LEAVE}
+NEWS = {REGISTERED: "registered", REPLACE: "replace", DRAIN_ALL: "drain-all"}
 
-StartWorker = Callable[[int, socket.socket, Callable[[], None]], int]
-"""Starts a worker: takes its number, its end of the control channel, and what a forked worker calls first; returns its
+FAILED, NO_DOORS = "failed", "no-doors"
+"""Events of a fork server: it cannot start workers, since something is wrong with what is installed or set; its workers
+listen on their health ports themselves."""
+
+StartWorker = Callable[[ProcessRole, socket.socket, Callable[[], None]], int]
+"""Starts a worker: takes its role, its end of the control channel, and what a forked worker calls first; returns its
 pid."""
 
 
@@ -35,11 +51,13 @@ class Child:
         number: Its number.
         pid: Its process id.
         channel: This end of its control channel.
+        messages: What has come through it.
     """
 
     number: int
     pid: int
     channel: socket.socket
+    messages: Messages = field(default_factory=Messages)
 
 
 @dataclass
@@ -49,16 +67,21 @@ class ForkServer:
     Args:
         control: The socket to the supervisor.
         start: How to start a worker.
+        doors: The workers' health ports.
     """
 
     control: socket.socket
     start: StartWorker
+    doors: Doors = ()
     _children: dict[int, Child] = field(default_factory=dict)
     _unread: bytes = b""
     _closing: bool = False
 
     def run(self) -> None:
-        """Do what the supervisor orders until it is gone (then every worker is killed), or has closed this server."""
+        """Do what the supervisor orders until it has closed this server and all workers have ended, or is gone.
+
+        Then this process ends at once, by which each worker notices that it is alone, and finishes its calls.
+        """
         self._wake, wake = socket.socketpair()
         for end in (self._wake, wake):
             end.setblocking(False)
@@ -75,8 +98,7 @@ class ForkServer:
 
     def report(self, event: str, **values: Any) -> None:
         """Send an event to the supervisor."""
-        with contextlib.suppress(OSError):  # one that is gone is noticed where orders are read
-            self.control.sendall(json.dumps({"event": event, **values}).encode() + b"\n")
+        report(self.control, event, **values)
 
     def _read_orders(self) -> None:
         try:
@@ -84,33 +106,36 @@ class ForkServer:
         except OSError:
             received = b""
         if not received:
-            self._kill_all()
+            self._let_go()
             return
         *lines, self._unread = (self._unread + received).split(b"\n")
         for line in lines:
             self._follow_order(**json.loads(line))
 
-    def _follow_order(self, do: str, number: int = -1) -> None:
+    def _follow_order(self, do: str, number: int = -1, **values: Any) -> None:
         child = self._children.get(number)
         if do == "start":
-            self._start_worker(number)
+            self._start_worker(number, **values)
         elif do == "close":
             self._closing = True
         elif child and do == "kill":
             os.kill(child.pid, signal.SIGKILL)
         elif child:
             with contextlib.suppress(OSError):  # one that is gone is reaped
-                child.channel.send(ORDERS[do])
+                child.channel.send(ORDERS[do] if do in ORDERS else json.dumps(values).encode() + b"\n")
 
-    def _start_worker(self, number: int) -> None:
+    def _start_worker(self, number: int, slot: int, answers: bool, keep: Mapping[str, Any]) -> None:
         ours, theirs = socket.socketpair()
-        pid = self.start(number, theirs, lambda: self._close_inherited(ours))
+        doors = self.doors[slot] if self.doors else ()
+        place = Place(number=number, slot=slot, doors=doors, answers=answers, keep=Offer(**keep))
+        role = ProcessRole(WORKER, theirs.fileno(), place)
+        pid = self.start(role, theirs, lambda: self._close_inherited(ours, doors))
         theirs.close()
         child = self._children[number] = Child(number, pid, ours)
         self._selector.register(ours, selectors.EVENT_READ, lambda: self._read_news(child))
         self.report("started", number=number, pid=pid)
 
-    def _close_inherited(self, own: socket.socket) -> None:
+    def _close_inherited(self, own: socket.socket, doors: tuple[int, ...]) -> None:
         """In a forked worker: close what belongs to the fork server.
 
         A worker that kept the other ends open would not notice that its parent has died, nor would its siblings.
@@ -121,6 +146,8 @@ class ForkServer:
         self._selector.close()
         for connection in (own, *self._sockets, *(child.channel for child in self._children.values())):
             connection.close()
+        for descriptor in (one for door in self.doors if door != doors for one in door):
+            os.close(descriptor)
 
     def _read_news(self, child: Child) -> None:
         if child.channel.fileno() < 0:
@@ -131,8 +158,11 @@ class ForkServer:
             return
         except OSError:
             news = b""
-        for word in news:
-            self.report(NEWS[word], number=child.number)
+        for message in child.messages.feed(news):
+            if isinstance(message, dict):
+                self.report(**message, number=child.number)
+            elif message in NEWS:
+                self.report(NEWS[message], number=child.number)
         if not news:
             self._stop_reading(child)
 
@@ -156,8 +186,17 @@ class ForkServer:
         del self._children[child.number]
         self.report("exited", number=child.number, code=code)
 
-    def _kill_all(self) -> None:
+    def _let_go(self) -> None:
         self._closing = True
         self._selector.unregister(self.control)
         for child in self._children.values():
-            os.kill(child.pid, signal.SIGKILL)
+            child.channel.close()
+        self._children.clear()
+        for descriptor in (one for door in self.doors for one in door):
+            os.close(descriptor)  # now: the end of this process may take a while
+
+
+def report(control: socket.socket, event: str, **values: Any) -> None:
+    """Send an event to the supervisor."""
+    with contextlib.suppress(OSError):  # one that is gone is noticed where orders are read
+        control.sendall(json.dumps({"event": event, **values}).encode() + b"\n")

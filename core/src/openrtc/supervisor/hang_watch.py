@@ -76,7 +76,6 @@ class HangWatch:
     def __init__(self, ask: Callable[[], object], end: Callable[[], object]) -> None:
         self._ask = ask
         self._end = end
-        self._code: PackageCode | None = None
         self._stack: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
         self._following: asyncio.Task[None] | None = None
@@ -84,6 +83,8 @@ class HangWatch:
         """Whose code has been given up, if any's has."""
         self.told = ""
         """What was told last of the code that runs."""
+        self.running: PackageCode | None = None
+        """The code that runs; that which ran last, where the fork server has ended in it."""
 
     def note(self, code: dict[str, str] | None, limit: float = 0.0) -> None:
         """Note what the fork server runs.
@@ -94,12 +95,12 @@ class HangWatch:
         """
         self.close()
         self.told = ""
-        if code is None:
+        self.running = PackageCode(**code) if code else None
+        if self.running is None:
             return
-        self._code = PackageCode(**code)
         wait = min(FIRST_TOLD_SECONDS, limit or FIRST_TOLD_SECONDS)
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(wait, self._start_following, self._code, limit, time.monotonic(), time.time())
+        self._timer = loop.call_later(wait, self._start_following, self.running, limit, time.monotonic(), time.time())
 
     def note_stack(self, line: str) -> None:
         """Note a line of the fork server's stack."""
@@ -107,7 +108,6 @@ class HangWatch:
 
     def close(self) -> None:
         """Watch nothing any more."""
-        self._code = None
         if self._timer is not None:
             self._timer.cancel()
         if self._following is not None:

@@ -20,11 +20,12 @@ from openrtc.posix import find_signals, why_not_fork
 from openrtc.settings.config import Config
 from openrtc.speedups.imports import finish_imports
 from openrtc.supervisor.begin_again import BeginAgain
-from openrtc.supervisor.fork_server import ForkServer
+from openrtc.supervisor.fork_server import FAILED, NO_DOORS, ForkServer, report
 from openrtc.supervisor.hang_watch import ReportingClock
-from openrtc.supervisor.process_role import SPAWNER, WORKER, ProcessRole, repeat_command
-from openrtc.worker.control_channel import ControlChannel
-from openrtc.worker.process_exit import CANNOT_RUN, exit_process
+from openrtc.supervisor.own_end import end_with_parent, offer_to_memory_killer
+from openrtc.supervisor.process_role import SPAWNER, WORKER, Doors, ProcessRole, repeat_command
+from openrtc.worker.control_channel import ControlChannel, Place
+from openrtc.worker.process_exit import CANNOT_RUN, SUPERVISOR_GONE, exit_process
 
 # `openrtc.worker.run` imports livekit: within the functions, since a spawner needs none of it.
 
@@ -46,12 +47,18 @@ def run_role(role: ProcessRole, config: Config, arguments: Mapping[str, Any], en
     connection = socket.socket(fileno=role.descriptor)
     if role.name == WORKER:
         use_clock(ThreadClock(BeginAgain(environ, config.hung, role=role)))
-        return _run_spawned_worker(role.number, connection, config, arguments)
+        return _run_spawned_worker(role.place, connection, config, arguments)
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
+    if not end_with_parent(connection):
+        return SUPERVISOR_GONE
     if role.name == SPAWNER:
-        return _spawn_workers(connection, environ)
-    return _fork_workers(connection, config, arguments, environ)
+        return _spawn_workers(connection, environ, role.doors)
+    try:
+        return _fork_workers(role, connection, config, arguments, environ)
+    except OpenRTCError as error:
+        report(connection, FAILED, why=str(error))
+        raise
 
 
 def offset_port(config: Config, number: int) -> Config:
@@ -60,48 +67,73 @@ def offset_port(config: Config, number: int) -> Config:
     return replace(config, worker=replace(config.worker, port=port + number if port else 0))
 
 
-def _run_spawned_worker(number: int, connection: socket.socket, config: Config, arguments: Mapping[str, Any]) -> int:
+def _run_spawned_worker(place: Place, connection: socket.socket, config: Config, arguments: Mapping[str, Any]) -> int:
     from openrtc.worker.run import run_worker
 
-    add_worker_number(number)
-    return run_worker(offset_port(config, number), arguments, ControlChannel(connection))
+    add_worker_number(place.number)
+    channel = ControlChannel(connection, place)
+    channel.watch()
+    return run_worker(_place_port(config, place), arguments, channel)
+
+
+def _place_port(config: Config, place: Place) -> Config:
+    return offset_port(config, place.slot if place.doors else place.number)
 
 
 def _fork_workers(
-    connection: socket.socket, config: Config, arguments: Mapping[str, Any], environ: Mapping[str, str]
+    role: ProcessRole,
+    connection: socket.socket,
+    config: Config,
+    arguments: Mapping[str, Any],
+    environ: Mapping[str, str],
 ) -> int:
     from openrtc.worker.run import load_all, run_calls
 
     began = time.monotonic()
+    doors = _take_doors(role, connection)
     clock = ReportingClock(connection)
     use_clock(clock)
-    runtime = load_all(config, arguments)
+    with offer_to_memory_killer(when=role.trial):
+        runtime = load_all(config, arguments)
     clock.close()
 
-    def work(number: int, channel: socket.socket) -> int:
-        add_worker_number(number)
+    def work(role: ProcessRole, connection: socket.socket) -> int:
+        place = role.place
+        add_worker_number(place.number)
         # Such a worker goes on as one that is started separately: it shares no memory any more, but takes calls.
-        role = ProcessRole(WORKER, channel.fileno(), number)
         use_clock(ThreadClock(BeginAgain(environ, config.hung, role=role)))
-        own = replace(runtime, config=offset_port(config, number))
-        return run_calls(own, arguments, ControlChannel(channel))
+        own = replace(runtime, config=_place_port(config, place))
+        channel = ControlChannel(connection, place)
+        channel.watch()
+        return run_calls(own, arguments, channel)
 
     problem = why_not_fork()
     if problem:
         logger.warning("workers share no memory and start slowly: %s", problem)
     require_no_warnings()  # here, so that it is said once and not by each worker
     if problem:
-        _start_again_as(SPAWNER, connection, environ)
+        _start_again_as(SPAWNER, connection, environ, doors)
     finish_imports()  # the collector would write to the pages of all this, and workers not share them any more
-    server = ForkServer(connection, lambda *given: _fork(work, *given))
+    server = ForkServer(connection, lambda *given: _fork(work, *given), doors)
     server.report("ready", how="forked", seconds=time.monotonic() - began)
     server.run()
     return 0
 
 
+def _take_doors(role: ProcessRole, connection: socket.socket) -> Doors:
+    from openrtc.upstream.digest import describe_changes
+
+    if not role.doors or not describe_changes("health"):
+        return role.doors
+    for descriptor in (one for door in role.doors for one in door):
+        os.close(descriptor)  # livekit-agents listens there itself
+    report(connection, NO_DOORS)
+    return ()
+
+
 def _fork(
-    work: Callable[[int, socket.socket], int],
-    number: int,
+    work: Callable[[ProcessRole, socket.socket], int],
+    role: ProcessRole,
     channel: socket.socket,
     close_inherited: Callable[[], None],
 ) -> int:
@@ -113,30 +145,34 @@ def _fork(
         close_inherited()
         if "numpy" in sys.modules:
             sys.modules["numpy"].random.seed()  # or every worker would draw the same numbers
-        code = work(number, channel)
+        code = work(role, channel)
     except OpenRTCError as error:
         print(f"openrtc: {error}", file=sys.stderr)
         code = CANNOT_RUN
     except BaseException:  # whatever it is, it must not go on up into the fork server's own loop
-        logger.exception("worker %d failed", number)
+        logger.exception("worker %d failed", role.place.number)
     finally:
         exit_process(code)
 
 
-def _spawn_workers(connection: socket.socket, environ: Mapping[str, str]) -> int:
-    def spawn(number: int, channel: socket.socket, close_inherited: Callable[[], None]) -> int:
-        channel.set_inheritable(True)
-        command, role = repeat_command(), ProcessRole(WORKER, channel.fileno(), number)
-        return os.posix_spawn(command[0], command, role.put_into(environ), setsigdef=IGNORED)
+def _spawn_workers(connection: socket.socket, environ: Mapping[str, str], doors: Doors = ()) -> int:
+    def spawn(role: ProcessRole, channel: socket.socket, close_inherited: Callable[[], None]) -> int:
+        command = repeat_command()
+        role.let_inherit()
+        try:
+            return os.posix_spawn(command[0], command, role.put_into(environ), setsigdef=IGNORED)
+        finally:
+            role.let_inherit(False)  # the next worker has another health port
 
-    server = ForkServer(connection, spawn)
+    server = ForkServer(connection, spawn, doors)
     server.report("ready", how="started separately", seconds=0.0)
     server.run()
     return 0
 
 
-def _start_again_as(name: str, connection: socket.socket, environ: Mapping[str, str]) -> NoReturn:
+def _start_again_as(name: str, connection: socket.socket, environ: Mapping[str, str], doors: Doors = ()) -> NoReturn:
     """Become a process of another role, without all that was loaded."""
-    connection.set_inheritable(True)
+    role = ProcessRole(name, connection.fileno(), doors=doors)
+    role.let_inherit()
     command = repeat_command()
-    os.execve(command[0], command, ProcessRole(name, connection.fileno()).put_into(environ))
+    os.execve(command[0], command, role.put_into(environ))

@@ -1,7 +1,11 @@
-"""`StartingServer`: answers on the workers' health ports that they are starting, until they listen there themselves.
+"""`StartingServer`: keeps the workers' health ports, and answers there that they are starting while no worker does.
 
-The fork server cannot, since it has one thread and imports packages in it. This is done in the supervisor's loop, and
-without aiohttp, which would nearly double the supervisor's memory: a head is read, and one of two answers written.
+The ports listen as long as the supervisor lives: workers inherit the sockets, and who accepts a connection answers it.
+So no probe is ever refused, whichever worker comes or goes.
+
+The fork server cannot answer, since it has one thread and imports packages in it. This is done in the supervisor's
+loop, and without aiohttp, which would nearly double the supervisor's memory: a head is read, and one of two answers
+written.
 """
 
 from __future__ import annotations
@@ -11,10 +15,17 @@ import contextlib
 import json
 import logging
 import re
+import socket
 from collections.abc import Callable
 
 from openrtc.errors import OpenRTCError
-from openrtc.observe.health.listening import is_loopback, names_loopback, open_listeners
+from openrtc.observe.health.listening import (
+    BACKLOG,
+    describe_address,
+    is_loopback,
+    names_loopback,
+    open_listeners,
+)
 from openrtc.observe.health.readiness import STARTING, describe_readiness
 
 logger = logging.getLogger("openrtc.health")
@@ -28,11 +39,12 @@ MOST_CLIENTS = 32
 
 
 class StartingServer:
-    """Answers ``503``, on one port for each worker.
+    """Listens on one port for each worker, and answers ``503`` on those on which no worker answers.
 
     Args:
         host: Where the workers listen.
-        port: The first worker's port; each further one has the next. 0: nobody knows their ports, and none is answered.
+        port: The first worker's port; each further one has the next. 0: nobody knows their ports, and each listens on
+            one of its own.
         count: How many workers there are.
         describe: Returns what there is to tell of what the start waits for, if there is.
     """
@@ -40,38 +52,73 @@ class StartingServer:
     def __init__(self, host: str, port: int, count: int, describe: Callable[[], str]) -> None:
         self._host, self._ports = host, range(port, port + count) if port else range(0)
         self._describe = describe
-        self._servers: list[asyncio.Server] = []
+        self._listeners: list[list[socket.socket]] = []
+        self._servers: dict[int, list[asyncio.Server]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._clients = 0
+        self.reason = STARTING
+        """Why no worker answers."""
 
-    async def open(self) -> None:
-        """Answer from now on.
+    @property
+    def doors(self) -> tuple[tuple[int, ...], ...]:
+        """The descriptors of the sockets that listen, for each worker."""
+        return tuple(tuple(listener.fileno() for listener in listeners) for listeners in self._listeners)
+
+    def open(self) -> None:
+        """Listen from now on, and answer everywhere.
 
         Raises:
             OpenRTCError: It cannot listen there.
         """
-        for port in self._ports:
-            for listener in open_listeners(self._host, port):
-                loopback = is_loopback(listener)
-
-                async def answer(
-                    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, loopback: bool = loopback
-                ) -> None:
-                    await self._answer(reader, writer, loopback)
-
-                self._servers.append(await asyncio.start_server(answer, sock=listener, limit=HEAD_BYTES))
-
-    async def reopen(self) -> None:
-        """Answer again, as far as nobody else has the ports."""
         try:
-            await self.open()
-        except OpenRTCError as error:
-            logger.info("%s", error)
+            for port in self._ports:
+                self._listeners.append(open_listeners(self._host, port))
+        except OpenRTCError:
+            self.close()
+            raise
+        for slot in range(len(self._listeners)):
+            self.answer(slot)
+
+    def answer(self, slot: int) -> None:
+        """Answer on the port of a worker, since it does not."""
+        if slot < len(self._listeners) and slot not in self._servers:
+            self._servers[slot] = []
+            task = asyncio.get_running_loop().create_task(self._start(slot), name="starting-server")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def leave(self, slot: int) -> None:
+        """Let a worker answer on its port."""
+        for server in self._servers.pop(slot, ()):
+            server.close()
+
+    def describe(self, slot: int) -> str:
+        """Return where a worker answers, as in a URL; empty where only it knows that."""
+        return describe_address(self._host, self._ports[slot]) if slot < len(self._listeners) else ""
 
     def close(self) -> None:
-        """Leave the ports to the workers."""
-        for server in self._servers:
-            server.close()
-        self._servers.clear()
+        """Listen no more."""
+        for slot in list(self._servers):
+            self.leave(slot)
+        for listener in (one for listeners in self._listeners for one in listeners):
+            listener.close()
+        self._listeners.clear()
+
+    async def _start(self, slot: int) -> None:
+        for listener in self._listeners[slot]:
+            loopback = is_loopback(listener)
+
+            async def answer(
+                reader: asyncio.StreamReader, writer: asyncio.StreamWriter, loopback: bool = loopback
+            ) -> None:
+                await self._answer(reader, writer, loopback)
+
+            # A copy, since it closes that when it ends; the socket itself goes on listening.
+            server = await asyncio.start_server(answer, sock=listener.dup(), limit=HEAD_BYTES, backlog=BACKLOG)
+            if slot not in self._servers:  # a worker answers by now
+                server.close()
+                return
+            self._servers[slot].append(server)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, loopback: bool) -> None:
         if self._clients >= MOST_CLIENTS:
@@ -97,8 +144,8 @@ class StartingServer:
             return _build_response("403 Forbidden", "text/plain", "this server answers for this machine only\n")
         words = head.split(" ", 2)
         if words[1:2] != ["/ready"]:
-            return _build_response("503 Service Unavailable", "text/plain", f"{STARTING}\n")
-        answer = describe_readiness(STARTING, waits_for=self._describe())
+            return _build_response("503 Service Unavailable", "text/plain", f"{self.reason}\n")
+        answer = describe_readiness(self.reason, waits_for=self._describe())
         return _build_response("503 Service Unavailable", "application/json", json.dumps(answer))
 
 

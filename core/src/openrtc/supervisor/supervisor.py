@@ -9,15 +9,19 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from openrtc.errors import OpenRTCError
 from openrtc.model.hung_package import HungPackage, put_hung
 from openrtc.posix import call_on_signals, why_no_supervisor
+from openrtc.supervisor.fork_server import NO_DOORS
 from openrtc.supervisor.fork_server_client import ForkServerClient
+from openrtc.supervisor.no_roll import NoRoll
 from openrtc.supervisor.starting_server import StartingServer
+from openrtc.worker import control_channel
+from openrtc.worker.offer import Offer, describe_differences, describe_versions
 from openrtc.worker.process_exit import CANNOT_RUN, REPLACE_ME, STOPPED_AT_ONCE
 
 logger = logging.getLogger("openrtc.supervisor")
@@ -37,6 +41,12 @@ class SupervisedWorker:
     Args:
         number: Its number: the lowest that was free.
         parent: Its fork server.
+        slot: The number of its health port, 0 for the first one.
+        answers: Whether it answers there.
+        replaces: The worker that drains when this one is registered, of a roll-out.
+        offer: What of it is ready.
+        lost: What it lacks of what the one has that it should replace, and what that means in a line each.
+        code: Its exit code.
         began: When it was started, on the monotonic clock.
         pid: Its process id, once it is known.
         leaving: Whether it takes no more calls.
@@ -47,6 +57,12 @@ class SupervisedWorker:
 
     number: int
     parent: ForkServerClient
+    slot: int = 0
+    answers: bool = False
+    replaces: SupervisedWorker | None = None
+    offer: Offer = field(default_factory=Offer)
+    lost: dict[str, str] = field(default_factory=dict)
+    code: int | None = None
     began: float = field(default_factory=time.monotonic)
     pid: int = 0
     leaving: bool = False
@@ -89,12 +105,14 @@ class Supervisor:
         self._stopping = 0  # signals that asked to stop
         self._codes: list[int] = []
         self._rolling: asyncio.Task[None] | None = None
+        self._no_roll = NoRoll()
+        self._told: tuple[Offer, Offer] | None = None
 
     async def run(self) -> int:
         """Run until SIGTERM or SIGINT, or until a worker cannot run with these settings; returns the exit code."""
         self._exit: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._watch_signals()
-        await self._starting.open()
+        self._starting.open()
         opening = asyncio.create_task(self._open_fork_server())
         opening.add_done_callback(self._start_first_workers)
         try:
@@ -104,8 +122,11 @@ class Supervisor:
             for task in (opening, self._rolling):
                 if task is not None:
                     task.cancel()
+            for worker in self._workers.values():  # where the settings are wrong; else all have ended
+                worker.parent.order("kill", worker.number)
             for server in list(self._fork_servers):
                 server.stop()
+            self._starting.close()
 
     # What comes from outside
 
@@ -115,6 +136,7 @@ class Supervisor:
 
     def _stop(self) -> None:
         self._stopping += 1
+        self._starting.reason = "draining"
         if self._stopping == 1:
             logger.info("stopping: live calls of %d workers may finish; a second signal ends them", len(self._workers))
             for worker in self._workers.values():
@@ -136,22 +158,28 @@ class Supervisor:
         if self._stopping or self._fork_server is None or (self._rolling and not self._rolling.done()):
             logger.warning("SIGHUP: the workers are being started, replaced or stopped already")
             return
-        self._rolling = asyncio.create_task(self._replace_all())
+        self._rolling = asyncio.create_task(self._roll_out("SIGHUP"))
+
+    def _roll_for(self, installed: str) -> None:
+        """Replace all workers since one of them says that something else is installed."""
+        busy = self._stopping or self._fork_server is None or (self._rolling and not self._rolling.done())
+        if not busy and self._no_roll.allows(installed):
+            self._rolling = asyncio.create_task(self._roll_out("other packages are installed", installed))
 
     # Fork servers
 
-    async def _open_fork_server(self) -> ForkServerClient | None:
-        """Start a fork server, again where a package's code hangs; None when it ended instead of getting ready."""
+    async def _open_fork_server(self, *, trial: bool = False) -> ForkServerClient | str:
+        """Start a fork server, again where a package's code hangs; in place of one that ends, why it does."""
         while True:
-            environ = put_hung(self._environ, self._hung)
-            server = ForkServerClient(environ, self._handle_message, self._handle_lost)
+            environ, doors = put_hung(self._environ, self._hung), self._starting.doors
+            server = ForkServerClient(environ, self._handle_message, self._handle_lost, doors, trial=trial)
             self._fork_servers.append(server)
             ready = await server.wait_until_ready()
             if ready is not None:
                 break
             hung = server.watch.hung
             if hung is None or any(one.key == hung.key for one in self._hung):
-                return None
+                return server.describe_end()
             where = f" at {hung.location}" if hung.location else ""
             text = "%s: %s%s: the workers' parent process is started again without it"
             logger.error(text, hung.distribution, hung.reason, where)
@@ -159,14 +187,14 @@ class Supervisor:
         logger.info("workers are %s (everything loaded in %.1f s)", ready["how"], ready["seconds"])
         return server
 
-    def _start_first_workers(self, opening: asyncio.Task[ForkServerClient | None]) -> None:
+    def _start_first_workers(self, opening: asyncio.Task[ForkServerClient | str]) -> None:
         if opening.cancelled() or self._exit.done():
             return
-        self._fork_server = opening.result()
-        self._starting.close()
-        if self._fork_server is None:
+        opened = opening.result()
+        if isinstance(opened, str):
             self._finish(self._failed_code or 1)
             return
+        self._fork_server = opened
         logger.info("%d workers: SIGTERM drains them all, SIGHUP replaces one after the other", self._processes)
         self._start_missing()
 
@@ -174,10 +202,11 @@ class Supervisor:
         self._failed_code = server.exit_code
         self._fork_servers.remove(server)
         # A worker whose parent is gone ends itself; nobody is left who could say with which code.
+        # (It finishes its calls first.)
         for worker in [worker for worker in self._workers.values() if worker.parent is server]:
             self._handle_exit(worker, -signal.SIGKILL)
         if server is self._fork_server and not self._stopping:
-            logger.error("the workers' parent process has ended, and they with it: starting again")
+            logger.error("the workers' parent process has ended, and they end with their calls: starting again")
             self._fork_server = None
             self._rolling = asyncio.create_task(self._reopen())
 
@@ -186,12 +215,10 @@ class Supervisor:
 
     async def _reopen(self) -> None:
         delay = FIRST_DELAY
-        await self._starting.reopen()
-        while (server := await self._open_fork_server()) is None:
-            logger.error("it cannot be started: trying again in %g s", delay)
+        while isinstance(server := await self._open_fork_server(), str):
+            logger.error("it cannot be started: %s; trying again in %g s", server, delay)
             await asyncio.sleep(delay)
             delay = min(delay * 2, LONGEST_DELAY)
-        self._starting.close()
         self._fork_server = server
         self._start_missing()
 
@@ -201,25 +228,45 @@ class Supervisor:
         """Start workers until as many take calls as there should be."""
         if self._fork_server is None or self._stopping:
             return
-        active = sum(not worker.leaving for worker in self._workers.values())
-        for _ in range(self._processes - active - self._delayed):
-            self._start_worker(self._fork_server)
+        taken = {worker.slot for worker in self._workers.values() if not worker.leaving}
+        free = [slot for slot in range(self._processes) if slot not in taken]
+        for slot in free[: max(0, len(free) - self._delayed)]:
+            self._start_worker(self._fork_server, slot)
 
-    def _start_worker(self, server: ForkServerClient) -> SupervisedWorker:
+    def _start_worker(
+        self, server: ForkServerClient, slot: int, replaces: SupervisedWorker | None = None
+    ) -> SupervisedWorker:
         number = next(number for number in range(len(self._workers) + 1) if number not in self._workers)
-        worker = self._workers[number] = SupervisedWorker(number, server)
-        server.order("start", number)
+        answers = not any(worker.answers for worker in self._list_slot(slot))
+        worker = self._workers[number] = SupervisedWorker(number, server, slot, answers, replaces)
+        keep = replaces.offer if replaces else Offer()
+        server.order("start", number, slot=slot, answers=answers, keep=keep.to_json())
         return worker
 
+    def _list_slot(self, slot: int) -> list[SupervisedWorker]:
+        return [worker for worker in self._workers.values() if worker.slot == slot]
+
     def _handle_message(self, server: ForkServerClient, message: dict[str, Any]) -> None:
+        if message["event"] == NO_DOORS:
+            self._starting.close()
+            return
         worker = self._workers.get(message["number"])
         if worker is None or worker.parent is not server:
             return
         match message["event"]:
             case "started":
                 worker.pid = message["pid"]
+                if worker.answers:
+                    self._starting.leave(worker.slot)
             case "registered":
                 self._note_registered(worker)
+            case control_channel.OFFER:
+                worker.offer = Offer(**message["offer"])
+            case control_channel.LOST:
+                worker.lost = dict(zip(message["names"], message["lines"], strict=True))
+            case control_channel.ROLL:
+                if not worker.leaving:
+                    self._roll_for(message["installed"])
             case "replace":
                 self._replace(worker)
             case "drain-all":
@@ -230,7 +277,16 @@ class Supervisor:
 
     def _note_registered(self, worker: SupervisedWorker) -> None:
         if not worker.registered:
-            logger.info("%s is registered, %.2f s after its start", worker, worker.age)
+            address = self._starting.describe(worker.slot)
+            where = f", and answers on {address}" if address else ""
+            logger.info("%s is registered, %.2f s after its start%s", worker, worker.age, where)
+            # It answers by now, so that nobody is refused between the two.
+            self._starting.leave(worker.slot)
+            for other in self._list_slot(worker.slot):
+                if other is not worker and other.answers:
+                    other.parent.order("leave", other.number)
+                    other.answers = False
+            worker.answers = True
         worker.registered = self._proven = True
         worker.up.set()
 
@@ -246,6 +302,9 @@ class Supervisor:
 
     def _handle_exit(self, worker: SupervisedWorker, code: int) -> None:
         del self._workers[worker.number]
+        worker.code = code
+        if not any(other.answers for other in self._list_slot(worker.slot)):
+            self._starting.answer(worker.slot)
         worker.ended.set()
         worker.up.set()
         if self._stopping:
@@ -254,6 +313,8 @@ class Supervisor:
         elif code == CANNOT_RUN and not self._proven:
             # No worker has ever registered: another one would end in the same way, for ever.
             self._finish(CANNOT_RUN)
+        elif worker.replaces is not None and not worker.registered:
+            self._start_missing()  # only where the one that it should replace has died meanwhile
         elif worker.leaving or code in (0, REPLACE_ME):
             logger.info("%s has left%s", worker, _describe_exit(code))
             self._start_missing()
@@ -276,34 +337,68 @@ class Supervisor:
 
     # One after the other
 
-    async def _replace_all(self) -> None:
-        logger.info("SIGHUP: loading everything again, then replacing the workers one after the other")
+    async def _roll_out(self, why: str, installed: str = "") -> None:
+        """Replace all workers, one after the other; what runs is known to work, and goes on where that fails.
+
+        Args:
+            why: Why.
+            installed: What is installed, as a worker says it.
+        """
+        logger.info("%s: loading everything again, then replacing the workers one after the other", why)
         self._hung.clear()  # what is installed now may not hang any more
-        old, new = self._fork_server, await self._open_fork_server()
-        if old is None or new is None:
-            logger.error("it cannot be loaded: the workers go on as they are")
+        old, new = self._fork_server, await self._open_fork_server(trial=True)
+        if old is None:
+            return  # it has died meanwhile, and all is loaded again anyway
+        if isinstance(new, str):
+            self._note_failure([f"it cannot be loaded: {new}"], installed, for_good=True)
             return
         self._fork_server = new
         for worker in [worker for worker in self._workers.values() if worker.parent is old]:
-            if not await self._replace_one(worker, new):
-                # What is installed now may be what keeps it from registering; what runs is known to work.
-                logger.error("the new worker did not register: the others go on as they are")
+            failed = await self._replace_one(worker, new)
+            if failed is not None:
                 self._fork_server = old
                 new.close()
+                lines = list(failed.lost.values()) or [_describe_failure(failed)]
+                self._note_failure(lines, installed, failed.lost, for_good=bool(failed.lost))
+                self._start_missing()
                 return
         old.close()
+        self._no_roll.forget()
         logger.info("all workers are replaced")
 
-    async def _replace_one(self, worker: SupervisedWorker, server: ForkServerClient) -> bool:
-        """Replace a worker: the new one is registered before the old one drains; False when that fails."""
+    async def _replace_one(self, worker: SupervisedWorker, server: ForkServerClient) -> SupervisedWorker | None:
+        """Replace a worker: the new one is registered before the old one drains; returns it where that fails."""
         if not worker.leaving:
-            replacement = self._start_worker(server)
-            await replacement.up.wait()
-            if not replacement.registered:
-                return False
+            new = self._start_worker(server, worker.slot, replaces=worker)
+            await new.up.wait()
+            if not new.registered:
+                return new
+            self._tell_differences(worker.offer, new.offer)
             self._drain(worker)
         await worker.ended.wait()
-        return True
+        return None
+
+    def _tell_differences(self, before: Offer, after: Offer) -> None:
+        if (before, after) == self._told:
+            return  # of the first one that was replaced
+        self._told = before, after
+        if versions := describe_versions(before, after):
+            logger.info("%s", versions)
+        for line in describe_differences(before, after):
+            logger.warning("%s", line)
+
+    def _note_failure(
+        self, lines: Sequence[str], installed: str, lost: Collection[str] = (), *, for_good: bool
+    ) -> None:
+        self._no_roll.note(installed, for_good=for_good)
+        for line in lines:
+            logger.error("the roll-out stops, and the workers go on as they are: %s", line)
+        reason = lines[0] + (f" (and {len(lines) - 1} more)" if len(lines) > 1 else "")
+        emits = True
+        for worker in self._workers.values():
+            if worker.registered and not worker.leaving:
+                worker.parent.order("note", worker.number, failed=reason, lost=list(lost), emits=emits)
+                emits = False
 
     # The end
 
@@ -327,6 +422,11 @@ def supervise(processes: int, environ: Mapping[str, str], host: str = "", port: 
         fix = "leave it out, and start openrtc start as often as you want workers"
         raise OpenRTCError(f"several workers under one supervisor: {problem}", origin="--processes", fix=fix)
     return asyncio.run(Supervisor(processes, environ, host, port).run())
+
+
+def _describe_failure(worker: SupervisedWorker) -> str:
+    how = _describe_exit(worker.code or 0)
+    return f"the new worker did not register: it has ended{how} before that, and the lines before this one say why"
 
 
 def _describe_exit(code: int) -> str:

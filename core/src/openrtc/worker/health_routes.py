@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from openrtc.runtime.runtime import Runtime
 from openrtc.settings.config import WorkerSettings
 from openrtc.threads import ThreadOwner
 from openrtc.upstream.digest import describe_changes
+from openrtc.worker.control_channel import ControlChannel, Place
 
 if TYPE_CHECKING:  # it imports livekit, which this does without: a worker answers before it has imported anything
     from openrtc.worker.monitor import Monitor
@@ -33,10 +35,14 @@ logger = logging.getLogger("openrtc.worker")
 
 
 @contextlib.contextmanager
-def open_health_server(worker: WorkerSettings) -> Iterator[HealthServer | None]:
+def open_health_server(worker: WorkerSettings, channel: ControlChannel | None = None) -> Iterator[HealthServer | None]:
     """Answer that the worker is starting, until `HealthServer.serve` says more, for the time of the context.
 
     There is none with a livekit-agents that OpenRTC does not know: then that listens itself.
+
+    Args:
+        worker: The settings.
+        channel: To the supervisor, if there is one: it may have the sockets that listen.
 
     Raises:
         OpenRTCError: It cannot listen there.
@@ -46,8 +52,12 @@ def open_health_server(worker: WorkerSettings) -> Iterator[HealthServer | None]:
         logger.warning(text, changes)
         yield None
         return
-    with HealthServer(worker.host, worker.port, _build_starting_routes()) as server:
-        logger.info("HTTP server listening on %s", server.address)
+    place = channel.place if channel else Place()
+    listeners = [socket.socket(fileno=descriptor) for descriptor in place.doors]
+    routes = _build_starting_routes()
+    with HealthServer(worker.host, worker.port, routes, listeners=listeners, answers=place.answers) as server:
+        if channel:
+            channel.call_when_gone(server.leave)
         yield server
 
 
@@ -66,6 +76,7 @@ def build_health_routes(runtime: Runtime, monitor: Monitor) -> list[web.RouteDef
         lacks = {name: what for name, what in found.items() if what}
         age = monitor.beat_age()
         more: dict[str, Any] = {"lacks": lacks, "broken": monitor.broken, "drift": _list_drift(runtime)}
+        more |= {"roll_out_failed": monitor.state.roll_out_failed}
         return _answer_ready(monitor.why_unready(), max_sessions=most, beat_age=age, left_out=left_out, **more)
 
     async def agents(_: web.Request) -> web.Response:

@@ -167,6 +167,7 @@ class Monitor:
             "session_host": worker.session_host,
             "profile": worker.profile,
             "drift": [one.to_json() for one in self._runtime.drift],
+            "roll_out_failed": self.state.roll_out_failed,
             "agent_name": worker.agent_name,
             "agent_names": list(self._server.registrations.names),
             "url": strip_credentials(worker.url),

@@ -37,7 +37,7 @@ class Registrations:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._ending = False
         self._refused = asyncio.Event()
-        self._on_complete: list[Callable[[], None]] = []
+        self._on_complete: list[Callable[[], object]] = []
         logging.getLogger("livekit.agents").addFilter(_is_news)  # logging adds the same one once
         logging.getLogger("livekit.agents").addFilter(_is_no_refusal)
         for name, server in self._servers.items():
@@ -88,7 +88,7 @@ class Registrations:
         """Whether the LiveKit server does not know the key, or not with this secret, and has registered none."""
         return self._refused.is_set()
 
-    def on_complete(self, call: Callable[[], None]) -> None:
+    def on_complete(self, call: Callable[[], object]) -> None:
         """Let ``call`` be called whenever one has been registered and so all are."""
         self._on_complete.append(call)
 

@@ -8,8 +8,8 @@ What happens on SIGTERM or SIGINT:
 4. A second signal ends the drain: live calls have `SHORT_CLOSE_SECONDS`, and the exit code is 3.
 
 Under a supervisor a signal to the worker itself only drains it, however often it comes; only an order of the supervisor
-(`ControlChannel`) ends live calls. A worker that should be replaced (`recycle`) drains in the same way, and its exit
-code is 75.
+(`ControlChannel`) ends live calls. A worker that should be replaced (`recycle`, SIGHUP without a supervisor) drains in
+the same way, and its exit code is 75. One whose supervisor is gone drains, too.
 """
 
 from __future__ import annotations
@@ -50,18 +50,19 @@ from openrtc.upstream.opentelemetry_traces import separate_opentelemetry_traces
 from openrtc.worker.blocked_loop.broken_calls import build_breaker
 from openrtc.worker.blocked_loop.isolate_blocking import isolate_blocking_agents
 from openrtc.worker.blocked_loop.watchdog import NATIVE_LIMIT, Watchdog
-from openrtc.worker.control_channel import DRAIN_ALL, REGISTERED, REPLACE, ControlChannel
+from openrtc.worker.control_channel import DRAIN_ALL, LOST, REGISTERED, REPLACE, ControlChannel
 from openrtc.worker.descriptors import fit_sessions
 from openrtc.worker.dev_channel import open_dev_channel
 from openrtc.worker.entrypoint import find_current_call, find_current_packages, use_runtime
 from openrtc.worker.health_routes import open_health_server
+from openrtc.worker.offer import find_losses
 from openrtc.worker.preload_plan import preload
 from openrtc.worker.prewarm import prewarm_agents, prewarm_new
-from openrtc.worker.process_exit import REPLACE_ME, SERVER_LOST, STOPPED_AT_ONCE
+from openrtc.worker.process_exit import CANNOT_RUN, REPLACE_ME, SERVER_LOST, STOPPED_AT_ONCE, SUPERVISOR_GONE
 from openrtc.worker.recycle import wait_for_recycle_reason
 from openrtc.worker.server import WorkerServer
-from openrtc.worker.signal_guard import SignalGuard
 from openrtc.worker.start_checks import report_lacks, require_distributions, warn_of_chance_default, warn_of_open_choice
+from openrtc.worker.stop_signals import StopSignals
 from openrtc.worker.stuck_stop import StuckStop
 
 logger = logging.getLogger("openrtc.worker")
@@ -99,7 +100,7 @@ def run_worker(
         OpenRTCError: The worker cannot start, or cannot go on.
     """
     end_at_once_as_init()
-    with open_health_server(config.worker) as health:
+    with open_health_server(config.worker, channel) as health:
         runtime = build_runtime(config, **arguments)
         _check_agents(runtime)
         note_sources(runtime)
@@ -142,7 +143,7 @@ def run_calls(runtime: Runtime, arguments: Mapping[str, Any], channel: ControlCh
     Raises:
         OpenRTCError: The worker cannot go on.
     """
-    with open_health_server(runtime.config.worker) as health:
+    with open_health_server(runtime.config.worker, channel) as health:
         return _run_calls(runtime, arguments, channel, health)
 
 
@@ -185,20 +186,34 @@ async def serve(
     Returns:
         The exit code: 0 when it was asked to stop and every call could finish, else as in `process_exit`.
     """
-    with contextlib.closing(StopSignals(channel, patient=patient and lk_address is None)) as stop:
+    with contextlib.closing(StopSignals(channel, patient=patient and lk_address is None, health=server.health)) as stop:
         drain_all = stop.drain if channel is None else lambda: channel.report(DRAIN_ALL)
         server.orders.follow(stop.drain, drain_all)
         if channel:
+            stop.note = server.note_roll_out
             # The supervisor drains an old worker only when its successor can take calls.
-            server.registrations.on_complete(lambda: channel.report(REGISTERED))
+            # Not within the registration, during which `/ready` still says that there is no connection.
+            loop, report = asyncio.get_running_loop(), partial(_report_registered, channel, server.health)
+            server.registrations.on_complete(lambda: loop.call_soon(report))
         async with server.monitor.open():
             await prepare(server)
             require_no_warnings()
+            if channel:
+                if losses := list(find_losses(channel.place.keep, server.runtime)):
+                    channel.tell(LOST, names=[loss.name for loss in losses], lines=[loss.line for loss in losses])
+                    return CANNOT_RUN  # the supervisor says why
+                server.follow_supervisor(channel)
             _report_start(server)
             async with open_dev_channel(server, lk_address):
                 with isolate_blocking_agents(server):
                     async with _follow_packages(server, edits_since, lk_address, supervised=channel is not None):
                         return await _run_until_stopped(server, stop, channel)
+
+
+def _report_registered(channel: ControlChannel, health: HealthServer | None) -> None:
+    if health is not None and not channel.place.answers:
+        health.answer()  # first: the one that has answered until now leaves at once
+    channel.report(REGISTERED)
 
 
 def _follow_packages(
@@ -354,14 +369,17 @@ async def _run_until_stopped(server: WorkerServer, stop: StopSignals, channel: C
             )
             if channel:
                 channel.report(REPLACE)  # before the drain: another worker takes its calls meanwhile
-        runtime.events.emit(WorkerDraining(reason=recycle.cause if recycle else "signal", live=server.attended))
+        reason = recycle.cause if recycle else "supervisor" if stop.orphaned else "signal"
+        runtime.events.emit(WorkerDraining(reason=reason, live=server.attended))
         if stop.second.done() and not stop.patient:
             server.shorten_close()
             return 0
         await _drain(server, stop)
         if stop.second.done():
             return STOPPED_AT_ONCE
-        return REPLACE_ME if recycle else 0
+        if stop.orphaned:
+            return SUPERVISOR_GONE
+        return REPLACE_ME if recycle or stop.replace else 0
     finally:
         # While calls are closed, the loop and the memory are still watched: what blocks then is reported, too.
         await close(server)
@@ -417,46 +435,3 @@ async def close(server: WorkerServer) -> None:
         )
     )
     use_runtime(None)
-
-
-class StopSignals:
-    """The first and the second SIGTERM or SIGINT, or what a supervisor orders instead.
-
-    With a supervisor, signals to this process only drain it, however many come: a service manager that signals all
-    processes of a group must not be taken for somebody who signals twice. Only the supervisor's order ends live calls.
-
-    Args:
-        channel: To the supervisor, if there is one.
-        patient: Whether live calls may finish after the first signal.
-    """
-
-    def __init__(self, channel: ControlChannel | None = None, *, patient: bool = True) -> None:
-        self.patient = patient
-        loop = asyncio.get_running_loop()
-        self.first: asyncio.Future[None] = loop.create_future()
-        self.second: asyncio.Future[None] = loop.create_future()
-        note = self.drain if channel else self._note_signal
-        self._guard = SignalGuard(lambda _: note(), "SIGTERM", "SIGINT")
-        if channel:
-            channel.follow_orders(self.drain, self._stop_at_once)
-            self.first.add_done_callback(lambda _: channel.report(REPLACE))
-
-    def close(self) -> None:
-        """Note signals no more."""
-        self._guard.close()
-
-    def drain(self) -> None:
-        """Let the worker drain, as at the first signal; a later call does nothing."""
-        if not self.first.done():
-            self.first.set_result(None)
-
-    def _stop_at_once(self) -> None:
-        for future in (self.first, self.second):
-            if not future.done():
-                future.set_result(None)
-
-    def _note_signal(self) -> None:
-        if self.first.done() or not self.patient:
-            self._stop_at_once()
-        else:
-            self.drain()

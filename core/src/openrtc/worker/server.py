@@ -17,7 +17,7 @@ from openrtc.child_environment import leave_out_working_folder
 from openrtc.dispatch.relaunch import AnsweredDispatch
 from openrtc.model.dispatch_names import WorkerNames
 from openrtc.model.isolation import ISOLATIONS
-from openrtc.observe.events import Event, JobProcessStarted, WorkerRegistered
+from openrtc.observe.events import Event, JobProcessStarted, RollOutFailed, WorkerRegistered
 from openrtc.observe.health.server import HealthServer
 from openrtc.runtime.runtime import Runtime
 from openrtc.settings.load import NAME_OVERRIDE
@@ -33,6 +33,7 @@ from openrtc.upstream.jobs import (
 from openrtc.upstream.names import FurtherAgentServer, register_under
 from openrtc.worker.admission import Admission, find_distribution
 from openrtc.worker.callbacks import choose_callbacks
+from openrtc.worker.control_channel import OFFER, ControlChannel
 from openrtc.worker.coroutine_pool import CoroutinePool
 from openrtc.worker.drift_watch import DriftWatch
 from openrtc.worker.empty_rooms import UNKNOWN_SECONDS, EmptyRooms
@@ -42,6 +43,7 @@ from openrtc.worker.isolated_calls import IsolatedCalls
 from openrtc.worker.job_pool import JobPool, close_with_jobs
 from openrtc.worker.load import LoadGauge
 from openrtc.worker.monitor import Monitor
+from openrtc.worker.offer import Offer
 from openrtc.worker.orders import Orders
 from openrtc.worker.pool_share import PoolShare
 from openrtc.worker.process_starts import ProcessStarts
@@ -88,7 +90,7 @@ class WorkerServer:
         self.runtime = runtime
         self._settings = settings
         self._child_arguments = child_arguments
-        self._health = health
+        self.health = health
         self._max_retry = settings.max_retry if max_retry is None else max_retry
         self._pool: JobPool | None = None
         self._build_processes: Callable[[], ProcPool] | None = None
@@ -116,6 +118,10 @@ class WorkerServer:
         self.load = LoadGauge(settings.max_sessions, lambda: self.admission.taken, lambda: self.memory.share)
         self.monitor = Monitor(runtime, self)
         self.drift = DriftWatch(runtime)
+        self.ask_to_roll: Callable[[str], None] | None = None
+        """Lets the supervisor replace all its workers, as `ControlChannel.ask_to_roll`; None where there is none."""
+        self.report_offer: Callable[[], None] = lambda: None
+        """Lets the supervisor, if there is one, know again what is ready; call it when that has changed."""
         self._names = self._choose_names(settings.agent_name)
         leave_out_working_folder()  # of job processes, and of the one that they are forked from
         options = self._build_options()
@@ -125,6 +131,18 @@ class WorkerServer:
         self.prompt_status = PromptStatus(self._is_full, self.registrations.send_status)
         runtime.events.subscribe(self.prompt_status)  # after what knows which calls hold a slot
         self.stranded = StrandedCalls(settings, lambda: self.registrations.connected, lambda: self.jobs, self.end)
+
+    def follow_supervisor(self, channel: ControlChannel) -> None:
+        """Let the supervisor know what is ready, now and at each call of `report_offer`, and ask it to roll."""
+        self.ask_to_roll = channel.ask_to_roll
+        self.report_offer = lambda: channel.tell(OFFER, offer=Offer.of(self.runtime).to_json())
+        self.report_offer()
+
+    def note_roll_out(self, noted: Mapping[str, Any]) -> None:
+        """Note why this worker was not replaced."""
+        self.monitor.state.roll_out_failed = noted["failed"]
+        if noted["emits"]:  # one of all workers, which may write into one file
+            self.runtime.events.emit(RollOutFailed(reason=noted["failed"], lost=tuple(noted["lost"])))
 
     @property
     def jobs(self) -> list[proto.Job]:
@@ -318,11 +336,11 @@ class WorkerServer:
     def _choose_publish(self) -> Publish | None:
         if describe_changes("health"):
             return None
-        return self._answer if self._health else answer_nowhere
+        return self._answer if self.health else answer_nowhere
 
     async def _answer(self, routes: Sequence[web.AbstractRouteDef]) -> None:
-        assert self._health is not None
-        await asyncio.wrap_future(self._health.serve([*build_health_routes(self.runtime, self.monitor), *routes]))
+        assert self.health is not None
+        await asyncio.wrap_future(self.health.serve([*build_health_routes(self.runtime, self.monitor), *routes]))
 
     def _build_server(self, name: str, options: Mapping[str, Any]) -> AgentServer:
         server: AgentServer

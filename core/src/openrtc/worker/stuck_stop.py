@@ -46,7 +46,8 @@ class StuckStop:
         self._blocked_seconds = blocked_seconds
         self._is_stopping = is_stopping
         self._count_orders = count_orders
-        self._stops = {int(number) for number in find_signals("SIGTERM", "SIGINT")}
+        hang_up = () if count_orders else ("SIGHUP",)  # with a supervisor, nobody but it has a use for that
+        self._stops = {int(number) for number in find_signals("SIGTERM", "SIGINT", *hang_up)}
         self._came: list[float] = []
         """When a signal or an order came that the loop has not heard of."""
         self._target = -1

@@ -336,3 +336,36 @@ def test_the_descriptors_that_are_free_are_counted() -> None:
         pytest.skip("this system has no limit")
     with socket.socket(), socket.socket():
         assert posix.count_free_descriptors() == free - 2
+
+
+async def slow(_: web.Request) -> web.Response:
+    await asyncio.sleep(0.2)
+    return web.Response(text="late")
+
+
+def test_who_leaves_its_port_answers_what_it_has_accepted_and_another_one_what_comes_then() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setblocking(False)
+    later = listener.dup()
+    routes = [web.get("/slow", slow)]
+    with (
+        HealthServer("", 0, routes, listeners=[listener]) as old,
+        HealthServer("", 0, [*ROUTES], listeners=[later], answers=False) as new,
+    ):
+        asked, idle = connect(old), connect(old)
+        idle.sendall(b"GET /nothing HTTP/1.1\r\n" + HOST + b"\r\n")
+        assert read_status(idle.recv(65536)) == 404
+        asked.sendall(b"GET /slow HTTP/1.1\r\n" + HOST + CLOSE + b"\r\n")
+        time.sleep(0.05)
+        left = old.leave()
+        wait_for_status(listener.fileno, -1)  # what it has accepted until then, it answers
+        with connect(new) as further:
+            further.sendall(b"GET /ready HTTP/1.1\r\n" + HOST + CLOSE + b"\r\n")
+            new.answer()
+            new.answer()
+            assert receive_all(further).endswith(b'{"ready": true}')
+        assert receive_all(asked).endswith(b"late")
+        assert receive_all(idle) == b"", "one that waits for its next request is closed"
+        left.result(PATIENCE)
+        for one in (asked, idle):
+            one.close()

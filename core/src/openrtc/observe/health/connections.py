@@ -30,6 +30,8 @@ EXHAUSTED_SECONDS = 0.5
 ACCEPTED_AT_ONCE = 64
 """Connections that are accepted before the others go on."""
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+LEAVE_LOOK_SECONDS = 0.01
+"""Between two looks whether the last connection has ended."""
 RECEIVED_BYTES = 65_536
 """What is read of a connection at once."""
 
@@ -160,11 +162,24 @@ class Connections:
         for listener in self._listeners:
             self._listen(listener)
 
+    def stop(self) -> None:
+        """Accept none any more, and end those that wait between two requests."""
+        for listener in self._listeners:
+            if listener.fileno() >= 0:
+                asyncio.get_running_loop().remove_reader(listener)
+                listener.close()
+        for connection in list(self._open):
+            if connection.idle:
+                connection.close()
+
+    async def wait_until_none(self) -> None:
+        """Wait for the end of all connections."""
+        while self._open:  # noqa: ASYNC110 - few, and seldom
+            await asyncio.sleep(LEAVE_LOOK_SECONDS)
+
     def close(self) -> None:
         """Accept none any more, and end those that there are."""
-        for listener in self._listeners:
-            asyncio.get_running_loop().remove_reader(listener)
-            listener.close()
+        self.stop()
         for connection in list(self._open):
             connection.abort()
 

@@ -21,6 +21,7 @@ def describe_readiness(
     lacks: Mapping[str, Sequence[str]] | None = None,
     broken: Mapping[str, Status] | None = None,
     drift: Sequence[Mapping[str, Any]] = (),
+    roll_out_failed: str | None = None,
 ) -> dict[str, Any]:
     """Return whether calls are taken, as JSON.
 
@@ -33,6 +34,7 @@ def describe_readiness(
         lacks: What agents that take calls lack to answer them, by their names.
         broken: Where agents stand for whose calls no process starts, by their names.
         drift: What is installed otherwise than it was loaded.
+        roll_out_failed: Why the last attempt to replace this worker by a new one has failed, if it has.
     """
     answer: dict[str, Any] = {
         "ready": reason is None,
@@ -43,4 +45,5 @@ def describe_readiness(
     answer |= {"left_out": {one.distribution: one.reason for one in left_out}} if left_out else {}
     answer |= {"broken": {name: status.reason for name, status in broken.items()}} if broken else {}
     answer |= {"drift": list(drift)} if drift else {}
+    answer |= {"roll_out_failed": roll_out_failed} if roll_out_failed else {}
     return answer | ({"lacks": {name: list(what) for name, what in lacks.items()}} if lacks else {})

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Self
@@ -37,13 +38,23 @@ class HealthServer:
         host: Where it listens; empty for every address of the machine.
         port: 0 for a free one.
         routes: What it answers at first.
+        listeners: Sockets that listen already, in place of host and port; they are closed with the server.
+        answers: Whether it accepts connections from the beginning, or from `answer` on.
 
     Raises:
         OpenRTCError: It cannot listen there.
     """
 
-    def __init__(self, host: str, port: int, routes: Iterable[web.AbstractRouteDef]) -> None:
-        self._listeners = open_listeners(host, port)
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        routes: Iterable[web.AbstractRouteDef],
+        *,
+        listeners: Sequence[socket.socket] = (),
+        answers: bool = True,
+    ) -> None:
+        self._listeners = list(listeners) or open_listeners(host, port)
         self.host = host
         self.port: int = self._listeners[0].getsockname()[1]
         # Not a new loop of the process's policy, which is whatever a package has set.
@@ -54,11 +65,13 @@ class HealthServer:
         self._limits = RequestLimits(self._connections, loopback=loopback)
         self._runner: web.AppRunner | None = None
         self._retiring: set[asyncio.Task[None]] = set()
+        self._answering = False
         self._closing = asyncio.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="health")
         self._thread.start()
         self.serve(routes).result()
-        self._loop.call_soon_threadsafe(self._connections.start)
+        if answers:
+            self.answer()
 
     def __enter__(self) -> Self:
         return self
@@ -81,6 +94,21 @@ class HealthServer:
         """
         return asyncio.run_coroutine_threadsafe(self._serve(list(routes)), self._loop)
 
+    def answer(self) -> None:
+        """Accept connections from now on; may be called in any thread, and again."""
+        if not self._answering:
+            self._answering = True
+            self._loop.call_soon_threadsafe(self._connections.start)
+            logger.info("HTTP server listening on %s", self.address)
+
+    def leave(self) -> Future[None]:
+        """Accept no further connection, since somebody else does on the same port; may be called in any thread.
+
+        Returns:
+            Done when all that were accepted are answered, after `FINISH_SECONDS` at most.
+        """
+        return asyncio.run_coroutine_threadsafe(self._leave(), self._loop)
+
     def close(self) -> None:
         """Answer nothing any more; returns after `SERVER_END_SECONDS` at most."""
         with contextlib.suppress(RuntimeError):  # it is closed already
@@ -96,6 +124,12 @@ class HealthServer:
         self._connections.close()
         if self._runner is not None:
             await self._runner.cleanup()
+
+    async def _leave(self) -> None:
+        self._connections.stop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FINISH_SECONDS):
+                await self._connections.wait_until_none()
 
     def _build_protocol(self) -> asyncio.Protocol:
         assert self._runner is not None and self._runner.server is not None
