@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-AGAIN_SECONDS = 60.0
+ROLL_AGAIN_SECONDS = 60.0
 """After so long a roll-out is tried again that has failed though nothing would be lost: the LiveKit server was away."""
 
 
@@ -35,7 +35,7 @@ class NoRoll:
             for_good: Whether it would fail again, as long as nothing else is installed.
         """
         self._failed = installed
-        self._until = float("inf") if for_good else self._clock() + AGAIN_SECONDS
+        self._until = float("inf") if for_good else self._clock() + ROLL_AGAIN_SECONDS
 
     def forget(self) -> None:
         """Note that one has succeeded."""

@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
+"""Of prctl(2): which signal this process gets when its parent ends."""
+FIRST_VICTIM = "1000"
+"""The highest score: the system ends such a process first, and any process may give itself more."""
+
 _OOM_SCORE = Path("/proc/self/oom_score_adj")
-FIRST_VICTIM = 1000
 
 
 def end_with_parent(connection: socket.socket) -> bool:
@@ -44,7 +47,7 @@ def offer_to_memory_killer(*, when: bool) -> Iterator[None]:
     Args:
         when: Whether to do so at all.
     """
-    before = _write_score(str(FIRST_VICTIM)) if when else None
+    before = _write_score(FIRST_VICTIM) if when else None
     try:
         yield
     finally:

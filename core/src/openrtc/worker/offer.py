@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # the supervisor, which needs an `Offer`, does without all of
     from openrtc.catalog.loaded import LoadedAgent, LoadedPlugin
     from openrtc.runtime.runtime import Runtime
 
-LONGEST_LINE = 1000
+LONGEST_LOSS = 1000
 """Characters of a line: it has a path, a reason and what to do."""
 
 
@@ -108,7 +108,7 @@ def describe_versions(before: Offer, after: Offer) -> str:
     ]
     parts += [f"{name!r} of {' '.join(new[name])} is new" for name in sorted(new.keys() - old.keys())]
     parts += [f"{name!r} of {' '.join(old[name])} is switched off" for name in sorted(old.keys() - new.keys())]
-    return one_line("; ".join(parts), LONGEST_LINE)
+    return one_line("; ".join(parts), LONGEST_LOSS)
 
 
 def _read_origin(part: LoadedAgent | LoadedPlugin) -> tuple[str, str]:
@@ -144,4 +144,4 @@ def _explain(
         owner, part = f"{distribution} {version}", key
         text, fix = "is gone: that is not installed any more", install_command(f"{distribution}=={version}")
     on_purpose = f'if it is to go, put "{part}" into deny of [plugins]'
-    yield Loss(name, one_line(f"{kind} {name!r} of {owner} {text} ({fix}; {on_purpose})", LONGEST_LINE))
+    yield Loss(name, one_line(f"{kind} {name!r} of {owner} {text} ({fix}; {on_purpose})", LONGEST_LOSS))

@@ -191,8 +191,8 @@ async def serve(
         server.orders.follow(stop.drain, drain_all)
         if channel:
             stop.note = server.note_roll_out
-            # The supervisor drains an old worker only when its successor can take calls.
-            # Not within the registration, during which `/ready` still says that there is no connection.
+            # The supervisor drains an old worker only when its successor can take calls: not within the registration,
+            # during which `/ready` still says that there is no connection.
             loop, report = asyncio.get_running_loop(), partial(_report_registered, channel, server.health)
             server.registrations.on_complete(lambda: loop.call_soon(report))
         async with server.monitor.open():
