@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from e2e.worker_template import Template, can_be_forked, worker_template
 from openrtc.discovery.discover import discover
 from openrtc.discovery.entries import Entry
 from openrtc.model.names import normalise_name
@@ -132,7 +133,22 @@ class Site:
 
     def run(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """Run ``openrtc`` with these distributions installed."""
+        if can_be_forked(("-m", "openrtc", *arguments), env or {}):
+            return self.fork(worker_template(), "-m", "openrtc", *arguments, env=env)
         return self.python("-m", "openrtc", *arguments, env=env)
+
+    def fork(
+        self, template: Template, *command: str, env: Mapping[str, str] | None = None, typed: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command with these distributions installed, in a process that is forked from another one.
+
+        Args:
+            template: That one.
+            command: What comes after the interpreter.
+            env: Variables of its environment.
+            typed: What it reads.
+        """
+        return template.run(command, environ=self.environment(env), cwd=self.work, typed=typed)
 
     def python(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """Run Python with these distributions installed."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import functools
 import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import openrtc
+from e2e.worker_template import Template
 from openrtc import posix
 from openrtc.observe.sockets import socket_folder
 
@@ -78,18 +79,18 @@ def desk(site: Site) -> Site:
     return site
 
 
-def run(desk: Site, *arguments: str, typed: str = "", first: str = OTHERS) -> subprocess.CompletedProcess[str]:
+@functools.cache
+def others() -> Template:
+    """Return a process that has imported what others bring."""
+    return Template(OTHERS)
+
+
+ENVIRONMENT = {"LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": "secret", "OPENRTC_ALLOW": "desk-pkg"}
+
+
+def run(desk: Site, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
     """Run ``openrtc`` in a process without what only POSIX has."""
-    return subprocess.run(
-        [sys.executable, "-c", first + WITHOUT_POSIX, *arguments],
-        cwd=desk.work,
-        env=desk.environment({"LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": "secret", "OPENRTC_ALLOW": "desk-pkg"}),
-        input=typed,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=120,
-        check=False,
-    )
+    return desk.fork(others(), "-c", WITHOUT_POSIX, *arguments, env=ENVIRONMENT, typed=typed)
 
 
 @pytest.mark.process
@@ -124,7 +125,7 @@ def test_without_posix_the_demo_talks_in_text(desk: Site) -> None:
     ],
 )
 def test_what_needs_posix_says_so_in_one_line(desk: Site, command: list[str], told: str) -> None:
-    done = run(desk, *command, first="")
+    done = desk.python("-c", WITHOUT_POSIX, *command, env=ENVIRONMENT)
     assert done.returncode == 2
     assert told in done.stderr and done.stderr.count("\n") == 1
 

@@ -1,11 +1,12 @@
 """A process that has imported what ``openrtc start`` imports before any package, and forks workers from there.
 
-To import livekit-agents takes two seconds of a processor, which is nine tenths of what the start of a worker takes. A
-forked worker begins with the same first line of `openrtc` as one that is started by its command line, with arguments,
-environment, path, folder and session of its own.
+To import livekit-agents takes two seconds of a processor, which is nine tenths of what the start of a worker takes, or
+of a chat in the console. What is forked begins with the same first line of `openrtc` as what is started by its command
+line, with arguments, environment, path, folder and session of its own. Another template may have run other code first.
 
 This file is also the program of that process. It reads requests from the socket that is its standard input, each a JSON
-line with the log's descriptor beside it, and answers with a line when a worker is there and another one when it ends.
+line with the descriptors of input, output and errors beside it, and answers with a line when a process is there and
+another one when it ends.
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
+import types
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-COMMAND = ("-m", "openrtc", "start")
+COMMANDS = [("-m", "openrtc", name) for name in ("start", "console", "demo")]
+"""What begins with the imports of the worker's template."""
 STARTED_OTHERWISE = ("--processes", "--speedups")
 """Options with which a worker imports nothing, or something else, before packages."""
 READ_AT_IMPORT = ("LIVEKIT_", "LK_", "OTEL_", "PYTHON")
@@ -34,8 +38,8 @@ NOT_READ_AT_IMPORT = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "P
 MOST_AT_ONCE = 1 << 20
 
 
-class ForkedWorker:
-    """A worker's process, with what `subprocess.Popen` has of it.
+class ForkedProcess:
+    """A forked process, with what `subprocess.Popen` has of it.
 
     Args:
         args: Its command line.
@@ -66,14 +70,22 @@ class ForkedWorker:
         return code
 
 
-class WorkerTemplate:
-    """The process, as tests see it."""
+class Template:
+    """The process, as tests see it.
 
-    def __init__(self) -> None:
+    Args:
+        code: What it runs first; without, it imports what workers do.
+    """
+
+    def __init__(self, code: str = "") -> None:
         ours, theirs = socket.socketpair()
         self._socket = ours
+        environ = {**os.environ, "PYTHONIOENCODING": "utf-8"}
         with theirs:
-            self._process = subprocess.Popen([sys.executable, __file__], stdin=theirs.fileno(), start_new_session=True)
+            self._process = subprocess.Popen(
+                [sys.executable, __file__, code], stdin=theirs.fileno(), env=environ, start_new_session=True
+            )
+        atexit.register(self.close)
         self._changed = threading.Condition()
         self._pids: dict[int, int] = {}
         self._codes: dict[int, int] = {}
@@ -81,14 +93,16 @@ class WorkerTemplate:
         self._count = 0
         threading.Thread(target=self._read, daemon=True, name="worker template").start()
 
-    def start(self, command: Sequence[str], *, environ: Mapping[str, str], log: int, cwd: Path | None) -> ForkedWorker:
-        """Fork a worker.
+    def start(
+        self, command: Sequence[str], *, environ: Mapping[str, str], cwd: Path | None, files: Sequence[int]
+    ) -> ForkedProcess:
+        """Fork a process.
 
         Args:
-            command: What comes after the Python interpreter.
+            command: What comes after the Python interpreter: ``-m`` and a module, or ``-c`` and code, and arguments.
             environ: Its environment.
-            log: Descriptor of the file that its output goes to.
             cwd: Its working directory, if not this process's.
+            files: The descriptors of its input, output and errors.
         """
         with self._lock:
             self._count += 1
@@ -100,12 +114,39 @@ class WorkerTemplate:
                 "cwd": str(cwd or Path.cwd()),
             }
             data = json.dumps(order).encode() + b"\n"
-            sent = socket.send_fds(self._socket, [data], [log])
+            sent = socket.send_fds(self._socket, [data], files)
             self._socket.sendall(data[sent:])
         with self._changed:
-            assert self._changed.wait_for(lambda: number in self._pids, 100.0), "no worker was forked"
+            assert self._changed.wait_for(lambda: number in self._pids, 100.0), "nothing was forked"
             pid = self._pids[number]
-        return ForkedWorker(command, pid, functools.partial(self._wait_for_code, number))
+        return ForkedProcess(command, pid, functools.partial(self._wait_for_code, number))
+
+    def run(
+        self, command: Sequence[str], *, environ: Mapping[str, str], cwd: Path, typed: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Fork a process and wait for its end, two minutes at most.
+
+        Args:
+            command: As for `start`.
+            environ: Its environment.
+            cwd: Its working directory.
+            typed: What it reads from a pipe.
+        """
+        reading, writing = os.pipe()
+        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+            os.write(writing, typed.encode())
+            os.close(writing)
+            files = (reading, output.fileno(), errors.fileno())
+            process = self.start(command, environ=environ, cwd=cwd, files=files)
+            os.close(reading)
+            try:
+                code = process.wait(120)
+            except subprocess.TimeoutExpired:
+                os.kill(process.pid, signal.SIGKILL)
+                raise
+            output.seek(0)
+            errors.seek(0)
+            return subprocess.CompletedProcess(command, code, output.read().decode(), errors.read().decode())
 
     def close(self) -> None:
         """End the process."""
@@ -127,18 +168,17 @@ class WorkerTemplate:
 
 
 @functools.cache
-def worker_template() -> WorkerTemplate:
-    """Return this process's template, which ends with it."""
-    template = WorkerTemplate()
-    atexit.register(template.close)
-    return template
+def worker_template() -> Template:
+    """Return this process's template of workers."""
+    return Template()
 
 
 def can_be_forked(command: Sequence[str], variables: Mapping[str, str]) -> bool:
-    """Whether a worker with these arguments and variables may be forked from the template."""
+    """Whether a command with these arguments and variables may be forked from the template of workers."""
     read = [name for name in variables if name.startswith(READ_AT_IMPORT) and name not in NOT_READ_AT_IMPORT]
-    begins = tuple(command[: len(COMMAND)]) == COMMAND and not read
-    return begins and not any(word.startswith(STARTED_OTHERWISE) for word in command)
+    return (
+        tuple(command[:3]) in COMMANDS and not read and not any(word.startswith(STARTED_OTHERWISE) for word in command)
+    )
 
 
 class _Program:
@@ -150,51 +190,63 @@ class _Program:
         self._selector.register(self._socket, selectors.EVENT_READ)
         self._path = [folder for folder in sys.path[1:] if folder not in os.environ.get("PYTHONPATH", "").split(":")]
         self._unread = b""
-        self._logs: list[int] = []
+        self._files: list[int] = []
 
-    def run(self) -> tuple[dict[str, Any], int] | None:
-        """Fork workers until nobody wants any; returns an order in the child that has to follow it, with its log."""
+    def run(self) -> tuple[dict[str, Any], list[int]] | None:
+        """Fork until nobody wants any; returns an order in the child that has to follow it, with its descriptors."""
         while True:
             for key, _ in self._selector.select():
                 if key.data is not None:
                     self._reap(key.fd, *key.data)
                     continue
-                data, logs, _, _ = socket.recv_fds(self._socket, MOST_AT_ONCE, 8)
+                data, files, _, _ = socket.recv_fds(self._socket, MOST_AT_ONCE, 24)
                 if not data:
                     return None
-                self._logs += logs
+                self._files += files
                 *lines, self._unread = (self._unread + data).split(b"\n")
                 for line in lines:
-                    order, log = json.loads(line), self._logs.pop(0)
+                    order, files = json.loads(line), self._files[:3]
+                    del self._files[:3]
                     pid = os.fork()
                     if not pid:
                         self._close()
-                        return order, log
-                    os.close(log)
+                        return order, files
+                    for file in files:
+                        os.close(file)
                     self._answer("pid", order["number"], pid)
                     self._selector.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, order["number"]))
 
-    def become(self, order: dict[str, Any], log: int) -> NoReturn:
-        """Be the worker, in the child."""
+    def become(self, order: dict[str, Any], files: list[int], main: types.ModuleType) -> NoReturn:
+        """Be what was asked for, in the child.
+
+        Args:
+            order: What was asked for.
+            files: Its descriptors.
+            main: Where code runs.
+        """
         import runpy
 
         os.setsid()
-        null = os.open(os.devnull, os.O_RDONLY)
-        for source, descriptor in ((null, 0), (log, 1), (log, 2)):
-            os.dup2(source, descriptor)
-        for descriptor in (null, log):
-            os.close(descriptor)
+        for descriptor, file in enumerate(files):
+            os.dup2(file, descriptor)
+            os.close(file)
         os.environ.clear()
         os.environ.update(order["environ"])
         os.chdir(order["cwd"])
         own = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
         sys.path[:] = [order["cwd"], *own, *self._path]
         sys.path_importer_cache.clear()
+        kind, what, *arguments = order["command"]
         sys.orig_argv[:] = [sys.executable, *order["command"]]
-        sys.argv[:] = ["-m", *order["command"][2:]]
+        sys.argv[:] = [kind, *arguments]
         random.seed()
-        sys.modules["numpy"].random.seed()
-        runpy.run_module(order["command"][1], run_name="__main__", alter_sys=True)
+        if numpy := sys.modules.get("numpy"):
+            numpy.random.seed()
+        if kind == "-m":
+            runpy.run_module(what, run_name="__main__", alter_sys=True)
+        else:
+            sys.modules["__main__"] = main
+            exec(compile(what, "<string>", "exec"), vars(main))
         sys.exit()
 
     def _close(self) -> None:
@@ -221,15 +273,22 @@ def _import_all() -> None:
     speed_up_imports(SPEEDUPS)
     from openrtc.worker import run  # noqa: F401
 
+
+def _main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # tests that are interrupted close it
+    main = types.ModuleType("__main__")
+    if code := sys.argv[1]:
+        exec(code, vars(main))
+    else:
+        _import_all()
     for thread in threading.enumerate():
         if thread is not threading.current_thread():
             thread.join()
-
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # tests that are interrupted close it
-    _import_all()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     program = _Program()
     if forked := program.run():
-        program.become(*forked)
+        program.become(*forked, main)
+
+
+if __name__ == "__main__":
+    _main()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from e2e.worker_template import worker_template
 from openrtc.install_commands import install_command
 
 pytestmark = pytest.mark.process
@@ -121,16 +122,7 @@ def desk(site: Site) -> Site:
 
 def chat(site: Site, typed: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the console with what is piped in."""
-    return subprocess.run(
-        [sys.executable, "-m", "openrtc", "console", *arguments, *PACKAGES],
-        cwd=site.work,
-        env=site.environment(),
-        input=typed,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=120,
-        check=False,
-    )
+    return site.fork(worker_template(), "-m", "openrtc", "console", *arguments, *PACKAGES, typed=typed)
 
 
 def test_what_is_piped_in_becomes_a_clean_transcript(desk: Site) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from e2e.worker_template import Template
 
 pytestmark = pytest.mark.process
 
@@ -47,6 +50,19 @@ def run(code: str) -> tuple[Any, str]:
     return json.loads(done.stdout), done.stderr
 
 
+@functools.cache
+def importing() -> Template:
+    """Return a process that has imported livekit-agents."""
+    return Template(IMPORT)
+
+
+def go_on(code: str) -> tuple[Any, str]:
+    """Run code where livekit-agents has been imported."""
+    done = importing().run(["-c", code], environ=ENV, cwd=Path.cwd())
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout), done.stderr
+
+
 def test_importing_livekit_agents_leaves_it_for_later() -> None:
     (names, modules, finders), logged = run(IMPORT + "print(json.dumps([late(), loaded(), len(sys.meta_path)]))")
     assert names.keys() == USES.keys(), "nobody else has come by a stand-in"
@@ -71,16 +87,16 @@ print(json.dumps({{importer: names(importer) for importer in {list(USES)}}}))
 
 def test_it_can_be_imported_before_anybody_uses_it() -> None:
     code = "import_now(INFERENCE_LLM); import_now(UPLOADS); print(json.dumps([late(), loaded()]))"
-    (names, modules), logged = run(IMPORT + code)
+    (names, modules), logged = go_on(code)
     assert names.keys() == {DECODER, RECORDER} and {"openai", "requests"} <= set(modules) and logged == ""
 
 
 def test_others_import_the_real_one() -> None:
-    code = IMPORT + "import openai, requests, av\nfrom openai.types.chat import ChatCompletionChunk\n"
+    code = "import openai, requests, av\nfrom openai.types.chat import ChatCompletionChunk\n"
     code += "import opentelemetry.exporter.otlp.proto.http.trace_exporter as exporter\n"
     code += "print(json.dumps([openai.AsyncClient.__name__, str(llm.ChatCompletionChunk.model_fields.keys()), "
     code += "requests.Session.__name__, av.open.__name__, exporter.OTLPSpanExporter.__name__]))"
-    (client, fields, *others), _ = run(code)
+    (client, fields, *others), _ = go_on(code)
     assert client == "AsyncOpenAI" and "choices" in fields
     assert others == ["Session", "open", "OTLPSpanExporter"]
 
@@ -96,7 +112,7 @@ async def main():
     llm.LLM("openai/gpt-4.1", api_key="k", api_secret="s" * 40)
 asyncio.run(main())
 """
-    (names, modules), logged = run(IMPORT + code + "print(json.dumps([late(), loaded()]))")
+    (names, modules), logged = go_on(code + "print(json.dumps([late(), loaded()]))")
     assert LLM not in names and "openai" in modules
     if call != "a call in a room":
         assert logged == "", "nobody has waited"
@@ -112,7 +128,7 @@ import requests
 print(json.dumps([type(first).__bases__ == (requests.Session,), isinstance(second, requests.Session),
     list(first.adapters), first.headers == second.headers, first._make_ok_response().content.decode()]))
 """
-    found, _ = run(IMPORT + code)
+    found, _ = go_on(code)
     assert found == [True, True, ["https://", "http://"], True, ""]
 
 
@@ -143,14 +159,14 @@ async def main():
     return before, heard, late()
 print(json.dumps(asyncio.run(main())))
 """
-    (before, heard, after), logged = run(IMPORT + code)
+    (before, heard, after), logged = go_on(code)
     assert DECODER in before and DECODER not in after
     assert 0.9 < heard < 1.1 and logged == ""
 
 
 def test_the_module_looks_like_any_other() -> None:
     code = "import inspect; print(json.dumps([llm.__loader__ is llm.__spec__.loader, len(inspect.getsource(llm.LLM))]))"
-    (same, length), _ = run(IMPORT + code)
+    (same, length), _ = go_on(code)
     assert same and length > 100
 
 
@@ -170,7 +186,7 @@ print(json.dumps([type(chunk).__name__, chunk == real, hash(chunk) == hash(real)
     str(None | chunk) == str(None | real), type(chunk.model_construct()) is real, chunk.__mro__ == real.__mro__,
     str(list[chunk]).startswith("list")]))
 """
-    found, _ = run(IMPORT + code)
+    found, _ = go_on(code)
     assert found == ["_LazyName", *[True] * 10]
 
 
