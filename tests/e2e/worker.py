@@ -70,9 +70,9 @@ class WorkerProcess:
         by_itself = alone or piped or python is not None or descriptors is not None
         self._process: subprocess.Popen[bytes] | ForkedProcess
         if not by_itself and can_be_forked(command, variables or {}):
-            log = self._log.fileno()
+            output = self._log.fileno()
             with open(os.devnull, "rb") as nothing:
-                files = (nothing.fileno(), log, log)
+                files = (nothing.fileno(), output, output)
                 self._process = worker_template().start(command, environ=environ, cwd=cwd, files=files)
         else:
             self._process = subprocess.Popen(

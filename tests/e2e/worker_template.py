@@ -28,8 +28,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-COMMANDS = [("-m", "openrtc", name) for name in ("start", "console", "demo")]
-"""What begins with the imports of the worker's template."""
+COMMANDS = [("-m", "openrtc", name) for name in ("call", "console", "demo", "dispatch", "sip", "start", "token")]
+"""What imports some of what the worker's template has imported."""
+LOADING = "--load"
+"""The option with which other commands do."""
 STARTED_OTHERWISE = ("--processes", "--speedups")
 """Options with which a worker imports nothing, or something else, before packages."""
 READ_AT_IMPORT = ("LIVEKIT_", "LK_", "OTEL_", "PYTHON")
@@ -176,9 +178,8 @@ def worker_template() -> Template:
 def can_be_forked(command: Sequence[str], variables: Mapping[str, str]) -> bool:
     """Whether a command with these arguments and variables may be forked from the template of workers."""
     read = [name for name in variables if name.startswith(READ_AT_IMPORT) and name not in NOT_READ_AT_IMPORT]
-    return (
-        tuple(command[:3]) in COMMANDS and not read and not any(word.startswith(STARTED_OTHERWISE) for word in command)
-    )
+    otherwise = any(word.startswith(STARTED_OTHERWISE) for word in command)
+    return (tuple(command[:3]) in COMMANDS or LOADING in command) and not read and not otherwise
 
 
 class _Program:

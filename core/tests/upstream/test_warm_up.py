@@ -1,32 +1,40 @@
-"""livekit-agents' one-time work is done before the first call, in a process that has done nothing else."""
+"""livekit-agents' one-time work is done before the first call, in a process that has only imported it."""
 
 from __future__ import annotations
 
+import functools
 import json
 import os
-import subprocess
-import sys
+from pathlib import Path
 
 import pytest
 
+from e2e.worker_template import Template
+
 pytestmark = pytest.mark.process
 
-CODE = """
+IMPORT = """
 import json, os, sys
 import livekit.local_inference as local_inference
+from openrtc.upstream.warm_up import warm_up
+"""
+CODE = """
 loaded = []
 local_inference.init_eot = lambda: loaded.append("end of turn")
-from openrtc.upstream.warm_up import warm_up
 warm_up(**json.loads(sys.argv[1]))
 print(json.dumps([loaded, "openai.resources" in sys.modules, os.environ.get("LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE")]))
 """
 
 
+@functools.cache
+def importing() -> Template:
+    return Template(IMPORT)
+
+
 def warmed_up(variable: str | None = None, **options: bool) -> list[object]:
     name = "LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE"
     env = {**_environment(), **({} if variable is None else {name: variable})}
-    command = [sys.executable, "-c", CODE, json.dumps(options)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    done = importing().run(["-c", CODE, json.dumps(options)], environ=env, cwd=Path.cwd())
     assert done.returncode == 0, done.stderr
     found: list[object] = json.loads(done.stdout)
     return found

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from e2e.worker_template import worker_template
 from openrtc import ResourceUnavailable
 from openrtc_turn_detector import plugin
 from openrtc_turn_detector.files import find_model_files
@@ -46,16 +47,12 @@ def put_into_cache(hf_home: Path, *models: str) -> None:
 
 
 def load(hf_home: Path, **environment: str) -> tuple[str, str]:
-    """Load the resource in a fresh process; return what it printed, and its standard error."""
+    """Load the resource in a process that has only imported livekit-agents; return its output and its errors."""
     dropped = {"HF_HUB_CACHE", plugin.MODEL_VARIABLE, plugin.REMOTE_VARIABLE}
     inherited = {name: value for name, value in os.environ.items() if name not in dropped}
-    done = subprocess.run(
-        [sys.executable, "-c", LOAD],
-        env=inherited | {"HF_HOME": str(hf_home)} | environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    environ = inherited | {"HF_HOME": str(hf_home)} | environment
+    done = worker_template().run(["-c", LOAD], environ=environ, cwd=hf_home)
+    assert done.returncode == 0, done.stderr
     return done.stdout.strip(), done.stderr
 
 
