@@ -18,6 +18,7 @@ from openrtc.install_commands import install_command
 from openrtc.settings.config import Config, WorkerSettings
 
 PLAYGROUND = "playground"
+"""The name of its command."""
 PLAYGROUND_DISTRIBUTION = "openrtc-playground"
 PLAYGROUND_END_SECONDS = 2.0
 """How long it may take to end when it is told to."""

@@ -124,7 +124,9 @@ async def _run(args: argparse.Namespace, playground: Playground, listener: socke
         await web.SockSite(runner, listener).start()
         print(f"{'' if args.of_worker else 'playground: '}{playground.address}", flush=True)
         if args.open:
-            open_browser(f"http://{LOOPBACK}:{playground.port}/open/{tickets.make()}")
+            page = f"http://{LOOPBACK}:{playground.port}/open/{tickets.make()}"
+            # Some are waited for until they are closed.
+            threading.Thread(target=open_browser, args=(page,), daemon=True, name="browser").start()
         await stop.wait()
     finally:
         await runner.cleanup()
