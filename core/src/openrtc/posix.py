@@ -500,10 +500,11 @@ def read_terminal_settings(descriptor: int) -> list[Any] | None:
 
 
 def restore_terminal(descriptor: int, settings: list[Any]) -> None:
-    """Set a terminal as `read_terminal_settings` has found it."""
+    """Set a terminal as `read_terminal_settings` has found it, unless it has closed."""
     import termios
 
-    termios.tcsetattr(descriptor, termios.TCSADRAIN, settings)
+    with contextlib.suppress(termios.error):
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, settings)
 
 
 def _call_from_handler(

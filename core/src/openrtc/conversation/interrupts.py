@@ -35,7 +35,7 @@ class Interrupts:
 
     def _receive(self, number: signal.Signals) -> None:
         self._first = self._first or number
-        self.count += 1
+        self.count += 2 if number.name == "SIGHUP" else 1  # nobody is there any more who would ask twice
         self._on_signal()
 
 

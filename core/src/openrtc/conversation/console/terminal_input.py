@@ -80,7 +80,7 @@ class TerminalInput:
     def restore(self) -> None:
         """Give the terminal back as it was, also when a line was being typed."""
         if self.on_terminal and self._reading:
-            print()
+            _end_line()
         if self._terminal is not None:
             # The thread that waits in readline never comes back to undo what readline has set.
             restore_terminal(sys.stdin.fileno(), self._terminal)
@@ -88,8 +88,8 @@ class TerminalInput:
     def _read_terminal(self) -> str | None:
         try:
             return input(self._prompt)
-        except EOFError:
-            print()
+        except (EOFError, OSError):  # Ctrl-D, or the terminal has closed
+            _end_line()
             return None
 
     def _read_pipe(self) -> str | None:
@@ -102,6 +102,13 @@ class TerminalInput:
             return None
         line, _, self._pending = self._pending.partition(b"\n")
         return line.decode(errors="replace").rstrip("\r")
+
+
+def _end_line() -> None:
+    try:
+        print()
+    except OSError:  # the terminal has closed: what is left in the buffer would be an error at Python's exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _is_terminal(stream: TextIO | None) -> bool:
