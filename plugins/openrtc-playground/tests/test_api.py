@@ -16,7 +16,7 @@ from openrtc.dispatch.connection import LiveKitConnection
 from openrtc.dispatch.marks import is_marked
 from openrtc.settings.load import load_config
 from openrtc_playground import agents, calls
-from openrtc_playground.agents import list_agents
+from openrtc_playground.agents import InstalledAgents, list_agents
 from openrtc_playground.calls import list_calls
 from openrtc_playground.tokens import create_call_token, create_watch_token
 
@@ -54,7 +54,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 def test_the_agents_are_those_of_the_worker_that_runs(workers: list[dict[str, Any]]) -> None:
     workers += [worker(state="starting"), worker(paused=["paused"])]
-    found = list_agents(load_config(environ={}), CONNECTION)
+    found = list_agents(InstalledAgents(load_config(environ={})), CONNECTION)
     assert found["worker"] == {"found": True, "state": "ready", "session_host": "operators", "profile": "lean"}
     told = {one["name"]: (one["ready"], one["kind"], one["reason"], one["fix"]) for one in found["agents"]}
     assert told == {
@@ -69,7 +69,7 @@ def test_the_agents_are_those_of_the_worker_that_runs(workers: list[dict[str, An
 
 def test_without_a_worker_of_this_server_they_are_those_that_are_installed(workers: list[dict[str, Any]]) -> None:
     workers.append(worker("wss://elsewhere.example"))
-    found = list_agents(load_config(environ={"OPENRTC_ALLOW": "nothing"}), CONNECTION)
+    found = list_agents(InstalledAgents(load_config(environ={"OPENRTC_ALLOW": "nothing"})), CONNECTION)
     assert not found["worker"]["found"] and found["agents"]
     assert not any(one["ready"] for one in found["agents"])
     assert {"nothing" in one["reason"] or "allow" in one["reason"] for one in found["agents"]} == {True}
@@ -134,7 +134,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> None:
 
     @contextlib.asynccontextmanager
     async def open_api(connection: object, accept: object) -> AsyncIterator[Any]:
-        yield SimpleNamespace(room=Room(one=[tim, ann, watcher], two=[tim, chris]))
+        yield SimpleNamespace(room=Room(one=[tim, ann, watcher], two=[tim, chris], empty=[ann]))
 
     monkeypatch.setattr(calls, "open_api", open_api)
 
@@ -152,7 +152,8 @@ async def test_the_calls_are_the_workers_with_why_and_who_is_in_them(workers: li
     rejected = [{"room": "x", "reason": "no agent is free"}]
     workers.append(worker(calls=[call, {**call, "room": "gone"}], recent_rejects=rejected))
     found = await list_calls(CONNECTION)
-    one, gone = found["calls"]
+    one, gone, another = found["calls"]
+    assert (another["room"], another["job"]) == ("two", ""), "of a worker elsewhere, or of another kind"
     assert (one["job"], one["rule"], one["reason"], one["state"]) == ("AJ_1", "room.prefix", "it begins so", "live")
     assert abs(time.time() - one["since"] - 5.0) < 60.0
     assert one["participants"] == ["ann"], "nobody is told of who watches"

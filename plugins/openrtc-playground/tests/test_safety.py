@@ -44,8 +44,10 @@ class Page:
 
 
 @pytest_asyncio.fixture
-async def page() -> AsyncIterator[Page]:
-    connection = LiveKitConnection(url="ws://127.0.0.1:1", api_key="devkey", api_secret=SECRET)
+async def page(request: pytest.FixtureRequest) -> AsyncIterator[Page]:
+    connection = LiveKitConnection(
+        url="ws://127.0.0.1:1", api_key="devkey", api_secret=SECRET, agent_name=getattr(request, "param", "")
+    )
     playground = Playground(config=load_config(environ={}), connection=connection, key=KEY)
     tickets = Tickets()
     async with TestClient(TestServer(build_app(playground, tickets), host="127.0.0.1")) as client:
@@ -59,6 +61,12 @@ TOKEN = b'{"agent": ""}'
 async def test_the_page_itself_gets_a_token(page: Page) -> None:
     status, text = await page.ask("POST", "/api/token", TOKEN)
     assert status == 200, text
+
+
+@pytest.mark.parametrize("page", ["per-agent"], indirect=True)
+async def test_where_no_worker_would_choose_an_agent_one_has_to_be_named(page: Page) -> None:
+    status, text = await page.ask("POST", "/api/token", TOKEN)
+    assert status == 400 and "which agent?" in text and "name one" in text
 
 
 @pytest.mark.parametrize(

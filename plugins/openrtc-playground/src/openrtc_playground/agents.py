@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,30 @@ from openrtc.observe.snapshots import read_snapshots, send_order
 from openrtc.posix import has_unix_sockets
 from openrtc.settings.config import Config
 
+KEPT_SECONDS = 5.0
+"""For how long it is not looked anew which agents are installed."""
+
+
+class InstalledAgents:
+    """The installed agents, which the page asks for again and again while a worker starts.
+
+    Args:
+        config: The settings.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._rows: Sequence[dict[str, Any]] = ()
+        self._until = 0.0
+
+    def list_rows(self) -> Sequence[dict[str, Any]]:
+        """Return a row of each agent."""
+        if time.monotonic() >= self._until:
+            entries = discover(self._config)
+            self._rows = [entry_row(entry, self._config) for entry in entries if entry.group == AGENTS_GROUP]
+            self._until = time.monotonic() + KEPT_SECONDS
+        return self._rows
+
 
 def list_workers(connection: LiveKitConnection) -> list[dict[str, Any]]:
     """Return what the workers of this machine say of themselves that are registered on a server.
@@ -26,11 +51,11 @@ def list_workers(connection: LiveKitConnection) -> list[dict[str, Any]]:
     return [one for one in found if is_same_server(one.get("url", ""), connection.url)]
 
 
-def list_agents(config: Config, connection: LiveKitConnection) -> dict[str, Any]:
+def list_agents(installed: InstalledAgents, connection: LiveKitConnection) -> dict[str, Any]:
     """Return the agents, and the worker that they run in.
 
     Args:
-        config: The settings.
+        installed: Those that are installed.
         connection: The LiveKit server.
     """
     workers = list_workers(connection)
@@ -38,7 +63,7 @@ def list_agents(config: Config, connection: LiveKitConnection) -> dict[str, Any]
     worker = (ready or workers or [{}])[0]
     rows = _ask_agents(worker) if worker else None
     if rows is None:
-        rows = [entry_row(entry, config) for entry in discover(config) if entry.group == AGENTS_GROUP]
+        rows = installed.list_rows()
     names = connection.names
     return {
         "server": connection.address,

@@ -18,7 +18,7 @@ from openrtc.errors import OpenRTCError, one_line
 from openrtc.model.dispatch_names import PER_AGENT
 from openrtc.settings.config import Config
 from openrtc.suggest import did_you_mean
-from openrtc_playground.agents import list_agents
+from openrtc_playground.agents import InstalledAgents, list_agents
 from openrtc_playground.calls import list_calls
 from openrtc_playground.safety import LARGEST_BODY, RefusedError, build_guard, build_headers, tell_error
 from openrtc_playground.tickets import Tickets
@@ -60,7 +60,7 @@ def build_app(playground: Playground, tickets: Tickets | None = None) -> web.App
         playground: What it works with.
         tickets: What a browser that is opened shows once, instead of the key.
     """
-    config, connection = playground.config, playground.connection
+    installed, connection = InstalledAgents(playground.config), playground.connection
 
     async def show_page(request: web.Request) -> web.StreamResponse:
         files = {path.relative_to(STATIC).as_posix(): path for path in STATIC.rglob("*") if path.is_file()}
@@ -76,7 +76,7 @@ def build_app(playground: Playground, tickets: Tickets | None = None) -> web.App
         return web.Response(status=303, headers={"Location": f"/?key={playground.key}"})
 
     async def answer_agents(_: web.Request) -> web.StreamResponse:
-        found = await asyncio.to_thread(list_agents, config, connection)
+        found = await asyncio.to_thread(list_agents, installed, connection)
         return web.json_response({**found, "chosen": playground.agent})
 
     async def answer_token(request: web.Request) -> web.StreamResponse:
@@ -87,8 +87,12 @@ def build_app(playground: Playground, tickets: Tickets | None = None) -> web.App
             if "," in name or name == PER_AGENT:
                 raise RefusedError(400, f"{name!r} is no name of a worker")
             return web.json_response(create_call_token(connection, "", text=text, dispatch_name=name))
+        if not (agent or connection.names.own):
+            raise RefusedError(
+                400, "which agent? the workers are registered under their agents' names only", "name one"
+            )
         if agent:
-            _require_ready(agent, await asyncio.to_thread(list_agents, config, connection))
+            _require_ready(agent, await asyncio.to_thread(list_agents, installed, connection))
         return web.json_response(create_call_token(connection, agent, text=text))
 
     async def answer_watch(request: web.Request) -> web.StreamResponse:

@@ -19,7 +19,7 @@ MOST_ROOMS = 50
 
 
 async def list_calls(connection: LiveKitConnection) -> dict[str, Any]:
-    """Return the calls of this machine's workers; where there are none, those that the server knows.
+    """Return the calls of this machine's workers, and what else the server knows: calls of other workers, too.
 
     Args:
         connection: The LiveKit server.
@@ -29,18 +29,17 @@ async def list_calls(connection: LiveKitConnection) -> dict[str, Any]:
     """
     workers = await asyncio.to_thread(list_workers, connection)
     async with open_api(connection, accept=("not_found",)) as livekit:
-        calls: list[dict[str, Any]]
-        if not workers:
-            found = await livekit.room.list_rooms(api.ListRoomsRequest())
-            calls = [{"room": one.name, "since": one.creation_time} for one in found.rooms]
-        else:
-            calls = [_describe(call) for worker in workers for call in worker["calls"]]
-        calls = calls[-MOST_ROOMS:]
+        own = [_describe(call) for worker in workers for call in worker["calls"]]
+        known = {call["room"] for call in own}
+        found = await livekit.room.list_rooms(api.ListRoomsRequest())
+        others = [{"room": one.name, "since": one.creation_time} for one in found.rooms if one.name not in known]
+        calls = [*own, *others][:MOST_ROOMS]
         people = await asyncio.gather(*(_list_participants(livekit, call["room"]) for call in calls))
     rejected = [one for worker in workers for one in worker.get("recent_rejects", ())]
     failed = [one for worker in workers for one in worker.get("recent_failures", ())]
+    described = [_EMPTY | call | _name_people(there) for call, there in zip(calls, people, strict=True)]
     return {
-        "calls": [_EMPTY | call | _name_people(there) for call, there in zip(calls, people, strict=True)],
+        "calls": [call for call in described if call["job"] or call["members"]],  # a room without an agent is no call
         "rejected": rejected,
         "failed": failed,
     }
