@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,8 @@ FAILED_TESTS = os.environ.pop("OPENRTC_FAILED_TESTS", None)
 pytest themselves shall not."""
 OWN_PROCESS = "OPENRTC_TESTS_OWN_PROCESS"
 """Set in the process of a test that has one of its own."""
+TIMED = [Path(__file__).parent / "tests" / name for name in ("e2e", "operations", "faults")]
+"""Where tests of real time are run from."""
 HARMLESS = {"uname"}
 """`platform.uname` of the standard library runs it once, when whatever is imported first wants to know the machine."""
 
@@ -49,8 +52,11 @@ GUARD = ProcessGuard()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test that asks for it a process of its own."""
+    """Give each test that asks for it a process of its own; see that timed tests are where `noxfile.py` looks."""
     for item in items:
+        timed = item.get_closest_marker("realtime") or item.get_closest_marker("alone")
+        if timed and not any(folder in item.path.parents for folder in TIMED):
+            raise pytest.UsageError(f"{item.nodeid} measures time: move it to tests/e2e, operations or faults")
         if item.get_closest_marker("own_process"):
             item.add_marker("process")
             if OWN_PROCESS not in os.environ:

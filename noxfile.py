@@ -56,10 +56,10 @@ OLDEST_PYTHON = "3.11"
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 PINNED_WHERE = {"pocketsphinx": 'python_version != "3.12"'}
 """Where a pin holds, if not everywhere: that version has no wheel for Python 3.12, while an older one has."""
-END_TO_END = "tests"
 FAULTS = "tests/faults"
-NO_FAULTS = f"--ignore={FAULTS}"
-WITH_WORKERS = [f"{END_TO_END}/e2e", f"{END_TO_END}/operations"]
+WITH_WORKERS = ["tests/e2e", "tests/operations"]
+"""Where all tests that measure time are (`conftest.py`), and none that `nox -s unit` runs."""
+NO_WORKERS = [f"--ignore={folder}" for folder in (FAULTS, *WITH_WORKERS)]
 SIDE_BY_SIDE = ["--numprocesses=2", "--dist=loadfile"]
 """For tests of real time: with three at a time on two processors, they fail by each other's load."""
 BESIDE = ["--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder"]
@@ -67,6 +67,10 @@ BESIDE = ["--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder"]
 end, since these are the longest."""
 SPREAD = ["--numprocesses=3", "--dist=worksteal"]
 """For tests that are many in few files, or mostly wait."""
+UNIT = ["-m", "not process", *NO_WORKERS, "--numprocesses=2", "--dist=worksteal"]
+"""They wait for nothing, and each process imports all of them anew."""
+WHEELS = "OPENRTC_WHEELS"
+"""Names a folder with wheels of distributions that are built already, by their folders (`.ci/run`)."""
 FAILED_TESTS = "OPENRTC_FAILED_TESTS"
 """Names the file to which pytest adds the tests that fail; see `conftest.py`."""
 TESTS_RAN = [0, 1]
@@ -141,7 +145,7 @@ def unit(session: nox.Session) -> None:
         session.run(*PYTEST, *session.posargs, env=env)
     else:
         folders = test_folders("core", "plugins/*", "sample_agents/*", "tools", ".")
-        session.run(*PYTEST, *folders, "-m", "not process", *SPREAD, *session.posargs, env=env)
+        session.run(*PYTEST, *folders, *UNIT, *session.posargs, env=env)
 
 
 @nox.session
@@ -153,15 +157,13 @@ def tests(session: nox.Session) -> None:
     folders = test_folders("core", "plugins/*", "sample_agents/*", "tools", ".")
     if run_chosen(session, folders):
         return
-    no_workers = [f"--ignore={folder}" for folder in (FAULTS, *WITH_WORKERS)]
-    timed = "realtime and not alone and not thorough"
-    with beside(session, *PYTEST, *folders, *no_workers, "-m", "not realtime and not alone", *SPREAD), measuring():
+    with beside(session, *PYTEST, *folders, *NO_WORKERS, *SPREAD), measuring():
         run_each(
             session,
             [*PYTEST, *all_faults()],
-            [*PYTEST, *folders, NO_FAULTS, "-m", timed, *SIDE_BY_SIDE],
+            [*PYTEST, *WITH_WORKERS, "-m", "realtime and not alone and not thorough", *SIDE_BY_SIDE],
             [*PYTEST, *WITH_WORKERS, "-m", "not realtime and not alone and not thorough", *BESIDE],
-            [*PYTEST, END_TO_END, NO_FAULTS, "-m", "alone"],
+            [*PYTEST, *WITH_WORKERS, "-m", "alone"],
         )
 
 
@@ -301,9 +303,21 @@ def without(*left_out: str) -> list[str]:
     return [folder for folder in distributions() if folder not in left_out]
 
 
-def with_extras(folders: Iterable[str]) -> list[str]:
-    """Return the folders with the extras that the demo and the tests want."""
-    return [folder + SPEECH.get(folder, "") for folder in folders]
+def with_extras(folders: Iterable[str], *, built: bool = False) -> list[str]:
+    """Return the folders with the extras that the demo and the tests want.
+
+    Args:
+        folders: The folders.
+        built: Whether their wheels take the places of those that are built already.
+    """
+    return [(find_wheel(folder) if built else folder) + SPEECH.get(folder, "") for folder in folders]
+
+
+def find_wheel(folder: str) -> str:
+    """Return the wheel of a distribution if it is built already, else its folder."""
+    wheels = os.environ.get(WHEELS)
+    found = sorted(Path(wheels, folder).glob("*.whl")) if wheels else []
+    return str(found[0]) if found else folder
 
 
 def editable(folders: Iterable[str]) -> list[str]:
@@ -313,7 +327,7 @@ def editable(folders: Iterable[str]) -> list[str]:
 
 def install(session: nox.Session, folders: list[str], *, tools: Iterable[str] = (), pins: str = PINS) -> None:
     """Install distributions in one command, since they need each other and stand on no index."""
-    session.install("-c", pins, *with_extras(folders), *tools, env=BUILD_ENV)
+    session.install("-c", pins, *with_extras(folders, built=True), *tools, env=BUILD_ENV)
 
 
 def installed_pythons(session: nox.Session) -> Iterator[str]:
@@ -335,7 +349,7 @@ def try_python(session: nox.Session, python: str) -> None:
     venv = Path(session.create_tmp()).resolve() / python
     session.run("uv", "venv", "--quiet", "--clear", f"--python={python}", str(venv))
     command = ["uv", "pip", "install", "--quiet", f"--python={venv}", "-c", PINS]
-    session.run(*command, *with_extras(distributions()), *TEST_TOOLS, *LINT_TOOLS, env=BUILD_ENV)
+    session.run(*command, *with_extras(distributions(), built=True), *TEST_TOOLS, *LINT_TOOLS, env=BUILD_ENV)
 
     run_linters(session, str(venv / "bin"), python.removeprefix("python"))
     try_environment(session, venv / "bin")
@@ -348,8 +362,9 @@ def try_environment(session: nox.Session, programs: Path) -> None:
     python, pytest = str(programs / "python"), ["-m", *PYTEST]
     folders = test_folders("core", "plugins/*", "sample_agents/*", ".")
     with in_turn():
-        run_patiently(session, python, *pytest, *folders, "-m", "not process", *SPREAD, env=env, external=True)
+        # First, so that what it imports is not compiled by two processes of tests at once.
         session.run(python, "-m", "openrtc", "demo", "--text", env=env, external=True)
+        run_patiently(session, python, *pytest, *folders, *UNIT, env=env, external=True)
     with measuring():
         # Spoken on the server; in text where nothing recognises speech.
         session.run(python, "-m", "openrtc", "demo", "--agent=support", env=env, external=True)

@@ -43,9 +43,10 @@ def private_imports(tree: ast.AST) -> Iterator[str]:
 
 def foreign_attributes(tree: ast.AST) -> Iterator[str]:
     """Return the private attributes that a module uses of objects other than its own."""
-    own = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and _is_self(node.value)}
-    own |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
-    for node in ast.walk(tree):
+    nodes = list(ast.walk(tree))
+    own = {node.attr for node in nodes if isinstance(node, ast.Attribute) and _is_self(node.value)}
+    own |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    for node in nodes:
         if isinstance(node, ast.Attribute) and is_private(node.attr) and node.attr not in own | OF_NAMED_TUPLES:
             used = ast.unparse(node)
             if used not in OF_PYTHON and not node.attr.startswith("_openrtc_"):
