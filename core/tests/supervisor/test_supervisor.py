@@ -263,7 +263,9 @@ def test_a_hang_up_that_finds_something_broken_changes_nothing(supervise: Callab
     one.wait_for("is registered", 2)
     one.how.write_text("other")
     one.process.send_signal(signal.SIGHUP)
-    one.wait_for("all workers are replaced")
+    one.wait_for("loading everything again", 4)
+    one.process.send_signal(signal.SIGHUP)
+    one.wait_for("all workers are replaced", 2)
     one.wait_for("calls that no rule decides go to 'other', and before to 'desk'")
     assert one.stop() == 0
 

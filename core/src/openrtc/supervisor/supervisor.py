@@ -105,6 +105,7 @@ class Supervisor:
         self._stopping = 0  # signals that asked to stop
         self._codes: list[int] = []
         self._rolling: asyncio.Task[None] | None = None
+        self._again = False  # whether they are replaced once more
         self._no_roll = NoRoll()
         self._told: tuple[Offer, Offer] | None = None
 
@@ -155,10 +156,13 @@ class Supervisor:
             worker.parent.order("kill", worker.number)
 
     def _reload(self) -> None:
-        if self._stopping or self._fork_server is None or (self._rolling and not self._rolling.done()):
-            logger.warning("SIGHUP: the workers are being started, replaced or stopped already")
-            return
-        self._rolling = asyncio.create_task(self._roll_out("SIGHUP"))
+        if self._stopping or self._fork_server is None:
+            logger.warning("SIGHUP: the workers are being started or stopped already")
+        elif self._rolling and not self._rolling.done():
+            logger.info("SIGHUP: the workers are being replaced already; once more when that is done")
+            self._again = True  # something else may be installed by now
+        else:
+            self._rolling = asyncio.create_task(self._roll_out("SIGHUP"))
 
     def _roll_for(self, installed: str) -> None:
         """Replace all workers since one of them says that something else is installed."""
@@ -338,6 +342,12 @@ class Supervisor:
     # One after the other
 
     async def _roll_out(self, why: str, installed: str = "") -> None:
+        await self._replace_all(why, installed)
+        while self._again and not self._stopping:
+            self._again = False
+            await self._replace_all("SIGHUP")
+
+    async def _replace_all(self, why: str, installed: str = "") -> None:
         """Replace all workers, one after the other; what runs is known to work, and goes on where that fails.
 
         Args:
