@@ -34,7 +34,7 @@ def test_a_call_is_listed_from_its_routing_to_its_end() -> None:
     state(TurnCompleted(**CALL, latency_seconds=None))  # type: ignore[arg-type]
     state(CallError(**CALL, where="tool", error="x"))  # type: ignore[arg-type]
     (call,) = [row.to_json() for row in state.calls]
-    assert (call["state"], call["rule"], call["pid"]) == ("live", "room.prefix", 77)
+    assert (call["state"], call["rule"], call["reason"], call["pid"]) == ("live", "room.prefix", "x", 77)
     assert (call["turns"], call["last_latency_seconds"], call["errors"]) == (2, None, 1)
     state(CallEnded(**CALL, reason="left", seconds=3.0, failed=True))  # type: ignore[arg-type]
     assert not state.calls

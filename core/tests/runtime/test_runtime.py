@@ -10,7 +10,7 @@ import pytest
 from livekit.agents import Agent
 
 from openrtc.errors import OpenRTCError
-from openrtc.model.agents import AgentSpec
+from openrtc.model.agents import AgentSpec, Cast, Member
 from openrtc.model.call_limits import CallLimits
 from openrtc.model.status import State
 from openrtc.runtime.runtime import Runtime, build_runtime
@@ -108,3 +108,19 @@ def test_offline_models_of_which_a_kind_is_missing_are_a_warning_and_the_others_
     assert [record.getMessage() for record in caplog.records if "offline" in record.getMessage()] == [
         "--offline: no stt where neither the agent nor [defaults] names one: no ears; text works"
     ]
+
+
+async def test_each_agent_is_described_with_what_it_is_and_the_members_of_its_cast() -> None:
+    cast = Cast(members=[Member(role="lead", agent="ann"), Member(role="driver", agent="chris")])
+    ann, chris, needy = spec("ann", display_name="Ann"), spec("chris"), spec("needy", resources=["faq"])
+    pair = AgentSpec(name="pair", cast=cast)
+    runtime = runtime_of(ann, chris, pair, needy)
+    await runtime.start()
+    rows = {row["name"]: row for row in runtime.describe_agents()}
+    assert [rows[name]["shape"] for name in ("ann", "pair")] == ["agent", "cast"]
+    assert rows["pair"]["members"] == [
+        {"role": "lead", "name": "Ann", "agent": "ann"},
+        {"role": "driver", "name": "chris", "agent": "chris"},
+    ]
+    assert rows["ann"]["members"] == rows["needy"]["members"] == []
+    assert rows["needy"]["state"] == "broken" and "faq" in rows["needy"]["reason"]
