@@ -113,7 +113,7 @@ async def test_an_import_that_hangs_is_given_up_and_holds_up_nobody(
 async def test_an_import_that_cannot_be_broken_off_ends_the_taking_of_edits_alone(
     runtime: Runtime, site: Site, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("openrtc.reload.reloader.BREAK_OFF_SECONDS", 0.1)
+    monkeypatch.setattr("openrtc.reload.importing.BREAK_OFF_SECONDS", 0.1)
     before = sys.modules["slow_agent"]
     async with taking(runtime, site):
         (site.folder / "slow_agent.py").write_text(f"{AGENT}\nimport time\ntime.sleep(4.0)\n")

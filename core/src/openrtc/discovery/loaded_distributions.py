@@ -198,8 +198,8 @@ class LoadedDistributions:
             return False
         return all(_mark_metadata(one.installed, one.speaks) == one.mark for one in known)
 
-    def list_edited(self) -> frozenset[str]:
-        """Return the normalised names of those whose sources are not what `note_sources` has noted."""
+    def list_edited(self) -> frozenset[tuple[str, str, int]]:
+        """Return the sources that are not what `note_sources` has noted: the name, the file, a sum of what is in it."""
         return frozenset(self._list_edited())
 
     def look(self, later: Iterable[Entry] = ()) -> list[Drift]:
@@ -214,7 +214,7 @@ class LoadedDistributions:
         later = list(later)
         moved = [key for key, one in list(self._known.items()) if _mark_metadata(one.installed, one.speaks) != one.mark]
         fresh = _list_wanted(later) - {key for key, one in list(self._known.items()) if one.speaks}
-        edited = self.list_edited()
+        edited = {key for key, _, _ in self.list_edited()}
         installation = find_installed() if moved or fresh or edited else Installation()
         found: dict[str, Drift | None] = {}
         for key in moved:
@@ -253,13 +253,12 @@ class LoadedDistributions:
         lost, own = set(_list_lost_tops(one.place)), one.key.replace("-", "_")
         return own in lost or any(top.lower().replace("_", "-") not in self._known for top in lost)
 
-    def _list_edited(self) -> Iterator[str]:
+    def _list_edited(self) -> Iterator[tuple[str, str, int]]:
         for key, files in list(self._sources.items()):
             for path, (mark, content) in files.items():
                 # An editor that saves the same again, or a `git checkout` there and back, changes nothing.
-                if _mark_file(path) != mark and _sum_up(path) != content:
-                    yield key
-                    break
+                if _mark_file(path) != mark and (now := _sum_up(path)) != content:
+                    yield key, path, now
 
 
 def _list_wanted(entries: Iterable[Entry]) -> set[str]:

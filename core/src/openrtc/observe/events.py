@@ -484,10 +484,11 @@ class PluginsChanged(Event):
     Args:
         distribution: Its name.
         what: ``upgraded``, ``downgraded``, ``changed`` (other code of the same version), ``removed``, ``installed``
-            (it was not there before), or ``restored``: it is again as the worker has loaded it.
+            (it was not there before), ``restored``: it is again as the worker has loaded it, or ``picked_up``: it has
+            joined the running worker.
         loaded_version: The version that the worker has loaded; empty where it has loaded none.
         installed_version: The version that is installed; empty where none is.
-        agents: The agents that its entry points name now.
+        agents: The agents that its entry points name now; of one that has joined, those that are ready.
     """
 
     distribution: str

@@ -34,6 +34,9 @@ from openrtc.reload.modules import Group, Sources, TakenOut, find_dependents, fi
 from openrtc.reload.origins import find_edited_origins, list_origins
 from openrtc.runtime.runtime import Runtime
 
+PrepareAgents = Callable[[Catalog, Collection[str]], dict[str, str]]
+"""Prepares agents that were not there before; returns why that failed, by their names."""
+
 
 class Broken(Exception):
     """The new code cannot be used, so that everything is as it was.
@@ -92,9 +95,16 @@ class Engine:
     Args:
         runtime: What the calls share.
         prepare: Prepares agents that were not there before; returns why that failed, by their names.
+        reads: Whether it reads now what each module imports, as `stage` needs it; `stage_new` does without.
     """
 
-    def __init__(self, runtime: Runtime, prepare: Callable[[Catalog, Collection[str]], dict[str, str]]) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        prepare: PrepareAgents,
+        *,
+        reads: bool = True,
+    ) -> None:
         self._runtime = runtime
         self._prepare = prepare
         self._sources = Sources()
@@ -105,8 +115,8 @@ class Engine:
         self._installed = self._look.look(self._entries)
         self._places: dict[str, str] = {}
         self._places_for: object = None
-        groups = find_groups()
-        find_dependents((), groups, self._sources)  # reads what they import now
+        if reads:
+            find_dependents((), find_groups(), self._sources)
 
     def list_places(self) -> dict[str, str]:
         """Return the folders and files that packages are made of, each with its group."""
@@ -126,6 +136,15 @@ class Engine:
                         found[place] = own.package
         self._places, self._places_for = found, state
         return found
+
+    def list_entries(self, distributions: Collection[str] | None = None) -> list[Entry]:
+        """Return the entry points of some distributions.
+
+        Args:
+            distributions: Their names; by default all.
+        """
+        keys = None if distributions is None else {normalise_name(name) for name in distributions}
+        return [one for one in self._entries if keys is None or _key(one) in keys]
 
     def find_installed(self, state: InstalledState) -> set[str]:
         """Return the distributions that were installed, changed or removed, as `look_at_installed` tells."""
@@ -169,21 +188,51 @@ class Engine:
         distributions = tuple(dict.fromkeys([entry.distribution for entry in entries] + sorted(installed)))
         self._failed = set(changed)  # unless it goes well, the next one tries these again
         _check_syntax(chosen, distributions)
+        staged = self._import(entries, distributions, chosen, installed)
+        self._failed, self._places_for = set(), None
+        return staged
+
+    def stage_new(self, distributions: Collection[str]) -> Staged:
+        """Import distributions of which nothing is used so far, off the loop of the calls; they replace nothing.
+
+        An agent whose name is taken cannot be used, and what there was before goes before them.
+
+        Args:
+            distributions: Their names.
+
+        Raises:
+            Broken: Something else has failed than one of them.
+        """
+        groups, keys = find_groups(), {normalise_name(name) for name in distributions}
+        chosen = [groups.get(name, Group(name)) for name in map(package_of, sorted(keys))]
+        taken = self._runtime.catalog.names
+        entries = [
+            _give_way(one) if one.is_agent and one.name in taken else one for one in self._entries if _key(one) in keys
+        ]
+        return self._import(entries, tuple(distributions), chosen, distributions, new=True)
+
+    def _import(
+        self,
+        entries: Sequence[Entry],
+        distributions: tuple[str, ...],
+        groups: Sequence[Group],
+        installed: Iterable[str],
+        *,
+        new: bool = False,
+    ) -> Staged:
         origins = list_origins(self._runtime)
         linecache.checkcache()
-        taken_out = self._staging = TakenOut(chosen)
+        taken_out = self._staging = TakenOut(groups)
         try:
             for name in installed:
                 forget_distribution(name)
             importlib.invalidate_caches()
-            staged = self._load(entries, distributions, taken_out, origins)
+            return self._load(entries, distributions, taken_out, origins, new=new)
         except BaseException:  # whatever it is, also the end of the time: all or nothing
             taken_out.put_back()
             raise
         finally:
             self._staging = None
-        self._failed, self._places_for = set(), None
-        return staged
 
     def give_up(self) -> None:
         """Let everything be as it was, although the import goes on in its thread: nothing is done with it any more."""
@@ -191,18 +240,29 @@ class Engine:
             self._staging.put_back()
 
     def _load(
-        self, entries: Sequence[Entry], distributions: tuple[str, ...], taken_out: TakenOut, origins: dict[str, str]
+        self,
+        entries: Sequence[Entry],
+        distributions: tuple[str, ...],
+        taken_out: TakenOut,
+        origins: dict[str, str],
+        *,
+        new: bool,
     ) -> Staged:
         runtime, keys = self._runtime, {normalise_name(name) for name in distributions}
         for entry in entries:
             note_packages(list_packages(entry), plugins=not entry.is_agent, distribution=entry.distribution)
         know_distributions(entries)
-        new = load(entries, runtime.config)
+        fresh_load = load(entries, runtime.config)
         reattach()
-        self._require_ready(new)
-        loaded = self._merge(new, keys)
+        if new:
+            brought = tuple(map(self._yield_name, fresh_load.agents))
+            fresh_load = replace(fresh_load, agents=brought)
+            loaded = self._append(fresh_load, keys)
+        else:
+            self._require_ready(fresh_load)
+            loaded = self._merge(fresh_load, keys)
         before = {row.name for row in runtime.catalog.rows if normalise_name(row.distribution) in keys}
-        agents = tuple(dict.fromkeys(row.name for row in new.agents))
+        agents = tuple(dict.fromkeys(row.name for row in fresh_load.agents))
         catalog = runtime.build_catalog(loaded, agents)
         fresh = [name for name in catalog.ready if name not in runtime.catalog.ready]
         for name, reason in self._prepare(catalog, fresh).items():
@@ -215,8 +275,8 @@ class Engine:
             distributions=distributions,
             agents=agents,
             gone=tuple(sorted(before - set(agents))),
-            unusable=tuple(one for one in rows + list(new.plugins) if one.state is State.BROKEN),
-            restart=tuple(find_edited_origins(origins, new, runtime, taken_out.modules)),
+            unusable=tuple(one for one in rows + list(fresh_load.plugins) if one.state is State.BROKEN),
+            restart=tuple(find_edited_origins(origins, fresh_load, runtime, taken_out.modules)),
             taken_out=taken_out,
         )
 
@@ -231,6 +291,20 @@ class Engine:
             )
             if row.state is not State.READY and was_ready:
                 raise Broken(row.status, [row.distribution])
+
+    def _yield_name(self, agent: LoadedAgent) -> LoadedAgent:
+        """Return an agent as it can be beside those that are there; what a hook brings is named only now."""
+        there = self._runtime.catalog.agents.get(agent.name)
+        if there is None or not agent.usable or agent.entry is None:
+            return agent
+        return LoadedAgent(name=agent.name, entry=agent.entry, status=_give_way(agent.entry, there.distribution).status)
+
+    def _append(self, new: Loaded, keys: Collection[str]) -> Loaded:
+        """Return everything that is loaded, with what is new after all else: the default agent stays the same."""
+        old = self._runtime.loaded
+        agents = [row for row in old.agents if normalise_name(row.distribution) not in keys]
+        plugins = [row for row in old.plugins if normalise_name(row.distribution) not in keys]
+        return replace(old, agents=(*agents, *new.agents), plugins=(*plugins, *new.plugins))
 
     def _merge(self, new: Loaded, keys: Collection[str]) -> Loaded:
         """Return everything that is loaded, in the order in which all entries would be loaded."""
@@ -271,6 +345,14 @@ def _identify(row: LoadedAgent | LoadedPlugin) -> tuple[str, str, str]:
 
 def _find_entry(row: LoadedAgent | LoadedPlugin) -> tuple[str, str, str] | None:
     return (row.entry.distribution, row.entry.group, row.entry.name) if row.entry else None
+
+
+def _give_way(entry: Entry, rival: str = "") -> Entry:
+    """Return an entry whose name an agent of the running worker has."""
+    reason = f'this worker runs an agent "{entry.name}"{f" of {rival}" if rival else ""} already, and replaces none'
+    # Not a conflict: that would be one of both.
+    status = Status(State.BROKEN, reason, f'rename one; or settle it with [plugins.prefer] {entry.name} = "…"')
+    return replace(entry, status=status)
 
 
 def _key(entry: Entry) -> str:

@@ -3,14 +3,47 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 
+from openrtc.discovery.installed_look import InstalledLook
 from openrtc.errors import summarize_error
-from openrtc.reload.engine import Broken, Engine
+from openrtc.reload.engine import Broken, Engine, PrepareAgents
 from openrtc.reload.files import Files
-from openrtc.reload.reloader import PrepareAgents
+from openrtc.reload.installed import follow_path_files
 from openrtc.runtime.runtime import Runtime
 
 logger = logging.getLogger("openrtc.reload")
+
+
+class LatePackages:
+    """The packages that are installed when this is made.
+
+    Args:
+        runtime: What was imported.
+        prepare: Prepares agents that were not there before; returns why that failed, by their names.
+    """
+
+    def __init__(self, runtime: Runtime, prepare: PrepareAgents) -> None:
+        self._runtime = runtime
+        self._prepare = prepare
+        self._installed = InstalledLook().look(())
+
+    def take(self, agents: Collection[str]) -> None:
+        """Import the packages of agents that this process does not know, and the worker does.
+
+        Args:
+            agents: Their names.
+        """
+        if all(name in self._runtime.catalog.ready for name in agents):
+            return
+        try:
+            follow_path_files(self._installed, InstalledLook().look(()))
+            engine = Engine(self._runtime, self._prepare, reads=False)
+            drift = self._runtime.distributions.look(engine.list_entries())
+            if new := [one.distribution for one in drift if one.what == "installed"]:
+                engine.stage_new(new).commit()
+        except Exception as error:  # whatever it is, the call says which agent is missing
+            logger.warning("new packages are not there in this process: %s", summarize_error(error))
 
 
 class LateEdits:

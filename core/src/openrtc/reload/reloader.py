@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import logging
 import os
-import sys
 import threading
 import time
 import weakref
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextvars import Context
+from functools import partial
 from pathlib import Path
 
-from openrtc.catalog.catalog import Catalog
 from openrtc.errors import OpenRTCError, one_line, summarize_error
 from openrtc.model.status import State, Status
 from openrtc.observe.events import CallReloaded, CodeReloaded
-from openrtc.plugins.fault import locate_frame
-from openrtc.reload.engine import Broken, Engine, Staged
+from openrtc.reload.engine import Broken, Engine, PrepareAgents, Staged
 from openrtc.reload.exchange import NotExchanged, TurnWatch, exchange, is_outdated, try_to_build
 from openrtc.reload.files import Files
+from openrtc.reload.importing import Stuck, import_within
 from openrtc.runtime.live_call import LiveCall
 from openrtc.runtime.live_session import LiveSession
 from openrtc.runtime.runtime import Runtime
@@ -43,12 +41,8 @@ TRIAL_SECONDS = 10.0
 """How long the new agents of live calls may take to be built, before anything is changed."""
 SAVE_SECONDS = 0.3
 """How long a file may be empty before it is taken for one that is meant so."""
-BREAK_OFF_SECONDS = 1.0
-"""How long an import has to end that is broken off."""
 INSTALL_SECONDS = 20.0
 """How long an installation is waited for that has not come to its end."""
-
-PrepareAgents = Callable[[Catalog, Collection[str]], dict[str, str]]
 
 
 @contextlib.asynccontextmanager
@@ -126,7 +120,7 @@ class Reloader:
                     return
                 self._wait_for_change()
                 pending |= self._files.look(engine.list_places())
-        except _Stuck:
+        except Stuck:
             pass
         except Exception as error:  # the calls go on, and so does the worker
             place = find_failing_line(error)
@@ -180,21 +174,9 @@ class Reloader:
 
     def _stage(self, engine: Engine, pending: set[str], installed: set[str]) -> Staged | None:
         """Import in another thread, which may never come back."""
-        importing = _Import(lambda: engine.stage(pending, installed))
-        limit = self._runtime.config.policy.import_seconds or None
-        if importing.wait(limit):
-            return importing.take()
-        place = importing.locate()
-        importing.interrupt()
-        reason = f"the import has not ended within {limit:g} s"
-        if not importing.wait(BREAK_OFF_SECONDS):
-            engine.give_up()
-            importing.abandon()
-            text = "%s, now at %s: the calls go on with the code that they have; edits are not taken any more: restart"
-            logger.error(text, reason, place)
-            raise _Stuck
-        importing.abandon()  # it may just have ended well
-        raise Broken(Status(State.BROKEN, reason, None, place), importing.distributions or sorted(installed))
+        seconds = self._runtime.config.policy.import_seconds
+        work = partial(engine.stage, pending, installed)
+        return import_within(engine, work, seconds, sorted(installed), "edits are not taken any more")
 
     def _tell_broken(self, broken: Broken, files: Collection[str], began: float) -> None:
         status = broken.status
@@ -308,77 +290,6 @@ class Reloader:
             self._kept.add(live)
             logger.debug("agent %r: its call keeps its code", call.agent, exc_info=error)
             _emit(call, began, f"{summarize_error(error)} at {find_failing_line(error)}", live.role)
-
-
-class _Stuck(Exception):
-    """An import never ends."""
-
-
-class _GaveUp(BaseException):
-    """Raised within an import that takes too long."""
-
-
-class _Import:
-    """An import in a thread of its own.
-
-    Args:
-        work: Does it.
-    """
-
-    def __init__(self, work: Callable[[], Staged | None]) -> None:
-        self._work = work
-        self._done = threading.Event()
-        self._result: Staged | None = None
-        self._error: BaseException | None = None
-        self._lock = threading.Lock()
-        self._abandoned = False
-        self._thread = threading.Thread(target=self._run, daemon=True, name="reload-import")
-        self._thread.start()
-
-    def wait(self, seconds: float | None) -> bool:
-        """Whether it has ended, within some seconds."""
-        return self._done.wait(seconds)
-
-    def take(self) -> Staged | None:
-        """Return what it gave.
-
-        Raises:
-            Broken: The new code cannot be used.
-        """
-        if self._error is not None:
-            raise self._error
-        return self._result
-
-    @property
-    def distributions(self) -> tuple[str, ...]:
-        """Whose code has failed, if it has."""
-        return self._error.distributions if isinstance(self._error, Broken) else ()
-
-    def abandon(self) -> None:
-        """Put back what it gives, now or whenever it ends after all."""
-        with self._lock:
-            self._abandoned = True
-            if self._result:
-                self._result.put_back()
-
-    def locate(self) -> str | None:
-        """Return where it is."""
-        return locate_frame(sys._current_frames().get(self._thread.ident or 0), "")
-
-    def interrupt(self) -> None:
-        """Break it off, unless it is in compiled code."""
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread.ident or 0), ctypes.py_object(_GaveUp))
-
-    def _run(self) -> None:
-        try:
-            result = self._work()
-            with self._lock:
-                self._result = result
-                if result and self._abandoned:
-                    result.put_back()
-        except BaseException as error:  # `take` raises it
-            self._error = error
-        self._done.set()
 
 
 def _watch(folders: Sequence[str], stop: threading.Event) -> Iterator[None]:

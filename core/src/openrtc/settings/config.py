@@ -342,6 +342,14 @@ class Policy:
         "without that distribution, and other commands end; 0 for no limit",
         section=_PACKAGES,
     )
+    pick_up: str = setting(
+        "tell",
+        Choice("tell", "new", "roll"),
+        "what openrtc start does about packages that are installed, upgraded or removed while it runs: it tells, it "
+        "also lets new ones join (new), or its supervisor replaces one worker after the other (roll); openrtc dev "
+        "takes all of them; see docs/operating.md",
+        section=_PACKAGES,
+    )
     prefer: Mapping[str, str] = setting(
         {},
         Table("NAME=DISTRIBUTION", 'support = "my-agent" below [plugins.prefer]', DistributionName(), DISTRIBUTIONS),

@@ -6,13 +6,17 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Sequence
+import zlib
+from collections.abc import AsyncIterator, Callable, Sequence
 
+from openrtc.catalog.loaded import LoadedAgent, LoadedPlugin
 from openrtc.discovery.discover import discover
 from openrtc.discovery.entries import Entry
 from openrtc.discovery.installed_look import InstalledLook, InstalledState, is_whole
 from openrtc.discovery.loaded_distributions import Drift
 from openrtc.errors import summarize_error
+from openrtc.model.names import normalise_name
+from openrtc.model.status import State
 from openrtc.observe.events import PluginsChanged
 from openrtc.runtime.runtime import Runtime
 
@@ -27,8 +31,14 @@ LONGEST_INSTALL = 60.0
 RESTORED = "restored"
 """What happened to a package that is again as it was loaded."""
 
-Seen = tuple[InstalledState, frozenset[str]]
-"""What is installed, and of which editable installations the code was edited."""
+LONGEST_JOIN_WAIT = 5.0
+"""How long packages that are to join wait until no call is live: an import takes the interpreter from calls."""
+
+Seen = tuple[InstalledState, frozenset[tuple[str, str, int]]]
+"""What is installed, and what was edited of editable installations."""
+
+Join = Callable[[Sequence[str], InstalledState, InstalledState], bool]
+"""Lets distributions join; takes their names, and what was installed before and is now; returns whether others can."""
 
 
 class DriftWatch:
@@ -41,20 +51,32 @@ class DriftWatch:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._restart = "the worker is restarted"
+        self._join: Join | None = None
+        self._roll: Callable[[str], None] | None = None
+        self._tried: dict[str, object] = {}
+        self._since = time.time_ns()
         self._look = InstalledLook()
         self._wake = threading.Event()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="drift")
 
     @contextlib.asynccontextmanager
-    async def open(self, *, supervised: bool = False) -> AsyncIterator[None]:
+    async def open(
+        self, *, supervised: bool = False, join: Join | None = None, roll: Callable[[str], None] | None = None
+    ) -> AsyncIterator[None]:
         """Look for the time of the context.
 
         Args:
             supervised: Whether a supervisor can replace this worker.
+            join: Lets distributions join of which nothing is used so far, if that is wanted.
+            roll: Lets the supervisor replace all workers, if that is wanted; takes a text that differs where what is
+                installed does.
         """
         if supervised:
             self._restart = "the worker is restarted, as SIGHUP to the supervisor does"
+        if roll:
+            self._restart = "the supervisor has replaced the worker, which begins now"
+        self._join, self._roll = join, roll
         self._thread.start()
         try:
             yield
@@ -74,8 +96,12 @@ class DriftWatch:
                 if seen is None and self._is_as_loaded(now):
                     seen = now
                 elif now != seen:
-                    seen = self._wait_until_settled(now)
-                    self._take(self._runtime.distributions.look(discover(self._runtime.config)))
+                    before, seen = seen, self._wait_until_settled(now)
+                    entries = discover(self._runtime.config)
+                    self._take(self._runtime.distributions.look(entries))
+                    self._join_new(entries, self._date_back(seen) if before is None else before[0], seen[0])
+                if self._roll and self._runtime.drift:
+                    self._roll(str(zlib.crc32(repr(seen).encode())))
                 self._wait(DRIFT_LOOK_SECONDS)
         except Exception as error:  # the calls go on, and so does the worker
             logger.error("installed packages are not looked at any more: %s", summarize_error(error))
@@ -118,7 +144,34 @@ class DriftWatch:
             logger.info("%s %s", drift.distribution, what)
             self._emit(drift, RESTORED)
 
+    def _join_new(self, entries: Sequence[Entry], before: InstalledState, now: InstalledState) -> None:
+        """Let packages join that nothing is used of; what could not join is tried again when it is installed anew."""
+        names = self._list_unused()
+        state = {name: _describe_installed(name, entries, now) for name in names}
+        names = [name for name in names if self._tried.get(name) != state[name]]
+        if not self._join or not names:
+            return
+        self._tried |= {name: state[name] for name in names}
+        until = time.monotonic() + LONGEST_JOIN_WAIT
+        while self._runtime.live and time.monotonic() < until and not self._closed.is_set():
+            self._closed.wait(0.5)
+        if not self._closed.is_set() and not self._join(names, before, now):
+            self._join = None
+
+    def _list_unused(self) -> list[str]:
+        """Return the packages of which this worker uses nothing, and that are there now."""
+        rows: list[LoadedAgent | LoadedPlugin] = [*self._runtime.catalog.rows, *self._runtime.plugins]
+        used = {normalise_name(row.distribution) for row in rows if row.state is State.READY}
+        drift = (one.distribution for one in self._runtime.drift if one.what != "removed")
+        return [name for name in drift if normalise_name(name) not in used]
+
+    def _date_back(self, seen: Seen) -> InstalledState:
+        """Return what was installed when this process began, as far as the times of files tell."""
+        return {path: marks for path, marks in seen[0].items() if marks[0] < self._since}
+
     def _say_what_follows(self, drift: Drift) -> str:
+        if self._join and drift.distribution in self._list_unused():
+            return "it joins this worker, which goes on"
         if drift.what != "installed":
             return f"calls go on with what is loaded until {self._restart}"
         agents = f" ({', '.join(drift.agents)})" if drift.agents else ""
@@ -134,3 +187,9 @@ class DriftWatch:
                 agents=drift.agents,
             )
         )
+
+
+def _describe_installed(name: str, entries: Sequence[Entry], state: InstalledState) -> object:
+    """Return what differs where a distribution is installed anew."""
+    own = [one for one in entries if normalise_name(one.distribution) == normalise_name(name)]
+    return [(one, state.get(one.folder)) for one in own]

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from multiprocessing.util import Finalize
 from pathlib import Path
@@ -19,7 +20,10 @@ from openrtc.discovery.loaded_distributions import LoadedDistributions
 from openrtc.errors import OpenRTCError
 from openrtc.model.agents import AgentSpec
 from openrtc.model.call import Call
+from openrtc.model.hung_package import HungPackage
 from openrtc.model.metadata import fit_metadata
+from openrtc.model.names import normalise_name
+from openrtc.model.status import Status
 from openrtc.observe.events import JobProcessStarted
 from openrtc.observe.forwarding import EventSender
 from openrtc.observe.logs import configure_logs_of_job
@@ -56,7 +60,7 @@ from openrtc.worker.preload_plan import import_public_names
 from openrtc.worker.prewarm import fill_userdata, prewarm_agents, prewarm_new
 
 if TYPE_CHECKING:
-    from openrtc.reload.late import LateEdits
+    from openrtc.reload.late import LateEdits, LatePackages
 
 logger = logging.getLogger("openrtc.worker")
 
@@ -66,6 +70,9 @@ _runtime: Runtime | None = None
 
 _late_edits: LateEdits | None = None
 """Takes what was edited while this process has waited for its job, under `openrtc dev`."""
+
+_late_packages: LatePackages | None = None
+"""Takes what was installed while this process has waited for its job, where the operator wants that."""
 
 
 def use_runtime(runtime: Runtime | None) -> None:
@@ -84,6 +91,8 @@ async def run_call(context: JobContext) -> None:
     assert runtime is not None, "use_runtime comes first"
     if _late_edits is not None:
         _late_edits.take()
+    if _late_packages is not None and (asked := read_decision(job)):
+        _late_packages.take(asked.agents)
     # A thread or process of its own has a loop of its own, which nobody has prepared.
     contain_exits(asyncio.get_running_loop())
     give_threads(asyncio.get_running_loop(), ThreadOwner(job.id))
@@ -183,6 +192,18 @@ class ChildSetup:
         self._events = events
         self._takes_edits = takes_edits
 
+    def leave_out(self, name: str, status: Status | None) -> None:
+        """Let processes that start from now on leave a distribution out, since it would end them.
+
+        Args:
+            name: Its name.
+            status: Why; None to leave it out no more.
+        """
+        kept = [one for one in self._config.hung if one.key != normalise_name(name)]
+        if status:
+            kept.append(HungPackage(name, status.reason or "", status.fix or "", status.location))
+        self._config = replace(self._config, hung=tuple(kept))
+
     def __call__(self, process: JobProcess) -> None:
         if _runtime is None:  # in a process; a thread finds the worker's own
             began = time.time()
@@ -208,6 +229,8 @@ class ChildSetup:
             install_speedups(self._config.worker.speedups)
             if self._takes_edits:
                 _watch_edits(runtime, began)
+            elif runtime.config.policy.pick_up == "new":
+                _watch_packages(runtime)
             import_public_names()
             unusable = {name: reason for name in self._expected if (reason := self._why_unusable(name, runtime))}
             runtime.events.emit(JobProcessStarted(seconds=round(time.time() - began, 3), unusable=unusable))
@@ -224,6 +247,13 @@ class ChildSetup:
         if agent is None:
             return "no package brings it any more"
         return " at ".join(filter(None, (agent.reason, agent.location)))
+
+
+def _watch_packages(runtime: Runtime) -> None:
+    global _late_packages
+    from openrtc.reload.late import LatePackages  # no other worker needs it
+
+    _late_packages = LatePackages(runtime, partial(prewarm_new, runtime))
 
 
 def _watch_edits(runtime: Runtime, since: float) -> None:

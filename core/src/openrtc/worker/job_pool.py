@@ -178,6 +178,19 @@ class JobPool(utils.EventEmitter[str]):
             self.blocking.add(agent)
         return next(iter(self._ready.items()), None)
 
+    async def add_kind(self, kind: str, build: Callable[[], ProcPool]) -> None:
+        """Let jobs have threads or processes that none had so far.
+
+        Args:
+            kind: ``thread`` or ``process``.
+            build: Builds livekit-agents' pool of them.
+        """
+        if kind not in self._isolated:
+            pool = build()
+            self._adopt(kind, pool)
+            self._starting.append(asyncio.create_task(pool.start(), name=f"{kind}-pool"))
+            await asyncio.sleep(0)  # as in `start`
+
     async def launch_job(self, info: RunningJobInfo) -> None:
         """Start a job where its agent's calls run. A job whose first process still starts waits for that."""
         reattach()  # livekit-agents adds a job's fields to the log that it finds there

@@ -210,7 +210,9 @@ class Monitor:
                 SnapshotServer(snapshot_path(os.getpid()), self.snapshot, self._server.orders.carry_out).close
             )
             # The events of calls that have no process are emitted here.
-            if worker.on_block == "isolate" or "process" in self._server.kinds.values():
+            policy = self._runtime.config.policy
+            may_come = worker.on_block == "isolate" or policy.pick_up == "new"
+            if may_come or "process" in self._server.kinds.values():
                 receiver = EventReceiver(self.events_socket, self._runtime.events)
                 loop = asyncio.get_running_loop()
                 loop.add_reader(receiver, receiver.receive)

@@ -10,7 +10,10 @@ from typing import Any
 
 from livekit.agents import AgentServer
 
+from openrtc.errors import summarize_error
 from openrtc.upstream.jobs import has_given_up, is_connecting, send_status
+
+logger = logging.getLogger("openrtc.worker")
 
 _STARTUP_LINES = ("starting worker", "plugin registered", "preloading plugins", "HTTP server listening")
 """What each `AgentServer` logs when it starts: with a hundred agent names, a hundred times the same."""
@@ -36,12 +39,13 @@ class Registrations:
         self._ids: dict[str, str] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._ending = False
+        self._late: set[str] = set()
         self._refused = asyncio.Event()
         self._on_complete: list[Callable[[], object]] = []
         logging.getLogger("livekit.agents").addFilter(_is_news)  # logging adds the same one once
         logging.getLogger("livekit.agents").addFilter(_is_no_refusal)
         for name, server in self._servers.items():
-            server.on("worker_registered", lambda worker_id, _, name=name: self._note_registered(name, worker_id))
+            self._follow(name, server)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -61,12 +65,13 @@ class Registrations:
     @property
     def complete(self) -> bool:
         """Whether the LiveKit server has registered all of them at least once."""
-        return len(self._ids) == len(self._servers)
+        return all(name in self._ids or name in self._late for name in self._servers)
 
     @property
     def connecting(self) -> bool:
         """Whether the connection of any to the LiveKit server is being made, at first or again."""
-        return any(is_connecting(server) for server in self._servers.values())
+        known = (server for name, server in self._servers.items() if name in self._ids or name not in self._late)
+        return any(is_connecting(server) for server in known)
 
     @property
     def connected(self) -> bool:
@@ -113,6 +118,31 @@ class Registrations:
                 waiting -= done
         finally:
             refused.cancel()
+
+    def add(self, name: str, server: AgentServer) -> None:
+        """Register under a further name, for agents that have come to a worker that runs.
+
+        The others go on, whatever becomes of it.
+
+        Args:
+            name: The agent name.
+            server: Its `AgentServer`.
+        """
+        if self._ending or name in self._servers:
+            return
+        self._servers[name] = server
+        self._late.add(name)
+        self._follow(name, server)
+        self._start(name).add_done_callback(lambda task: self._note_ended(name, task))
+
+    def _note_ended(self, name: str, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) and not self._ending:
+            logger.error("this worker is not registered as %r any more: %s", name, summarize_error(error))
+            for known in (self._servers, self._running, self._ids):
+                known.pop(name, None)
+
+    def _follow(self, name: str, server: AgentServer) -> None:
+        server.on("worker_registered", lambda worker_id, _: self._note_registered(name, worker_id))
 
     async def send_status(self) -> None:
         """Tell the LiveKit server now how full the worker is."""

@@ -53,6 +53,7 @@ from openrtc.worker.blocked_loop.watchdog import NATIVE_LIMIT, Watchdog
 from openrtc.worker.control_channel import DRAIN_ALL, LOST, REGISTERED, REPLACE, ControlChannel
 from openrtc.worker.descriptors import fit_sessions
 from openrtc.worker.dev_channel import open_dev_channel
+from openrtc.worker.drift_watch import Join
 from openrtc.worker.entrypoint import find_current_call, find_current_packages, use_runtime
 from openrtc.worker.health_routes import open_health_server
 from openrtc.worker.offer import find_losses
@@ -206,7 +207,9 @@ async def serve(
             _report_start(server)
             async with open_dev_channel(server, lk_address):
                 with isolate_blocking_agents(server):
-                    async with _follow_packages(server, edits_since, lk_address, supervised=channel is not None):
+                    async with _follow_packages(
+                        server, edits_since, lk_address, supervised=channel is not None, patient=patient
+                    ):
                         return await _run_until_stopped(server, stop, channel)
 
 
@@ -217,14 +220,27 @@ def _report_registered(channel: ControlChannel, health: HealthServer | None) -> 
 
 
 def _follow_packages(
-    server: WorkerServer, since: float | None, lk_address: tuple[str, int] | None, *, supervised: bool
+    server: WorkerServer, since: float | None, lk_address: tuple[str, int] | None, *, supervised: bool, patient: bool
 ) -> contextlib.AbstractAsyncContextManager[None]:
     """Take edits of packages, or tell of what is installed otherwise; ``lk`` starts the worker anew instead."""
     if since is None:
-        return contextlib.nullcontext() if lk_address else server.drift.open(supervised=supervised)
+        if lk_address:
+            return contextlib.nullcontext()
+        return server.drift.open(supervised=supervised, join=_choose_join(server) if patient else None)
     from openrtc.reload.reloader import take_edits  # no other worker needs it
 
     return take_edits(server.runtime, partial(prewarm_new, server.runtime), server.list_unregistered, since)
+
+
+def _choose_join(server: WorkerServer) -> Join | None:
+    """Return what lets new packages join a worker, where the operator wants that."""
+    if server.runtime.config.policy.pick_up != "new":
+        return None
+    from openrtc.reload.pick_up import PickUp  # no other worker needs it
+
+    prepare_new = partial(prewarm_new, server.runtime)
+    loop, leave_out = asyncio.get_running_loop(), server.child_setup.leave_out
+    return PickUp(server.runtime, prepare_new, server.join_new, loop, leave_out).take
 
 
 async def prepare(server: WorkerServer) -> None:

@@ -7,6 +7,7 @@ import contextvars
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -86,14 +87,14 @@ class WorkerServer:
         takes_edits: bool = False,
     ) -> None:
         settings = runtime.config.worker
-        self._takes_edits = takes_edits
         self.runtime = runtime
         self._settings = settings
         self._child_arguments = child_arguments
         self.health = health
         self._max_retry = settings.max_retry if max_retry is None else max_retry
         self._pool: JobPool | None = None
-        self._build_processes: Callable[[], ProcPool] | None = None
+        self._build_isolated: Callable[[str], ProcPool] | None = None
+        self._joining: set[asyncio.Task[None]] = set()
         self._unsupported = describe_changes("jobs")
         self.isolation = self._choose_isolation(settings.isolation)
         self.waiting = WaitingCalls(self._end_if_empty, self._end_served)
@@ -124,8 +125,16 @@ class WorkerServer:
         """Lets the supervisor, if there is one, know again what is ready; call it when that has changed."""
         self._names = self._choose_names(settings.agent_name)
         leave_out_working_folder()  # of job processes, and of the one that they are forked from
-        options = self._build_options()
-        servers = {name: self._build_server(name, options) for name in self._names}
+        self.child_setup = ChildSetup(
+            runtime.config,
+            dict(child_arguments or {}),
+            self.monitor.events_socket,
+            takes_edits=takes_edits,
+            expected=self._list_in_processes(),
+            distributions=runtime.distributions,
+        )
+        self._options = self._build_options()
+        servers = {name: self._build_server(name, self._options) for name in self._names}
         self.registrations = Registrations(servers, self._emit_registered)
         self.agent_server = self.registrations.first
         self.prompt_status = PromptStatus(self._is_full, self.registrations.send_status)
@@ -247,8 +256,8 @@ class WorkerServer:
         Returns:
             A process that is ready, and how many seconds it has taken to start; None where none came to be.
         """
-        assert self._pool is not None and self._build_processes is not None, "it has blocked the loop in a call"
-        return await self._pool.isolate(agent, self._build_processes)
+        assert self._pool is not None and self._build_isolated is not None, "it has blocked the loop in a call"
+        return await self._pool.isolate(agent, partial(self._build_isolated, "process"))
 
     def _list_in_processes(self) -> dict[str, str]:
         catalog = self.runtime.catalog
@@ -321,14 +330,7 @@ class WorkerServer:
             "max_retry": self._max_retry,
             "log_level": {"warning": "WARN"}.get(settings.log_level, settings.log_level.upper()),
             "publish": self._choose_publish(),
-            "setup_fnc": ChildSetup(
-                self.runtime.config,
-                dict(self._child_arguments or {}),
-                self.monitor.events_socket,
-                takes_edits=self._takes_edits,
-                expected=self._list_in_processes(),
-                distributions=self.runtime.distributions,
-            ),
+            "setup_fnc": self.child_setup,
             "initialize_process_timeout": CHILD_START_SECONDS,
             **build_preload_option("openrtc.worker.child_preload"),
         }
@@ -370,7 +372,7 @@ class WorkerServer:
             return PoolShare(self._pool, owns=False)
         self._loop = asyncio.get_running_loop()
         kinds = {self.isolation, *self.kinds.values()} - {"coroutine"}
-        self._build_processes = lambda: build_pool_like(pool, "process", self._count_idle("process"))
+        self._build_isolated = lambda kind: build_pool_like(pool, kind, self._count_idle(kind))
         self._pool = JobPool(
             CoroutinePool(
                 server,
@@ -379,14 +381,14 @@ class WorkerServer:
                 self._settings.hang_up_seconds,
                 self.runtime.events,
             ),
-            {kind: build_pool_like(pool, kind, self._count_idle(kind)) for kind in sorted(kinds)},
+            {kind: self._build_isolated(kind) for kind in sorted(kinds)},
             find_kind=self.find_kind,
             default=self.isolation,
             calls=IsolatedCalls(self.runtime),
             starts=self.process_starts,
             before_process=self.drift.look_soon,
         )
-        return PoolShare(self._pool, owns=True) if len(self._names) > 1 else self._pool
+        return PoolShare(self._pool, owns=True) if len(self._names) > 1 or self._may_grow else self._pool
 
     def _count_idle(self, kind: str) -> int:
         # A process that waits costs memory: one is enough where only some agents want one.
@@ -400,6 +402,26 @@ class WorkerServer:
         names, catalog = WorkerNames.parse(self._settings.agent_name), self.runtime.catalog
         wanted = [*names.registered(catalog.ready), *names.select_in_code(catalog.names_in_code)]
         return [name for name in dict.fromkeys(wanted) if name not in self._names]
+
+    @property
+    def _may_grow(self) -> bool:
+        """Whether agents may join it, with names of theirs."""
+        return self.runtime.config.policy.pick_up == "new" and not (self._unsupported or describe_changes("names"))
+
+    def join_new(self) -> None:
+        """Let agents that have joined the catalogue be called: register under their names, and start processes."""
+        if self._pool and self._build_isolated:
+            for kind in sorted({*self.kinds.values()} - {"coroutine"}):
+                joining = asyncio.create_task(self._pool.add_kind(kind, partial(self._build_isolated, kind)))
+                self._joining.add(joining)
+                joining.add_done_callback(self._joining.discard)
+        names = self.list_unregistered()
+        if names and not (self._may_grow and self._pool):
+            logger.warning("restart to be registered as %s, too", ", ".join(map(repr, names)))
+            return
+        for name in names:
+            self._names = (*self._names, name)
+            self.registrations.add(name, self._build_server(name, self._options))
 
     def _emit_registered(self, name: str, worker_id: str) -> None:
         self.runtime.events.emit(WorkerRegistered(worker_id=worker_id, agent_name=name))
