@@ -64,7 +64,7 @@ def test_new_packages_join_and_others_are_told_while_a_call_goes_on(
     shutil.rmtree(folder / "late_agents-1.0.0.dist-info")
     shutil.rmtree(folder / "live_agents-1.0.0.dist-info")
     Package(name="live-agents", modules=LIVE.modules, agents=LIVE.agents, version="1.1.0").install_into(folder)
-    worker.wait_for_log(r"live-agents 1\.1\.0 was installed after this worker started with 1\.0\.0: calls go on")
+    worker.wait_for_log(r"live-agents 1\.1\.0 was installed after this worker loaded 1\.0\.0: calls go on")
     worker.wait_for_log(r"late-agents 1\.0\.0 was removed after this worker loaded it: calls go on")
     drift = [(one["distribution"], one["what"]) for one in ask(worker, "/ready")["drift"]]
     assert drift == [("crashing-agents", "installed"), ("late-agents", "removed"), ("live-agents", "upgraded")]

@@ -31,7 +31,7 @@ def worker(runtime_folder: Path) -> Iterator[dict[str, object]]:
 
 
 def test_each_package_is_named_with_the_workers_that_lack_it(worker: dict[str, object]) -> None:
-    desk = "desk 1.1 was installed after this worker loaded 1.0: restart the worker with pid 4711"
+    desk = "desk 1.1 was installed after this worker started with 1.0: restart the worker with pid 4711"
     sales = "sales 2.0 was installed after this worker started: restart the worker with pid 4711"
     assert describe_local_drift() == [desk, sales]
     assert describe_local_drift(["night"]) == [sales]

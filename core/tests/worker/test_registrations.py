@@ -154,6 +154,27 @@ async def test_they_are_complete_when_the_server_has_registered_all(diary: list[
     assert told == [("x", "AW_0"), ("y", "AW_1"), ("z", "AW_2")]
 
 
+async def test_one_that_is_added_later_changes_nothing_for_the_others_whatever_becomes_of_it(
+    diary: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    servers, registrations, told = three(diary)
+    running = asyncio.create_task(registrations.run())
+    await wait_until(lambda: len(diary) == 3)
+    for name, server in servers.items():
+        server.emit("worker_registered", f"AW_{name}", None)
+    late: Any = OneServer("late", diary)
+    registrations.add("late", late)
+    assert registrations.complete and registrations.names == ("x", "y", "z", "late")
+    await wait_until(lambda: "run late" in diary)
+    late.emit("worker_registered", "AW_late", None)
+    assert told[-1] == ("late", "AW_late")
+    late.fail(RuntimeError("lost"))
+    await wait_until(lambda: "late" not in registrations.names)
+    assert not running.done() and "not registered as 'late' any more: RuntimeError: lost" in caplog.text
+    await registrations.aclose()
+    await running
+
+
 async def test_each_agent_is_registered_under_its_name_and_told() -> None:
     runtime, server = worker("per-agent")
     told: list[Event] = []

@@ -55,6 +55,13 @@ class Drift:
         new = f"{self.distribution} {self.installed_version} was installed after this worker"
         return f"{new} loaded {self.loaded_version}" if self.loaded_version else f"{new} started"
 
+    def tell_since_start(self) -> str:
+        """Return it in half a line for who goes by what is installed, and wonders about a worker."""
+        if self.loaded_version == self.installed_version or not (self.loaded_version and self.installed_version):
+            return str(self)
+        new = f"{self.distribution} {self.installed_version} was installed after this worker started"
+        return f"{new} with {self.loaded_version}"
+
     def to_json(self) -> dict[str, Any]:
         """Return it as a JSON object."""
         return {**asdict(self), "agents": list(self.agents)}

@@ -32,7 +32,7 @@ def describe_local_drift(agents: Collection[str] | None = None, distributions: C
 
     found = _group(read_snapshots(tidy=False, seconds=DRIFT_ANSWER_SECONDS))
     return [
-        f"{drift}: restart the worker{'s' if len(pids) > 1 else ''} with pid {', '.join(map(str, pids))}"
+        f"{drift.tell_since_start()}: restart the worker{'s' if len(pids) > 1 else ''} with pid {', '.join(map(str, pids))}"
         for drift, pids in found.items()
         if agents is None or not {*agents}.isdisjoint(drift.agents) or drift.distribution in distributions
     ]
@@ -45,7 +45,7 @@ def find_late_agent(worker: Mapping[str, Any], agent: str) -> str:
         worker: Its snapshot.
         agent: The agent's name.
     """
-    found = (str(drift) for drift in read_drift(worker) if agent in drift.agents)
+    found = (drift.tell_since_start() for drift in read_drift(worker) if agent in drift.agents)
     return next(found, "")
 
 

@@ -205,9 +205,11 @@ class Engine:
         """
         groups, keys = find_groups(), {normalise_name(name) for name in distributions}
         chosen = [groups.get(name, Group(name)) for name in map(package_of, sorted(keys))]
-        taken = self._runtime.catalog.names
+        taken = self._list_taken(keys)
         entries = [
-            _give_way(one) if one.is_agent and one.name in taken else one for one in self._entries if _key(one) in keys
+            replace(one, status=_give_way(one.name, taken[one.name])) if one.is_agent and one.name in taken else one
+            for one in self._entries
+            if _key(one) in keys
         ]
         return self._import(entries, tuple(distributions), chosen, distributions, new=True)
 
@@ -255,8 +257,15 @@ class Engine:
         fresh_load = load(entries, runtime.config)
         reattach()
         if new:
-            brought = tuple(map(self._yield_name, fresh_load.agents))
-            fresh_load = replace(fresh_load, agents=brought)
+            # What a hook brings is named only now.
+            taken = self._list_taken(keys)
+            brought = (
+                replace(one, spec=None, status=_give_way(one.name, taken[one.name]))
+                if one.usable and one.name in taken
+                else one
+                for one in fresh_load.agents
+            )
+            fresh_load = replace(fresh_load, agents=tuple(brought))
             loaded = self._append(fresh_load, keys)
         else:
             self._require_ready(fresh_load)
@@ -292,12 +301,11 @@ class Engine:
             if row.state is not State.READY and was_ready:
                 raise Broken(row.status, [row.distribution])
 
-    def _yield_name(self, agent: LoadedAgent) -> LoadedAgent:
-        """Return an agent as it can be beside those that are there; what a hook brings is named only now."""
-        there = self._runtime.catalog.agents.get(agent.name)
-        if there is None or not agent.usable or agent.entry is None:
-            return agent
-        return LoadedAgent(name=agent.name, entry=agent.entry, status=_give_way(agent.entry, there.distribution).status)
+    def _list_taken(self, keys: Collection[str]) -> dict[str, str]:
+        """Return the names that agents of other distributions have, each with whose it is."""
+        rows = self._runtime.catalog.rows
+        others = (row for row in rows if normalise_name(row.distribution) not in keys)
+        return {row.name: row.distribution for row in others if row.usable or row.state is State.CONFLICT}
 
     def _append(self, new: Loaded, keys: Collection[str]) -> Loaded:
         """Return everything that is loaded, with what is new after all else: the default agent stays the same."""
@@ -347,12 +355,11 @@ def _find_entry(row: LoadedAgent | LoadedPlugin) -> tuple[str, str, str] | None:
     return (row.entry.distribution, row.entry.group, row.entry.name) if row.entry else None
 
 
-def _give_way(entry: Entry, rival: str = "") -> Entry:
-    """Return an entry whose name an agent of the running worker has."""
-    reason = f'this worker runs an agent "{entry.name}"{f" of {rival}" if rival else ""} already, and replaces none'
+def _give_way(name: str, rival: str) -> Status:
+    """Return where an agent stands whose name an agent of the running worker has."""
+    reason = f'this worker runs an agent "{name}" of {rival} already, and replaces none'
     # Not a conflict: that would be one of both.
-    status = Status(State.BROKEN, reason, f'rename one; or settle it with [plugins.prefer] {entry.name} = "…"')
-    return replace(entry, status=status)
+    return Status(State.BROKEN, reason, f"rename one; or say in [plugins.prefer] whose {name} is, and restart")
 
 
 def _key(entry: Entry) -> str:

@@ -40,7 +40,9 @@ class LatePackages:
             follow_path_files(self._installed, InstalledLook().look(()))
             engine = Engine(self._runtime, self._prepare, reads=False)
             drift = self._runtime.distributions.look(engine.list_entries())
-            if new := [one.distribution for one in drift if one.what == "installed"]:
+            # Not any other: the worker has not let it join where it ends or holds up a process.
+            asked = (one for one in drift if one.what == "installed" and not {*agents}.isdisjoint(one.agents))
+            if new := [one.distribution for one in asked]:
                 engine.stage_new(new).commit()
         except Exception as error:  # whatever it is, the call says which agent is missing
             logger.warning("new packages are not there in this process: %s", summarize_error(error))

@@ -44,7 +44,6 @@ class PickUp:
         prepare: Prepares agents that were not there before; returns why that failed, by their names.
         join: Called on the loop of the calls when they are there.
         loop: That loop, which runs in the main thread.
-        leave_out: Called with a distribution's name and why processes of calls are to be without it, or None.
     """
 
     def __init__(
@@ -53,13 +52,11 @@ class PickUp:
         prepare: PrepareAgents,
         join: Callable[[], Any],
         loop: asyncio.AbstractEventLoop,
-        leave_out: Callable[[str, Status | None], Any] = lambda *_: None,
     ) -> None:
         self._runtime = runtime
         self._prepare = prepare
         self._join = join
         self._loop = loop
-        self._leave_out = leave_out
 
     def take(self, distributions: Sequence[str], before: InstalledState, now: InstalledState) -> bool:
         """Import packages, which may take long, and let them join one by one; what goes wrong is logged.
@@ -83,9 +80,7 @@ class PickUp:
 
     def _take_one(self, engine: Engine, name: str) -> None:
         began = time.monotonic()
-        fault = _try_apart(engine.list_entries([name]), self._runtime.config)
-        self._leave_out(name, fault)
-        if fault:
+        if fault := _try_apart(engine.list_entries([name]), self._runtime.config):
             logger.error(NOT_JOINED, name, Broken(fault, [name]))
             return
         if staged := self._import(engine, [name], lambda: engine.stage_new([name])):

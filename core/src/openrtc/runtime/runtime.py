@@ -189,7 +189,7 @@ class Runtime:
             found: All of it.
         """
         self.drift = tuple(found)
-        late = {name: str(drift) for drift in found for name in drift.agents}
+        late = {name: drift.tell_since_start() for drift in found for name in drift.agents}
         self.late_agents.update(late)
         for name in self.late_agents.keys() - late:
             del self.late_agents[name]

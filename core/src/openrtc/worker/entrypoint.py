@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from multiprocessing.util import Finalize
 from pathlib import Path
@@ -20,10 +19,7 @@ from openrtc.discovery.loaded_distributions import LoadedDistributions
 from openrtc.errors import OpenRTCError
 from openrtc.model.agents import AgentSpec
 from openrtc.model.call import Call
-from openrtc.model.hung_package import HungPackage
 from openrtc.model.metadata import fit_metadata
-from openrtc.model.names import normalise_name
-from openrtc.model.status import Status
 from openrtc.observe.events import JobProcessStarted
 from openrtc.observe.forwarding import EventSender
 from openrtc.observe.logs import configure_logs_of_job
@@ -191,18 +187,6 @@ class ChildSetup:
         self._arguments = arguments
         self._events = events
         self._takes_edits = takes_edits
-
-    def leave_out(self, name: str, status: Status | None) -> None:
-        """Let processes that start from now on leave a distribution out, since it would end them.
-
-        Args:
-            name: Its name.
-            status: Why; None to leave it out no more.
-        """
-        kept = [one for one in self._config.hung if one.key != normalise_name(name)]
-        if status:
-            kept.append(HungPackage(name, status.reason or "", status.fix or "", status.location))
-        self._config = replace(self._config, hung=tuple(kept))
 
     def __call__(self, process: JobProcess) -> None:
         if _runtime is None:  # in a process; a thread finds the worker's own

@@ -239,8 +239,7 @@ def _choose_join(server: WorkerServer) -> Join | None:
     from openrtc.reload.pick_up import PickUp  # no other worker needs it
 
     prepare_new = partial(prewarm_new, server.runtime)
-    loop, leave_out = asyncio.get_running_loop(), server.child_setup.leave_out
-    return PickUp(server.runtime, prepare_new, server.join_new, loop, leave_out).take
+    return PickUp(server.runtime, prepare_new, server.join_new, asyncio.get_running_loop()).take
 
 
 async def prepare(server: WorkerServer) -> None:

@@ -87,6 +87,7 @@ class WorkerServer:
         takes_edits: bool = False,
     ) -> None:
         settings = runtime.config.worker
+        self._takes_edits = takes_edits
         self.runtime = runtime
         self._settings = settings
         self._child_arguments = child_arguments
@@ -125,14 +126,6 @@ class WorkerServer:
         """Lets the supervisor, if there is one, know again what is ready; call it when that has changed."""
         self._names = self._choose_names(settings.agent_name)
         leave_out_working_folder()  # of job processes, and of the one that they are forked from
-        self.child_setup = ChildSetup(
-            runtime.config,
-            dict(child_arguments or {}),
-            self.monitor.events_socket,
-            takes_edits=takes_edits,
-            expected=self._list_in_processes(),
-            distributions=runtime.distributions,
-        )
         self._options = self._build_options()
         servers = {name: self._build_server(name, self._options) for name in self._names}
         self.registrations = Registrations(servers, self._emit_registered)
@@ -330,7 +323,14 @@ class WorkerServer:
             "max_retry": self._max_retry,
             "log_level": {"warning": "WARN"}.get(settings.log_level, settings.log_level.upper()),
             "publish": self._choose_publish(),
-            "setup_fnc": self.child_setup,
+            "setup_fnc": ChildSetup(
+                self.runtime.config,
+                dict(self._child_arguments or {}),
+                self.monitor.events_socket,
+                takes_edits=self._takes_edits,
+                expected=self._list_in_processes(),
+                distributions=self.runtime.distributions,
+            ),
             "initialize_process_timeout": CHILD_START_SECONDS,
             **build_preload_option("openrtc.worker.child_preload"),
         }
