@@ -15,6 +15,7 @@ from openrtc.cli.lk_options import add_address_option
 from openrtc.cli.setting_options import (
     add_worker_options,
     read_config,
+    require_supervisor,
     runtime_arguments,
 )
 from openrtc.settings.config import Config, WorkerSettings
@@ -64,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
     }
     environ, hung = dict(os.environ), take_hung(os.environ)
     config = read_config(args, None, **defaults)
+    require_supervisor(config)
     # A person reads along, unless the program `lk` does, which wants everything.
     shown = config.worker.log_format == "text" and not args.lk_address
     config = config.with_worker_defaults(log_level="info" if shown else "debug")

@@ -159,6 +159,20 @@ def runtime_arguments(args: argparse.Namespace) -> Mapping[str, Any]:
     return pool.runtime_arguments if pool else {}
 
 
+def require_supervisor(config: Config) -> None:
+    """Raise where the operator wants workers to be replaced, and nobody does.
+
+    Raises:
+        OpenRTCError: Likewise.
+    """
+    from openrtc.errors import OpenRTCError
+
+    if config.policy.pick_up == "roll":
+        origin = config.origins.get("plugins.pick_up", "pick_up")
+        fix = "run openrtc start with --processes, or take tell or new"
+        raise OpenRTCError('pick_up = "roll" needs a supervisor, which replaces the workers', origin=origin, fix=fix)
+
+
 def require_credentials(config: Config) -> None:
     """Raise where it is not known how to reach the LiveKit server.
 

@@ -6,7 +6,13 @@ import argparse
 import os
 from dataclasses import replace
 
-from openrtc.cli.setting_options import add_worker_options, read_config, require_credentials, runtime_arguments
+from openrtc.cli.setting_options import (
+    add_worker_options,
+    read_config,
+    require_credentials,
+    require_supervisor,
+    runtime_arguments,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
         worker = config.worker
         return supervise(worker.processes, environ, worker.host, worker.port)
     if role is None:
+        require_supervisor(config)
         from openrtc.posix import end_at_once_at
         from openrtc.worker.process_exit import REPLACE_ME
 

@@ -32,7 +32,7 @@ def describe_local_drift(agents: Collection[str] | None = None, distributions: C
 
     found = _group(read_snapshots(tidy=False, seconds=DRIFT_ANSWER_SECONDS))
     return [
-        f"{drift.tell_since_start()}: restart the worker{'s' if len(pids) > 1 else ''} with pid {', '.join(map(str, pids))}"
+        f"{drift.tell_since_start()}: restart the worker{'s'[: len(pids) - 1]} with pid {', '.join(map(str, pids))}"
         for drift, pids in found.items()
         if agents is None or not {*agents}.isdisjoint(drift.agents) or drift.distribution in distributions
     ]

@@ -226,10 +226,24 @@ def _follow_packages(
     if since is None:
         if lk_address:
             return contextlib.nullcontext()
-        return server.drift.open(supervised=supervised, join=_choose_join(server) if patient else None)
+        join = _choose_join(server) if patient else None
+        return server.drift.open(supervised=supervised, join=join, roll=_choose_roll(server))
     from openrtc.reload.reloader import take_edits  # no other worker needs it
 
     return take_edits(server.runtime, partial(prewarm_new, server.runtime), server.list_unregistered, since)
+
+
+def _choose_roll(server: WorkerServer) -> Callable[[str], None] | None:
+    """Return what lets the supervisor replace its workers, where the operator wants that."""
+    ask = server.ask_to_roll
+    if server.runtime.config.policy.pick_up != "roll" or ask is None:
+        return None
+
+    def roll(installed: str) -> None:
+        if not server.registrations.draining:  # one that is replaced has what was there before to its end
+            ask(installed)
+
+    return roll
 
 
 def _choose_join(server: WorkerServer) -> Join | None:

@@ -410,6 +410,7 @@ class WorkerServer:
 
     def join_new(self) -> None:
         """Let agents that have joined the catalogue be called: register under their names, and start processes."""
+        self.report_offer()
         if self._pool and self._build_isolated:
             for kind in sorted({*self.kinds.values()} - {"coroutine"}):
                 joining = asyncio.create_task(self._pool.add_kind(kind, partial(self._build_isolated, kind)))
