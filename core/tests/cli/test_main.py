@@ -126,3 +126,11 @@ def test_a_name_of_livekit_that_is_gone_is_one_line(
     assert main(["list-agents"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "cannot import name 'ProcPool' (pip install livekit-agents==1." in line
+
+
+@pytest.mark.parametrize("command", ["start", "dev"])
+def test_nobody_replaces_workers_without_a_supervisor(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    where = ["--url", "ws://127.0.0.1:1", "--api-key", "k", "--api-secret", "s"]
+    assert main([command, *where, "--pick-up", "roll"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith('openrtc: --pick-up: pick_up = "roll" needs a supervisor') and told.count("\n") == 1

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -161,3 +162,42 @@ async def test_ready_agents_top_and_the_router_say_so(
         assert decision.rejected and reason in decision.rejected
     decision = await runtime.router.route(RouteRequest.parse(room_name="r", attributes={"openrtc.agent": "drift-desk"}))
     assert decision.agents == ("drift-desk",), "it goes on with what is loaded"
+
+
+async def test_packages_that_nothing_is_used_of_join_and_are_tried_again_when_they_are_installed_anew(
+    runtime: Runtime, site: Site, desk: Path
+) -> None:
+    joined: list[Sequence[str]] = []
+
+    def join(names: Sequence[str], before: Mapping[str, object], now: Mapping[str, object]) -> bool:
+        assert set(now) > set(before)
+        joined.append(names)
+        return True
+
+    async with DriftWatch(runtime).open(join=join):
+        shutil.rmtree(desk)
+        install(site, "drift-desk", "1.1")
+        wait_until(lambda: runtime.drift)
+        await asyncio.sleep(0.2)
+        assert not joined, "something of it is used"
+        new = install(site, "drift-sales", "2.0")
+        wait_until(lambda: joined)
+        shutil.rmtree(new)
+        wait_until(lambda: len(runtime.drift) == 1)
+        install(site, "drift-sales", "2.1")
+        wait_until(lambda: len(joined) == 2)
+    assert joined == [["drift-sales"], ["drift-sales"]]
+
+
+async def test_a_supervisor_is_asked_to_roll_while_something_has_changed(
+    runtime: Runtime, site: Site, desk: Path
+) -> None:
+    asked: list[str] = []
+    async with DriftWatch(runtime).open(roll=asked.append):
+        await asyncio.sleep(0.1)
+        assert not asked
+        shutil.rmtree(desk)
+        install(site, "drift-desk", "1.1")
+        wait_until(lambda: len(asked) > 1)
+        install(site, "drift-sales", "2.0")
+        wait_until(lambda: len(set(asked)) == 2)

@@ -39,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
     hung = take_hung(os.environ)  # from there alone: what is started with `environ` leaves them out, too
     config = replace(read_config(args, None), hung=hung)
     require_credentials(config)
+    if role is None and not config.worker.processes:
+        require_supervisor(config)
     from openrtc.cli.worker_output import log_files, open_output
 
     open_output(config.worker, relayed=role is None)
@@ -52,7 +54,6 @@ def run(args: argparse.Namespace) -> int:
         worker = config.worker
         return supervise(worker.processes, environ, worker.host, worker.port)
     if role is None:
-        require_supervisor(config)
         from openrtc.posix import end_at_once_at
         from openrtc.worker.process_exit import REPLACE_ME
 
