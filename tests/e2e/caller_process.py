@@ -8,6 +8,7 @@ seconds of the wall clock, so that they can be compared between processes.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
 import time
@@ -332,6 +333,7 @@ def _reason(reason: int | None) -> str | None:
 
 async def main(callers: Callers) -> None:
     """Let callers obey until stdin closes."""
+    gc.enable()  # in the process from which this one is forked, the collector looks at nothing
     tasks = set[asyncio.Task[None]]()
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -13,11 +13,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
 from e2e.child import environment
 from e2e.pcm import Pcm, write_wav
 from e2e.recording import Recording
+from e2e.worker_template import worker_template
 
 ANSWER_TIMEOUT = 60.0
 
@@ -47,16 +48,14 @@ class CallersProcess:
         self._numbers = itertools.count(1)
         self._answers: dict[int, Future[Any]] = {}
         folder.mkdir(parents=True, exist_ok=True)
-        self._errors = (folder / "callers.log").open("wb")
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", module],
-            env=environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-            bufsize=1,
-        )
+        theirs, ours = os.pipe(), os.pipe()
+        self._stdin, self._stdout = os.fdopen(theirs[1], "w", buffering=1), os.fdopen(ours[0])
+        with (folder / "callers.log").open("wb") as errors:
+            self._process = worker_template().start(
+                ["-m", module], environ=environment(), cwd=None, files=(theirs[0], ours[1], errors.fileno())
+            )
+        os.close(theirs[0])
+        os.close(ours[1])
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -91,7 +90,7 @@ class CallersProcess:
         number = next(self._numbers)
         future: Future[Any] = Future()
         self._answers[number] = future
-        _pipe(self._process.stdin).write(json.dumps({"id": number, "do": do, **values}) + "\n")
+        self._stdin.write(json.dumps({"id": number, "do": do, **values}) + "\n")
         return future
 
     def wait_for(self, wanted: Callable[[dict[str, Any]], bool], timeout: float = 30.0) -> dict[str, Any]:
@@ -112,17 +111,17 @@ class CallersProcess:
     def close(self) -> None:
         """Let everybody leave, and end the process."""
         if self._process.poll() is None:
-            _pipe(self._process.stdin).close()
+            self._stdin.close()
             try:
                 self._process.wait(20)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait(10)
         self._reader.join(10)
-        self._errors.close()
+        self._stdout.close()
 
     def _read(self) -> None:
-        for line in _pipe(self._process.stdout):
+        for line in self._stdout:
             message = json.loads(line)
             if "answer" in message:
                 self._resolve(message)
@@ -209,9 +208,3 @@ class Caller:
     def leave(self) -> None:
         """Leave the room."""
         self.process.command("leave", caller=self.name).result(ANSWER_TIMEOUT)
-
-
-def _pipe(pipe: IO[str] | None) -> IO[str]:
-    if pipe is None:
-        raise RuntimeError("the process was started without a pipe")
-    return pipe

@@ -56,6 +56,11 @@ class ForkedProcess:
         self.pid = pid
         self._ended = ended
 
+    def kill(self) -> None:
+        """End it at once."""
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
+
     def poll(self) -> int | None:
         """Return the exit code, or None while it runs."""
         return self._ended(0.0)
@@ -253,6 +258,8 @@ class _Program:
     def _close(self) -> None:
         for key in list(self._selector.get_map().values()):
             os.close(key.fd)
+        for file in self._files:  # of further orders
+            os.close(file)
         self._selector.close()
         self._socket.detach()
 
