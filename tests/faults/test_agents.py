@@ -83,16 +83,99 @@ def test_an_agent_fails_after_a_hand_off(inject_side_by_side: InjectSideBySide, 
     inject_side_by_side(FAILING_AFTER_HAND_OFF)
 
 
-def test_an_agent_of_an_entrypoint_fails(inject: Inject) -> None:
-    what = "agent of a session that an entrypoint has made: its on_enter raises, exits after a hand-off, waits for ever"
-    with inject(what, lost="the calls; the last one ends 10 s after its caller has left") as fault:
-        fault.call("entrypoint-hangs").wait_for_agent()
-        for agent in ("entrypoint-raises", "entrypoint-exits"):
-            fault.call(agent)
-            fault.wait_for_report(f"agent '{agent}' failed in on_enter: .*faulty_agents.py:.*this call is ended")
-        fault.everybody_leaves()
-        fault.wait_for_report("agent 'entrypoint-hangs' failed in on_enter: CallIsOver.*this call is ended", 15)
-        fault.wait_until_ended()
+def use_entrypoints(fault: Fault) -> None:
+    """Let agents of sessions that entrypoints have made fail."""
+    fault.call("entrypoint-hangs").wait_for_agent()
+    for agent in ("entrypoint-raises", "entrypoint-exits"):
+        fault.call(agent)
+        fault.wait_for_report(f"agent '{agent}' failed in on_enter: .*faulty_agents.py:.*this call is ended")
+    fault.everybody_leaves()
+    fault.wait_for_report("agent 'entrypoint-hangs' failed in on_enter: CallIsOver.*this call is ended", 15)
+    fault.wait_until_ended()
+
+
+def wait_for_ever(fault: Fault) -> None:
+    """Let agents wait for ever."""
+    for agent in ("enter-hangs", "tool-hangs"):
+        fault.call(agent).wait_for_agent()
+    fault.everybody_leaves()
+    fault.call("factory-hangs")
+    fault.wait_for_report("agent 'enter-hangs' failed in on_enter: CallIsOver.*this call is ended", 15)
+    fault.wait_for_report("executing tool: CallIsOver", 15)
+    fault.wait_for_report("agent 'factory-hangs' .*not built within", 15)
+    fault.wait_until_ended()
+
+
+def subscribe_to_nothing(fault: Fault) -> None:
+    """Let nobody hear an agent."""
+    fault.call("talker", subscribes=False).wait_for_agent()
+    fault.wait_for_report("agent 'talker': nobody has heard what it says for 30 s: .*; this call is ended", 40.0)
+    fault.wait_until_ended()
+
+
+def wait_for_ever_after_hand_off(fault: Fault) -> None:
+    """Let agents wait for ever where a session changes agents."""
+    for agent in ("updated-hangs", "exit-hangs", "task-tool-hangs", "tool-stays"):
+        fault.call(agent).wait_for_agent()
+    time.sleep(1.0)  # until the tools run
+    fault.everybody_leaves()
+    fault.wait_for_report("agent 'updated-hangs' failed in on_enter: CallIsOver.*this call is ended", 15)
+    fault.wait_for_report("Error in _traceable_on_exit: CallIsOver.*faulty_agents.py", 15)
+    fault.wait_for_report("executing tool: CallIsOver.*faulty_agents.py", 15)
+    fault.wait_for_report("agent 'tool-stays': its session was not closed in time", 15)
+    fault.wait_until_ended(10.0)
+
+
+def fail_in_shutdown_callback(fault: Fault) -> None:
+    """Let a shutdown callback fail."""
+    fault.call("shutdown-fails").wait_for_agent()
+    fault.everybody_leaves()
+    fault.wait_for_report("the slow callback has saved", 15, in_table=False)
+    fault.wait_for_report("agent 'shutdown-fails': the shutdown callback .*bad failed: ValueError: no ledger at")
+
+
+def leave_tasks_behind(fault: Fault) -> None:
+    """Let agents leave tasks behind."""
+    for agent in ("leaks-task", "leaks-thousand"):
+        fault.call(agent).wait_for_agent()
+    fault.hang_up()
+    fault.wait_for_report("agent 'leaks-task' left 1 tasks behind")
+    fault.wait_for_report("agent 'leaks-thousand' left 1000 tasks behind")
+    left = re.search(r'openrtc_left_behind_total\{distribution="faulty-agents",kind="tasks"\} (\S+)', fault.metrics())
+    assert left and float(left[1]) >= 1001
+
+
+WAITING = {
+    "nobody subscribes": Injection(
+        "caller subscribes to no track of an agent that speaks, and types nothing", "that call", subscribe_to_nothing
+    ),
+    "after a hand-off": Injection(
+        "agent waits for ever: on_enter after a hand-off, on_exit, a tool of an AgentTask, one that ignores its end",
+        f"the calls; they end a few seconds after hang_up_seconds ({HANG_UP_SECONDS} here), or 10 s for on_enter",
+        wait_for_ever_after_hand_off,
+    ),
+    "for ever": Injection(
+        "agent waits for ever: on_enter, a tool, the factory",
+        "the calls; they end 10 s after their callers have left, or after 10 s where no agent was built",
+        wait_for_ever,
+    ),
+    "of an entrypoint": Injection(
+        "agent of a session that an entrypoint has made: its on_enter raises, exits after a hand-off, waits for ever",
+        "the calls; the last one ends 10 s after its caller has left",
+        use_entrypoints,
+    ),
+    "leaves tasks": Injection(
+        "agents leave an endless task, and a thousand of them, behind", "the tasks, 5 s later", leave_tasks_behind
+    ),
+    "in a shutdown callback": Injection(
+        "one shutdown callback raises an error while another one saves", "nothing", fail_in_shutdown_callback
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WAITING)
+def test_an_agent_waits_or_is_waited_for(inject_side_by_side: InjectSideBySide, name: str) -> None:
+    inject_side_by_side(WAITING)
 
 
 def test_an_agent_that_fails_while_it_joins_is_gone_at_once(inject: Inject) -> None:
@@ -125,27 +208,6 @@ def test_a_factory_returns_something_else(inject: Inject) -> None:
         fault.wait_until_ended()
 
 
-def test_an_agent_waits_for_ever(inject: Inject) -> None:
-    lost = "the calls; they end 10 s after their callers have left, or after 10 s where no agent was built"
-    with inject("agent waits for ever: on_enter, a tool, the factory", lost=lost) as fault:
-        for agent in ("enter-hangs", "tool-hangs"):
-            fault.call(agent).wait_for_agent()
-        fault.everybody_leaves()
-        fault.call("factory-hangs")
-        fault.wait_for_report("agent 'enter-hangs' failed in on_enter: CallIsOver.*this call is ended", 15)
-        fault.wait_for_report("executing tool: CallIsOver", 15)
-        fault.wait_for_report("agent 'factory-hangs' .*not built within", 15)
-        fault.wait_until_ended()
-
-
-@pytest.mark.realtime
-def test_nobody_subscribes_to_an_agent(inject: Inject) -> None:
-    with inject("caller subscribes to no track of an agent that speaks, and types nothing", lost="that call") as fault:
-        fault.call("talker", subscribes=False).wait_for_agent()
-        fault.wait_for_report("agent 'talker': nobody has heard what it says for 30 s: .*; this call is ended", 40.0)
-        fault.wait_until_ended()
-
-
 def test_calls_wait_in_all_threads_that_they_have(inject: Inject) -> None:
     what = "six calls of an agent wait for 15 s in ten threads each; another one asks for a thread, and is heard"
     with inject(what, lost="nothing; the threads run on until they are done") as fault:
@@ -161,21 +223,6 @@ def test_calls_wait_in_all_threads_that_they_have(inject: Inject) -> None:
         )
 
 
-def test_an_agent_waits_for_ever_after_a_hand_off(inject: Inject) -> None:
-    lost = f"the calls; they end a few seconds after hang_up_seconds ({HANG_UP_SECONDS} here), or 10 s for on_enter"
-    what = "agent waits for ever: on_enter after a hand-off, on_exit, a tool of an AgentTask, one that ignores its end"
-    with inject(what, lost=lost) as fault:
-        for agent in ("updated-hangs", "exit-hangs", "task-tool-hangs", "tool-stays"):
-            fault.call(agent).wait_for_agent()
-        time.sleep(1.0)  # until the tools run
-        fault.everybody_leaves()
-        fault.wait_for_report("agent 'updated-hangs' failed in on_enter: CallIsOver.*this call is ended", 15)
-        fault.wait_for_report("Error in _traceable_on_exit: CallIsOver.*faulty_agents.py", 15)
-        fault.wait_for_report("executing tool: CallIsOver.*faulty_agents.py", 15)
-        fault.wait_for_report("agent 'tool-stays': its session was not closed in time", 15)
-        fault.wait_until_ended(10.0)
-
-
 def test_an_agent_stops_the_loop_or_cancels_all_tasks(inject: Inject) -> None:
     with inject("agent stops the loop; agent cancels all tasks of the loop", lost="the second one's call") as fault:
         fault.call("stops-loop").wait_for_agent()
@@ -184,24 +231,3 @@ def test_an_agent_stops_the_loop_or_cancels_all_tasks(inject: Inject) -> None:
         time.sleep(2.0)
         fault.everybody_leaves()
         fault.wait_until_ended()
-
-
-def test_a_shutdown_callback_fails(inject: Inject) -> None:
-    with inject("one shutdown callback raises an error while another one saves", lost="nothing") as fault:
-        fault.call("shutdown-fails").wait_for_agent()
-        fault.everybody_leaves()
-        fault.wait_for_report("the slow callback has saved", 15, in_table=False)
-        fault.wait_for_report("agent 'shutdown-fails': the shutdown callback .*bad failed: ValueError: no ledger at")
-
-
-def test_agents_leave_tasks_behind(inject: Inject) -> None:
-    with inject("agents leave an endless task, and a thousand of them, behind", lost="the tasks, 5 s later") as fault:
-        for agent in ("leaks-task", "leaks-thousand"):
-            fault.call(agent).wait_for_agent()
-        fault.hang_up()
-        fault.wait_for_report("agent 'leaks-task' left 1 tasks behind")
-        fault.wait_for_report("agent 'leaks-thousand' left 1000 tasks behind")
-        left = re.search(
-            r'openrtc_left_behind_total\{distribution="faulty-agents",kind="tasks"\} (\S+)', fault.metrics()
-        )
-        assert left and float(left[1]) >= 1001

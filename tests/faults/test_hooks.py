@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
-from faults.conftest import Inject
-from faults.stage import Stage
+from faults.conftest import Inject, InjectSideBySide
+from faults.stage import Fault, Injection
 
 NEXT = "the router's opinion: the next rule decides"
 ROUTERS = {
@@ -43,31 +45,54 @@ SESSIONS = {
 }
 
 
-@pytest.mark.parametrize("name", ROUTERS)
-def test_a_router_fails(inject: Inject, name: str) -> None:
-    what, seen, lost = ROUTERS[name]
-    with inject(what, lost=lost) as fault:
-        caller = fault.call(f"talker-{name}")
-        assert caller.wait_for_agent()["identity"].startswith("talker-"), "the room's name decides"
-        fault.wait_for_report(f"router.*{seen}")
+def fail_to_route(fault: Fault, name: str) -> None:
+    """Let a router fail."""
+    caller = fault.call(f"talker-{name}")
+    assert caller.wait_for_agent()["identity"].startswith("talker-"), "the room's name decides"
+    fault.wait_for_report(f"router.*{ROUTERS[name][1]}")
 
 
-@pytest.mark.parametrize("name", SESSIONS)
-def test_a_hook_with_the_session_fails(inject: Inject, name: str) -> None:
-    what, seen, more = SESSIONS[name]
-    with inject(what, lost=f"what the plugin would have done with the session{more}") as fault:
-        caller = fault.call(f"talker-{name}")
-        assert caller.wait_for_answer(0.0, quiet=0.3), "the call is held"
-        fault.wait_for_report(seen)
-        fault.hang_up()
+def fail_with_session(fault: Fault, name: str) -> None:
+    """Let a hook with the session fail."""
+    caller = fault.call(f"talker-{name}")
+    assert caller.wait_for_answer(0.0, quiet=0.3), "the call is held"
+    fault.wait_for_report(SESSIONS[name][1])
+    fault.hang_up()
 
 
-@pytest.mark.parametrize("name", OBSERVERS)
-def test_an_observer_fails(inject: Inject, stage: Stage, name: str) -> None:
-    what, seen = OBSERVERS[name]
-    with inject(what, lost="what the observer would have noted") as fault:
-        caller = fault.call(f"talker-{name}")
-        assert caller.wait_for_answer(0.0, quiet=0.3), "the call is held"
-        fault.hang_up()
-        if seen:
-            fault.wait_for_report(seen, 15)
+def fail_to_observe(fault: Fault, name: str) -> None:
+    """Let an observer fail."""
+    caller = fault.call(f"talker-{name}")
+    assert caller.wait_for_answer(0.0, quiet=0.3), "the call is held"
+    fault.hang_up()
+    if seen := OBSERVERS[name][1]:
+        fault.wait_for_report(seen, 15)
+
+
+FAILING = {
+    **{name: Injection(what, lost, partial(fail_to_route, name=name)) for name, (what, _, lost) in ROUTERS.items()},
+    **{
+        name: Injection(
+            what, f"what the plugin would have done with the session{more}", partial(fail_with_session, name=name)
+        )
+        for name, (what, _, more) in SESSIONS.items()
+    },
+    **{
+        name: Injection(what, "what the observer would have noted", partial(fail_to_observe, name=name))
+        for name, (what, _) in OBSERVERS.items()
+    },
+}
+BLOCKING = [name for name in FAILING if name.endswith("-blocks")]
+"""They could be noticed by others."""
+
+
+@pytest.mark.parametrize("name", [name for name in FAILING if name not in BLOCKING])
+def test_a_hook_fails(inject_side_by_side: InjectSideBySide, name: str) -> None:
+    inject_side_by_side(FAILING)
+
+
+@pytest.mark.parametrize("name", BLOCKING)
+def test_a_hook_blocks(inject: Inject, name: str) -> None:
+    injection = FAILING[name]
+    with inject(injection.what, lost=injection.lost) as fault:
+        injection.inject(fault)
