@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from e2e.callers import Answer, Caller, CallersProcess
 from e2e.cast_agents import TONES
@@ -39,7 +39,11 @@ class Speech:
     ended: float
 
 
-NewCastRoom = Callable[[str], "CastRoom"]
+class NewCastRoom(Protocol):
+    """Makes a room whose name begins with the cast that it gets, with a person in it."""
+
+    def __call__(self, room: str, *, speaks: bool = True) -> CastRoom:
+        """Return it; without ``speaks``, the person has no microphone."""
 
 
 class CastRoom:
@@ -49,13 +53,15 @@ class CastRoom:
         api: The server.
         callers: The process that plays the person.
         room: Name of the room, which chooses the cast.
+        speaks: Whether the person has a microphone.
     """
 
-    def __init__(self, api: ServerApi, callers: CallersProcess, room: str) -> None:
+    def __init__(self, api: ServerApi, callers: CallersProcess, room: str, *, speaks: bool = True) -> None:
         self.api = api
         self.room = room
         self._callers = callers
-        self.person: Caller = callers.join(f"ann-{room}", api.token(room, "ann"))
+        self.person: Caller = callers.join(f"ann-{room}", api.token(room, "ann"), speaks=speaks)
+        self._windows: dict[str, list[str | None]] = {}
 
     def speeches(self, apart: float = 0.0) -> list[Speech]:
         """Return what was heard of the members so far, in its order.
@@ -71,7 +77,7 @@ class CastRoom:
                 recording.time_of(round(heard.end * RATE)),
             )
             for recording in self.person.recordings()
-            for heard in tones_heard(recording.sound, TONES)
+            for heard in tones_heard(recording.sound, TONES, known=self._windows.setdefault(recording.sid, []))
             if heard.who in TONES  # what is sent in the place of a lost packet has no tone
         ]
         return _without_hitches(sorted(found, key=lambda speech: speech.began), apart)

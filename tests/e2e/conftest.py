@@ -35,8 +35,8 @@ def cast_room(api: ServerApi, callers: CallersProcess, cast_worker: WorkerProces
     """Make a room whose name begins with the cast that it gets, with a person in it."""
     rooms: list[CastRoom] = []
 
-    def make(room: str) -> CastRoom:
-        rooms.append(CastRoom(api, callers, f"{room}-{time.monotonic_ns() % 10**9}"))
+    def make(room: str, *, speaks: bool = True) -> CastRoom:
+        rooms.append(CastRoom(api, callers, f"{room}-{time.monotonic_ns() % 10**9}", speaks=speaks))
         return rooms[-1]
 
     yield make

@@ -72,7 +72,7 @@ def test_a_language_model_that_raises_in_chat_is_told_in_one_line(
     start_worker: StartWorker, api: ServerApi, callers: CallersProcess, packages: Path
 ) -> None:
     worker = start_worker("--offline", "--allow", "troubled-agents,openrtc-offline", folders=[packages])
-    caller = callers.join("asker", api.token("broken-model-1", "asker"))
+    caller = callers.join("asker", api.token("broken-model-1", "asker"), speaks=False)
     caller.wait_for_agent()
     time.sleep(0.5)
     caller.send_text("hello")

@@ -24,7 +24,7 @@ UNDER_WAY_SECONDS = 1.0
 def test_two_members_take_turns_each_with_its_own_participant_voice_and_transcript(
     cast_room: NewCastRoom, cast_worker: WorkerProcess
 ) -> None:
-    room = cast_room("pair")
+    room = cast_room("pair", speaks=False)
     speeches = room.wait_for("Tim", "Chris", "Tim", "Chris")
     time.sleep(1.0)
     assert room.spoken() == ["Tim", "Chris", "Tim", "Chris"], "the turn budget is four"
@@ -82,7 +82,7 @@ def test_three_members_speak_in_their_order_and_the_package_chooses_who_answers(
 
 
 def test_a_member_asks_another_one_and_uses_the_answer(cast_room: NewCastRoom) -> None:
-    room = cast_room("quiet")
+    room = cast_room("quiet", speaks=False)
     room.wait_for("Tim")
     typed = room.type("dispatcher ask(driver, where are you)")
     speeches = room.wait_for("Chris", "Tim", since=typed)
@@ -91,7 +91,7 @@ def test_a_member_asks_another_one_and_uses_the_answer(cast_room: NewCastRoom) -
 
 
 def test_what_cannot_be_done_is_one_clear_line_for_the_model(cast_room: NewCastRoom) -> None:
-    room = cast_room("onlyear")
+    room = cast_room("onlyear", speaks=False)
     room.wait_for("Tim")
     for typed, said in (
         ("dispatcher ask(dispatcher, who)", "'dispatcher' asks itself"),
@@ -106,7 +106,7 @@ def test_what_cannot_be_done_is_one_clear_line_for_the_model(cast_room: NewCastR
 
 
 def test_what_a_member_sends_is_answered_and_what_it_broadcasts_is_known(cast_room: NewCastRoom) -> None:
-    room = cast_room("quiet")
+    room = cast_room("quiet", speaks=False)
     room.wait_for("Tim")
     typed = room.type("dispatcher send(driver, hurry)")
     room.wait_for("Tim", "Chris", since=typed)
@@ -138,7 +138,7 @@ def test_a_member_is_added_and_removed_during_the_call(cast_room: NewCastRoom, c
 def test_a_member_that_fails_at_the_start_is_left_out_and_the_others_go_on(
     cast_room: NewCastRoom, cast_worker: WorkerProcess
 ) -> None:
-    room = cast_room("faulty")
+    room = cast_room("faulty", speaks=False)
     room.wait_for("Tim", "Pat")
     assert sorted(room.members().values()) == ["Pat", "Tim"]
     assert cast_worker.records(
@@ -147,7 +147,7 @@ def test_a_member_that_fails_at_the_start_is_left_out_and_the_others_go_on(
 
 
 def test_another_member_answers_when_a_turn_fails(cast_room: NewCastRoom, cast_worker: WorkerProcess) -> None:
-    room = cast_room("quiet")
+    room = cast_room("quiet", speaks=False)
     room.wait_for("Tim")
     typed = room.type("Chris break down")
     room.wait_for("Tim", since=typed)
@@ -156,7 +156,7 @@ def test_another_member_answers_when_a_turn_fails(cast_room: NewCastRoom, cast_w
 
 
 def test_another_member_answers_when_one_is_too_slow(cast_room: NewCastRoom) -> None:
-    room = cast_room("slow")
+    room = cast_room("slow", speaks=False)
     room.wait_for("Tim")
     typed = room.type("Chris wait(6)")
     speeches = room.wait_for("Tim", since=typed)
@@ -167,7 +167,7 @@ def test_another_member_answers_when_one_is_too_slow(cast_room: NewCastRoom) -> 
 def test_a_member_that_is_removed_from_the_room_ends_the_call_only_where_the_cast_wants_it(
     cast_room: NewCastRoom, cast_worker: WorkerProcess, cast: str
 ) -> None:
-    room = cast_room(cast)
+    room = cast_room(cast, speaks=False)
     room.wait_for("Tim")
     room.api.remove_participant(room.room, room.identity("driver"))
     room.wait_until(lambda: events_of(cast_worker, room.room, "member_left"))
@@ -190,7 +190,7 @@ def test_nobody_stays_when_the_last_person_has_left(cast_room: NewCastRoom, cast
 
 
 def test_a_router_may_send_two_agents_to_one_room(cast_room: NewCastRoom, cast_worker: WorkerProcess) -> None:
-    room = cast_room("both")
+    room = cast_room("both", speaks=False)
     speeches = room.wait_for("Tim", "Chris", "Tim", "Chris")
     assert {speech.identity.rpartition("-")[0] for speech in speeches} == {"tim", "chris"}
     (routed,) = events_of(cast_worker, room.room, "call_routed")
@@ -200,7 +200,7 @@ def test_a_router_may_send_two_agents_to_one_room(cast_room: NewCastRoom, cast_w
 def test_a_cast_runs_in_the_process_that_a_member_asks_for_and_nobody_stays_when_that_dies(
     cast_room: NewCastRoom, cast_worker: WorkerProcess
 ) -> None:
-    room = cast_room("apart")
+    room = cast_room("apart", speaks=False)
     speeches = room.wait_for("Tim", "Chris", "Tim", "Chris", timeout=40.0)
     assert overlap(speeches) <= 0.2
     spoke = events_of(cast_worker, room.room, "member_spoke")
@@ -270,7 +270,7 @@ def is_of(speech: Speech, turn: dict[str, Any]) -> bool:
 def test_ten_rooms_at_once_do_not_mix_and_leave_nothing_open(
     cast_room: NewCastRoom, cast_worker: WorkerProcess, api: ServerApi
 ) -> None:
-    first = cast_room("quiet")  # what is opened once for all calls is open then
+    first = cast_room("quiet", speaks=False)  # what is opened once for all calls is open then
     first.wait_for("Tim")
     first.close()
     first.wait_until(lambda: not api.agents_in([first.room])[first.room])
@@ -278,7 +278,7 @@ def test_ten_rooms_at_once_do_not_mix_and_leave_nothing_open(
     files, threads = process.num_fds(), process.num_threads()
     rooms = []
     for number in range(10):  # two members and a person each, on a small machine: one room after the other
-        rooms.append(cast_room(f"pair-{number}"))
+        rooms.append(cast_room(f"pair-{number}", speaks=False))
         time.sleep(0.3)
     for room in rooms:
         turns = wait_for_turns(cast_worker, room, 4)

@@ -86,7 +86,9 @@ def test_two_calls_at_once_reach_their_agents(
         (work / "fails").unlink()
         worker.wait_for_log("agent 'alpha' takes calls again: a process has started with it", 40.0)
         assert worker.snapshot()["broken"] == {} and TRACEBACK not in worker.log()
-    rooms = {name: callers.join(name, api.token(f"{name}-{isolation}", "ann")) for name in ("alpha", "gamma")}
+    rooms = {
+        name: callers.join(name, api.token(f"{name}-{isolation}", "ann"), speaks=False) for name in ("alpha", "gamma")
+    }
     for name, caller in rooms.items():
         assert caller.wait_for_answer(0.0, timeout=40.0) is not None
         (recording,) = caller.recordings()

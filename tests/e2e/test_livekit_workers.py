@@ -227,12 +227,12 @@ def test_what_they_bring_counts_in_one_worker_for_all(
     worker.wait_for_log('registered worker.*"agent_name": "reception"')
 
     for room in ("brief-1", "brief-2"):  # the one slot is free while the first caller is still there
-        callers.join(room, api.token(room, "ann")).wait_for_agent()
+        callers.join(room, api.token(room, "ann"), speaks=False).wait_for_agent()
         worker.wait_for_log(f"CASE {room} is served")
     worker.wait_for_log("CASE end of brief-1: its sessions have closed, and the worker is full")
 
-    caller = callers.join("ann", api.token("front-1", "ann"))
-    others = [callers.join(name, api.token(f"{name}-1", name)) for name in ("day", "night")]
+    caller = callers.join("ann", api.token("front-1", "ann"), speaks=False)
+    others = [callers.join(name, api.token(f"{name}-1", name), speaks=False) for name in ("day", "night")]
     agent = caller.wait_for_agent()
     assert (agent["name"], agent["attributes"]["floor"]) == ("Front desk", "2")
     assert agent["identity"].startswith("agent-AJ_")
@@ -250,7 +250,7 @@ def test_what_they_bring_counts_in_one_worker_for_all(
     assert "CASE session of front started" in said(worker)
 
     dispatch = Dispatch(room="hotel-1", agent_name="reception")
-    closed = callers.join("eve", api.token("hotel-1", "eve", agents=[dispatch], room_metadata="closed"))
+    closed = callers.join("eve", api.token("hotel-1", "eve", agents=[dispatch], room_metadata="closed"), speaks=False)
     assert "hotel-1" in worker.wait_for_log("rejected: agent 'front': its on_request rejected it")
     closed.leave()
 
@@ -290,10 +290,10 @@ def test_a_stranger_is_not_taken_for_the_owner_whose_call_a_module_remembers(
 
         caller.process.wait_for(answers)
 
-    stranger = callers.join("stranger", api.token("mail-1", "stranger"))
+    stranger = callers.join("stranger", api.token("mail-1", "stranger"), speaks=False)
     wait_for_attribute(stranger, "started", "yes")
     ask(stranger, "Access denied.")
-    owner = callers.join("owner", api.token("mail-2", "owner"))
+    owner = callers.join("owner", api.token("mail-2", "owner"), speaks=False)
     wait_for_attribute(owner, "started", "yes")
     ask(owner, "There are three mails.")
     ask(stranger, "Access denied.")

@@ -111,7 +111,9 @@ def test_start_serves_everything_installed_with_the_settings_of_the_folder(
     start: Start, api: ServerApi, callers: CallersProcess
 ) -> None:
     worker = start("start").wait_until_ready()
-    rooms = {name: callers.join(name, api.token(f"{name}-lk", "ann")) for name in ("alpha", "leaver", "lobby")}
+    rooms = {
+        name: callers.join(name, api.token(f"{name}-lk", "ann"), speaks=False) for name in ("alpha", "leaver", "lobby")
+    }
     worker.wait_for_log(r"a callback raised SystemExit\(3\) at .*; the worker goes on")
     for name, expected in {"alpha": "alpha", "lobby": "beta"}.items():
         assert rooms[name].wait_for_answer(0.0, timeout=40.0) is not None
@@ -137,7 +139,7 @@ def test_a_call_outlives_a_reload_of_dev_with_its_agent(start: Start, api: Serve
         info = lk.begin()
         assert (info.agent_name, info.url) == ("alpha", api.url)
         agents = [Dispatch(room="dev-lk", agent_name="steady")]
-        caller = callers.join("ann", api.token("dev-lk", "ann", agents=agents))
+        caller = callers.join("ann", api.token("dev-lk", "ann", agents=agents), speaks=False)
         identity = caller.wait_for_agent()["identity"]
         assert identity.startswith("steady-")
         first.wait_for_log("RoomIO linked to participant")

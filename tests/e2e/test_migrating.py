@@ -77,7 +77,7 @@ def run(api: ServerApi, tmp_path: Path, request: pytest.FixtureRequest) -> Itera
 def hold_call(callers: CallersProcess, api: ServerApi, room: str, agent_name: str = "", metadata: str = "") -> None:
     """Let somebody call until the agent has been heard."""
     agents = [Dispatch(room=room, agent_name=agent_name, metadata=metadata)] if agent_name else []
-    caller = callers.join(room, api.token(room, "ann", agents=agents))
+    caller = callers.join(room, api.token(room, "ann", agents=agents), speaks=False)
     assert caller.wait_for_answer(0.0, timeout=40.0) is not None
     caller.leave()
 

@@ -56,7 +56,7 @@ def edits(
     with worker, CallersProcess(server.url, folder / "callers") as people:
         show_log_on_failure(request.node, worker)
         worker.wait_until_ready()
-        steady = people.join("steady-1", api.token("steady-1", "ben"))
+        steady = people.join("steady-1", api.token("steady-1", "ben"), speaks=False)
         caller = call.join(people, api)
         call.wait_for("turn_completed", room="desk-1")
         made = Edits(call, worker, caller, steady)
@@ -134,7 +134,7 @@ def test_hooks_new_entry_points_and_installed_packages_count_for_the_next_call(
     edits.worker.wait_for_log(r"reloaded added-agents, edited-agents in .*edited_helper\.py")
     people = edits.caller.process
     rooms = [f"{agent}-9" for agent in ("added", "pinned")]
-    callers = [people.join(room, api.token(room, "eve")) for room in rooms]
+    callers = [people.join(room, api.token(room, "eve"), speaks=False) for room in rooms]
     for agent in ("added", "pinned"):
         edits.worker.wait_for_log(f"CASE hook-2 {agent}")
         edits.call.wait_for("turn_completed", room=f"{agent}-9")

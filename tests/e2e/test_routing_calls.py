@@ -138,7 +138,7 @@ def test_a_token_that_brings_its_agent_is_routed_by_its_metadata_and_the_agent_i
     api: ServerApi, worker: WorkerProcess, callers: CallersProcess
 ) -> None:
     dispatch = Dispatch(room="token-room", agent_name=FRONT, metadata='{"agent": "gamma"}')
-    caller = callers.join("ann", api.token("token-room", "ann", agents=[dispatch]))
+    caller = callers.join("ann", api.token("token-room", "ann", agents=[dispatch]), speaks=False)
     answer = caller.wait_for_answer(0.0)
     assert answer is not None
     (recording,) = caller.recordings()
@@ -150,7 +150,7 @@ def test_without_an_agent_name_every_new_room_gets_its_agent_by_itself(
     start_worker: Callable[..., WorkerProcess], api: ServerApi, callers: CallersProcess, tmp_path: Path
 ) -> None:
     start_worker("--allow", "tone-agents", folders=[TONE_AGENTS.install_into(tmp_path / "packages")])
-    caller = callers.join("bob", api.token("beta-auto", "bob"))
+    caller = callers.join("bob", api.token("beta-auto", "bob"), speaks=False)
     agent = caller.wait_for_agent()
     assert agent["identity"].startswith("beta-")
     assert caller.wait_for_answer(0.0) is not None

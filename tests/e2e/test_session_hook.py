@@ -49,7 +49,7 @@ def test_plugins_get_the_session_of_agents_of_casts_and_of_calls_in_processes(
         folder = package.install_into(tmp_path / "packages")
     names = ",".join(package.name for package in (TONE_AGENTS, CAST_AGENTS, WATCHER))
     worker = start_worker("--allow", names, "--isolate", "beta=process", folders=[folder])
-    joined = [callers.join(room, api.token(room, "ann")) for room in ("alpha-1", "beta-1", "pair-1")]
+    joined = [callers.join(room, api.token(room, "ann"), speaks=False) for room in ("alpha-1", "beta-1", "pair-1")]
     worker.wait_for_log(f"CASE alpha in {worker.pid} before it starts")
     worker.wait_for_log(f"CASE beta in (?!{worker.pid} )[0-9]+ before it starts")
     worker.wait_for_log(f"CASE pair in {worker.pid} before it starts")

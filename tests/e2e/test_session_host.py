@@ -92,7 +92,7 @@ def test_only_operators_are_answered_and_told(
     )
     choose_agents(worker, api, callers)
     hold_calls_in_text(api, callers)
-    ann = callers.join("ann", api.token("alpha-1", "ann"))
+    ann = callers.join("ann", api.token("alpha-1", "ann"), speaks=False)
     agent = ann.wait_for_agent()["identity"]
     assert refusal(ann, agent) == refusal(ann, agent, "update_io") == REFUSED
     boss = callers.join("boss", api.token("alpha-1", "boss", manages=True), speaks=False)
@@ -111,7 +111,7 @@ def test_only_operators_are_answered_and_told(
     for caller in (ann, spy):
         assert not caller.events("session_event"), "nothing of the session goes to who may not manage it"
 
-    bob = callers.join("bob", api.token("quiet-1", "bob", manages=True))
+    bob = callers.join("bob", api.token("quiet-1", "bob", manages=True), speaks=False)
     eve = callers.join("eve", api.token("quiet-1", "eve"), speaks=False)
     poll_until(lambda: len(api.agents_in(["quiet-1"])["quiet-1"]) == 2)
     members = api.agents_in(["quiet-1"])["quiet-1"]
@@ -137,7 +137,7 @@ def test_everybody_or_nobody_is_let_in_where_the_setting_says_so(
     answered: bool,
 ) -> None:
     start_worker("--allow", "tone-agents,cast-agents", "--session-host", setting, folders=[folder])
-    ann = callers.join("ann", api.token(f"alpha-{setting}", "ann", manages=True))
+    ann = callers.join("ann", api.token(f"alpha-{setting}", "ann", manages=True), speaks=False)
     agent = ann.wait_for_agent()["identity"]
     answer = ann.ask_session("ping", agent, timeout=10.0)
     assert answer is not None and ("pong" in answer) is answered

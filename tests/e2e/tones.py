@@ -40,12 +40,23 @@ def whose_tone(window: Pcm, tones: Mapping[str, float]) -> str | None:
     return who if share(tones[who]) >= _SHARE else "?"
 
 
-def tones_heard(sound: Pcm, tones: Mapping[str, float], *, at_least: float = 0.1) -> list[Heard]:
-    """Return who spoke when, in windows of 50 ms; changes shorter than ``at_least`` seconds are left out."""
+def tones_heard(
+    sound: Pcm, tones: Mapping[str, float], *, at_least: float = 0.1, known: list[str | None] | None = None
+) -> list[Heard]:
+    """Return who spoke when, in windows of 50 ms; changes shorter than ``at_least`` seconds are left out.
+
+    Args:
+        sound: What was heard.
+        tones: The tone of each who may speak.
+        at_least: In seconds.
+        known: Whose tone each window has, as far as that is known of the beginning of this sound; is added to.
+    """
     step = WINDOW / RATE
+    known = [] if known is None else known
+    for index in range(len(known), len(sound) // WINDOW):
+        known.append(whose_tone(sound[index * WINDOW : (index + 1) * WINDOW], tones))
     spans: list[Heard] = []
-    for index in range(len(sound) // WINDOW):
-        who = whose_tone(sound[index * WINDOW : (index + 1) * WINDOW], tones)
+    for index, who in enumerate(known):
         start = index * step
         if who is None:
             continue

@@ -46,7 +46,7 @@ def test_an_operator_pauses_an_agent_ends_a_call_and_drains_all_workers(
     assert api.agents_in(["alpha-paused"]) == {"alpha-paused": []}
     order("resume", "alpha")
 
-    ann = callers.join("alpha-ended", api.token("alpha-ended", "ann"))
+    ann = callers.join("alpha-ended", api.token("alpha-ended", "ann"), speaks=False)
     api.dispatch("alpha-ended", "ordered")
     ann.wait_for("track_subscribed", 30.0)
     assert "in room 'alpha-ended' is being ended" in order("end", "alpha-ended")

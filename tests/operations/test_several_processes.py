@@ -81,7 +81,7 @@ def test_a_call_that_is_over_before_its_process_is_there_leaves_no_agent_alone_i
     while api.agents_in(["heavy-gone"])["heavy-gone"]:
         assert time.monotonic() < until, f"agents sit alone in a room\n{worker.tail()}"
         time.sleep(0.2)
-    caller = callers.join("ann", api.token("heavy-later", "ann"))
+    caller = callers.join("ann", api.token("heavy-later", "ann"), speaks=False)
     caller.wait_for("track_subscribed", 30.0)
     caller.leave()
     worker.stop()
@@ -92,7 +92,7 @@ def test_the_operator_takes_an_agent_back_into_the_shared_loop(
 ) -> None:
     options = ("--allow", "tone-agents,blocking-agents", "--isolate", "heavy=coroutine")
     worker = start_worker(*options, folders=install(tmp_path))
-    caller = callers.join("ann", api.token("heavy-here", "ann"))
+    caller = callers.join("ann", api.token("heavy-here", "ann"), speaks=False)
     caller.wait_for("track_subscribed", 30.0)
     assert worker.wait_for_log("^HEAVY") == f"HEAVY {worker.pid}"
     assert not worker.children()
@@ -190,7 +190,7 @@ def test_two_workers_share_the_calls_and_one_that_is_killed_is_replaced(
     wait_for_registrations(worker, 2)
     assert worker.records("workers are forked"), "they share what was loaded"
     rooms = [f"steady-shared-{number}" for number in range(3)]
-    joined = {room: callers.join(room, api.token(room, "ann")) for room in rooms}
+    joined = {room: callers.join(room, api.token(room, "ann"), speaks=False) for room in rooms}
     for caller in joined.values():
         caller.wait_for("track_subscribed", 20.0)
     took = {room: number_that_took(worker, room) for room in rooms}
@@ -206,7 +206,7 @@ def test_two_workers_share_the_calls_and_one_that_is_killed_is_replaced(
     time.sleep(1.5)
     bystander = next(joined[room] for room in rooms if took[room] == 1)
     assert heard_between(bystander, killed - 0.5, killed + 1.5) == {"alpha"}
-    after = callers.join("bob", api.token("beta-after-kill", "bob"))
+    after = callers.join("bob", api.token("beta-after-kill", "bob"), speaks=False)
     after.wait_for("track_subscribed", 20.0)
     worker.signal()
     time.sleep(0.5)
@@ -222,7 +222,7 @@ def test_sigterm_lets_the_calls_of_both_workers_finish_and_a_second_ends_them(
     worker = start_worker(*TWO_WORKERS, folders=install(tmp_path))
     wait_for_registrations(worker, 2)
     rooms = [f"steady-ending-{number}" for number in range(3)]
-    joined = [callers.join(room, api.token(room, "ann")) for room in rooms]
+    joined = [callers.join(room, api.token(room, "ann"), speaks=False) for room in rooms]
     for caller in joined:
         caller.wait_for("track_subscribed", 20.0)
     assert {number_that_took(worker, room) for room in rooms} == {0, 1}
@@ -248,7 +248,7 @@ def test_sighup_replaces_the_workers_without_losing_a_call_a_probe_or_an_agent(
     worker = start_worker(*options, folders=[folder])
     wait_for_registrations(worker, 2)
     before = workers_of(worker)
-    live = callers.join("ann", api.token("steady-rolled", "ann"))
+    live = callers.join("ann", api.token("steady-rolled", "ann"), speaks=False)
     live.wait_for("track_subscribed", 20.0)
 
     code = folder / "spare_agent.py"
@@ -266,7 +266,7 @@ def test_sighup_replaces_the_workers_without_losing_a_call_a_probe_or_an_agent(
         worker.signal(signal.SIGHUP)
         worker.wait_for_log("draining: 1 live calls", 60.0)
         draining = time.time()
-        during = callers.join("bob", api.token("steady-during", "bob"))
+        during = callers.join("bob", api.token("steady-during", "bob"), speaks=False)
         during.wait_for("track_subscribed", 20.0)
         time.sleep(1.5)
         assert heard_between(live, draining, draining + 1.5) == {"alpha"}
@@ -280,7 +280,7 @@ def test_sighup_replaces_the_workers_without_losing_a_call_a_probe_or_an_agent(
     ready = {(first_port, 200), (first_port + 1, 200)}
     assert probes.answers - {(first_port, BLOCKED), (first_port + 1, BLOCKED)} == ready
     assert not any(psutil.pid_exists(pid) for pid in before.values())
-    after = callers.join("cem", api.token("beta-rolled", "cem"))
+    after = callers.join("cem", api.token("beta-rolled", "cem"), speaks=False)
     assert after.wait_for_answer(0.0) is not None
     after.leave()
 
@@ -315,7 +315,7 @@ def test_a_worker_whose_supervisor_is_killed_lets_its_call_finish_and_nothing_is
     options = ("--allow", "tone-agents,blocking-agents", "--processes", "1", "--port", str(port))
     worker = start_worker(*options, folders=install(tmp_path))
     wait_for_registrations(worker, 1)
-    live = callers.join("ann", api.token("steady-orphan", "ann"))
+    live = callers.join("ann", api.token("steady-orphan", "ann"), speaks=False)
     live.wait_for("track_subscribed", 20.0)
     children = worker.children()
     assert len(children) > 2, "a worker, its parent, and what it keeps ready for agents in processes of their own"
