@@ -180,3 +180,17 @@ async def test_every_answer_says_what_the_page_may_do(page: Page) -> None:
 )
 def test_the_page_may_connect_to_the_livekit_server_alone(url: str, sources: str) -> None:
     assert f"connect-src 'self' {sources};" in build_headers(url)["Content-Security-Policy"]
+
+
+async def test_what_fails_is_told_in_one_line(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(_: object) -> None:
+        raise RuntimeError("no socket")
+
+    monkeypatch.setattr("openrtc_playground.app.list_calls", fail)
+    status, text = await page.ask("GET", "/api/calls")
+    assert status == 500 and "RuntimeError: no socket" in text and "Traceback" not in text
+
+
+async def test_a_server_that_does_not_answer_is_told_with_what_to_do(page: Page) -> None:
+    status, text = await page.ask("GET", "/api/calls")
+    assert status == 502 and "cannot reach ws://127.0.0.1:1" in text and "is the LiveKit server running?" in text

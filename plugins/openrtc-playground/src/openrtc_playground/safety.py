@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hmac
+import logging
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from openrtc.dispatch.connection import strip_credentials
+from openrtc.errors import summarize_error
+
+logger = logging.getLogger("openrtc.playground")
 
 KEY_HEADER = "X-OpenRTC-Key"
 LARGEST_BODY = 16 * 1024
@@ -94,6 +98,9 @@ def build_guard(
                 answer = tell_error(error.status, f"{request.method} of this: {error.reason}")
                 if "Allow" in error.headers:
                     answer.headers["Allow"] = error.headers["Allow"]
+        except Exception as error:  # whatever it is, its answer has these headers, too, and the page something to show
+            logger.debug("%s %s", request.method, request.path, exc_info=error)
+            answer = tell_error(500, f"the playground has failed: {summarize_error(error)}", "the next try may work")
         answer.headers.update(headers)
         return answer
 
