@@ -50,7 +50,8 @@ class Talkative(Agent):
                 own.warning("by a handler of its own %s", "." * 400)
             os.write(1, b"written by the system " + b"." * 400 + b"\\n")
             os.write(2, b"written by the system " + b"." * 400 + b"\\n")
-            ctypes.CDLL(None).puts(b"native " + b"." * 400)
+            # Not puts(): where PYTHONUNBUFFERED is set, it writes the end of the line by itself, a little later.
+            ctypes.CDLL(None).printf(b"native " + b"." * 400 + b"\\n")
             ctypes.CDLL(None).fflush(None)
             await asyncio.sleep(0.01)
         child = await asyncio.create_subprocess_exec("echo", "by a child")
