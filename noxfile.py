@@ -33,12 +33,17 @@ ROOT = Path(__file__).parent
 sys.path.insert(0, str(ROOT / "tools"))
 
 from give_way import come_first  # noqa: E402
+from playground_page import install_packages, need_chromium  # noqa: E402
 
 SERVER = "./plugins/openrtc-livekit-server"
 OFFLINE = "./plugins/openrtc-offline"
 CHOSEN = [f"./plugins/openrtc-{name}" for name in ("budget", "cost", "recorder", "redact")]
 """Plugins that change calls by being installed: who tries the demo has not asked for them."""
 SPEECH = {OFFLINE: "[espeak]"}  # the GPL voice is an extra, which only the demo and the tests install
+PAGE_TESTS = "plugins/openrtc-playground/page/tests"
+IN_BROWSER = ["./core", *(f"./plugins/openrtc-{name}" for name in ("livekit-server", "offline", "playground", "silero"))]
+IN_BROWSER += ["./sample_agents/dispatch-desk", "./sample_agents/my-support-agent"]
+"""What the page is tested with: agents that need no key."""
 REALTIME = "livekit-plugins-openai"
 """Only the tests talk to it, with a stand-in for the paid API behind it."""
 
@@ -175,6 +180,22 @@ def faults(session: nox.Session) -> None:
     install(session, distributions(), tools=TEST_TOOLS)
     named = any(word.startswith(FAULTS) for word in session.posargs)
     run_patiently(session, *PYTEST, *([] if named else all_faults()), *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def page(session: nox.Session) -> None:
+    """Build the playground's page with Node, into the package; -- --check builds it elsewhere and compares."""
+    session.run(sys.executable, str(ROOT / "tools" / "playground_page.py"), *session.posargs)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Talk to agents in the playground's page, in headless Chromium on the real LiveKit server: 2 minutes."""
+    need_go(session)
+    need_chromium()
+    install_packages()
+    install(session, IN_BROWSER, tools=TEST_TOOLS)
+    run_patiently(session, *PYTEST, PAGE_TESTS, *session.posargs)
 
 
 @nox.session
@@ -565,7 +586,7 @@ def typed_groups(made: list[str]) -> list[list[str]]:
     sources = [f"{folder}/src" for folder in distributions()]
     hooks = [path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("plugins/*/hatch_build.py"))]
     tested = test_folders("core", "plugins/*", "sample_agents/*")
-    return [[*sources, *hooks, *tested, "tools"], ["tests", "noxfile.py"], ["conftest.py", *made]]
+    return [[*sources, *hooks, *tested, "tools"], ["tests", "noxfile.py"], ["conftest.py", PAGE_TESTS, *made]]
 
 
 def import_path() -> str:

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -37,6 +38,15 @@ FLAGS = (
     "--use-fake-device-for-media-stream",
     "--remote-debugging-pipe",
 )
+LAUNCHER = """
+import os, sys
+reads, writes = (os.dup2(int(one), number) for one, number in zip(sys.argv[1:3], (200, 201)))
+os.dup2(reads, 3)
+os.dup2(writes, 4)
+os.closerange(5, 202)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+"""Chromium reads from descriptor 3 and writes to 4, whichever the pipes have here."""
 ANSWER_SECONDS = 30.0
 POLL_SECONDS = 0.05
 
@@ -62,11 +72,10 @@ class Chromium:
             flags.append(f"--use-file-for-fake-audio-capture={spoken}%noloop")
         its_in, our_out = os.pipe()
         our_in, its_out = os.pipe()
-        # Chromium reads from descriptor 3 and writes to 4.
-        shell = ["sh", "-c", f'exec "$@" 3<&{its_in} 4>&{its_out}', "sh", program, *flags]
+        command = [sys.executable, "-c", LAUNCHER, str(its_in), str(its_out), program, *flags]
         with (folder / "chromium.log").open("wb") as log:
             self._process = subprocess.Popen(
-                shell, pass_fds=(its_in, its_out), stdout=log, stderr=log, start_new_session=True
+                command, pass_fds=(its_in, its_out), stdout=log, stderr=log, start_new_session=True
             )
         os.close(its_in)
         os.close(its_out)
@@ -234,8 +243,11 @@ class Page:
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def prefer(self, *, dark: bool) -> None:
-        """Prefer dark or light colours."""
-        features = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+        """Prefer dark or light colours, and that nothing moves."""
+        features = [
+            {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
+            {"name": "prefers-reduced-motion", "value": "reduce"},
+        ]
         self.call("Emulation.setEmulatedMedia", features=features)
 
     def picture(self, name: str) -> Path:
