@@ -41,7 +41,10 @@ CHOSEN = [f"./plugins/openrtc-{name}" for name in ("budget", "cost", "recorder",
 """Plugins that change calls by being installed: who tries the demo has not asked for them."""
 SPEECH = {OFFLINE: "[espeak]"}  # the GPL voice is an extra, which only the demo and the tests install
 PAGE_TESTS = "plugins/openrtc-playground/page/tests"
-IN_BROWSER = ["./core", *(f"./plugins/openrtc-{name}" for name in ("livekit-server", "offline", "playground", "silero"))]
+IN_BROWSER = [
+    "./core",
+    *(f"./plugins/openrtc-{name}" for name in ("livekit-server", "offline", "playground", "silero")),
+]
 IN_BROWSER += ["./sample_agents/dispatch-desk", "./sample_agents/my-support-agent"]
 """What the page is tested with: agents that need no key."""
 REALTIME = "livekit-plugins-openai"

@@ -1,6 +1,6 @@
 """Builds the page of the playground with Node, and looks whether what is committed is what its sources give.
 
-``nox -s page`` builds; ``nox -s page -- --check`` builds elsewhere and compares; ``nox -s browser`` needs `need_chromium`.
+``nox -s page`` builds; ``nox -s page -- --check`` builds elsewhere and compares.
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ def need_chromium() -> None:
         for command in (["update"], ["install", "--yes", "--no-install-recommends", "chromium"]):
             subprocess.run(["apt-get", "--quiet", *command], env=environment, capture_output=True, check=False)
     if not any(map(shutil.which, BROWSERS)):
-        raise SystemExit("the page is tested in Chromium, which is not on the PATH and was not installed: apt install chromium")
+        raise SystemExit(
+            "the page is tested in Chromium, which is not on the PATH and was not installed: apt install chromium"
+        )
 
 
 if __name__ == "__main__":

@@ -266,5 +266,12 @@ class Page:
 
     def _describe(self, what: str) -> str:
         """Say what has failed, with what the page has printed and how it looks."""
-        lines = [what, f"picture: {self.picture('failed')}", "console:", *self.console[-30:], "errors:", *self.errors]
+        lines = [
+            what,
+            f"picture: {self.picture(f'failed-{self._target[:6]}')}",
+            "console:",
+            *self.console[-30:],
+            "errors:",
+            *self.errors,
+        ]
         return "\n".join(lines)

@@ -101,17 +101,19 @@ async function start() {
   const wish = picker.wish;
   if (!wish || call?.live) return;
   const made = newCall('name' in wish ? wish.name || 'a LiveKit worker' : wish.agent === ROUTED ? 'an agent that the routing chooses' : wish.agent);
+  const started = made.start(wish);
   draw();
   byId('line').focus({ preventScroll: true });
-  await made.start(wish);
+  await started;
   askCalls();
 }
 
 async function watch(room, agent) {
   if (call?.live) await call.end();
   const made = newCall(agent || room);
+  const started = made.watch(room);
   draw();
-  await made.watch(room);
+  await started;
 }
 
 function hangUp() {

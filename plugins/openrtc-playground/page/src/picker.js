@@ -19,6 +19,7 @@ export class Picker {
       if (target.name !== 'agent') return;
       this.#chosen = target.value;
       show(byId('stock-name'), target.value === STOCK);
+      if (target.value === STOCK) byId('stock-name').scrollIntoView({ block: 'nearest' });
       this.#onChange();
     });
   }
