@@ -79,6 +79,8 @@ async def test_a_hang_up_is_ignored_where_nohup_lets_it_be(start: Start) -> None
 async def test_a_worker_without_its_supervisor_drains_and_heeds_a_second_signal(start: Start) -> None:
     ours, theirs = socket.socketpair()
     stop = start(ControlChannel(theirs))
+    await receive(signal.SIGHUP)
+    assert not stop.first.done(), "only the supervisor acts on that"
     ours.close()
     await asyncio.wait_for(stop.first, 30.0)
     assert stop.orphaned and not stop.second.done()

@@ -48,7 +48,7 @@ class StopSignals:
         self._left: Future[None] | None = None
         self._signalled = False
         names = ["SIGTERM", "SIGINT"]
-        if channel is None and not is_ignored(HANG_UP):  # as nohup lets it be, so that no terminal ends the worker
+        if channel or not is_ignored(HANG_UP):  # as nohup lets it be, so that no terminal ends the worker
             names.append(HANG_UP)
         self._guard = SignalGuard(self._note_order if channel else self._note_signal, *names)
         self.note: Callable[[dict[str, Any]], None] = lambda _: None
@@ -94,7 +94,7 @@ class StopSignals:
     def _note_order(self, number: signal.Signals) -> None:
         if self.orphaned:
             self._note_signal(number)
-        else:
+        elif number.name != HANG_UP:  # which the supervisor acts on, where all processes are sent it
             self.drain()
 
     def _note_gone(self) -> None:
