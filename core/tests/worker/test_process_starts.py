@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import pytest
 
 from openrtc.observe.event_stream import EventStream
 from openrtc.observe.events import AgentBroken, AgentRecovered, Event
 from openrtc.worker import process_starts
-from openrtc.worker.process_starts import FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS, ProcessStarts
+from openrtc.worker.process_starts import FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS, TRIED_SECONDS, ProcessStarts
 
 
 class Pool:
     """What a pool is told, and when it is to try again."""
 
-    def __init__(self, agents: Mapping[str, str]) -> None:
+    def __init__(self, agents: Mapping[str, str], newer: Collection[str] = ()) -> None:
         self.events: list[Event] = []
         stream = EventStream()
         stream.subscribe(self.events.append)
-        self.starts = ProcessStarts(stream, lambda: self.agents)
+        self.newer = set(newer)
+        self.starts = ProcessStarts(stream, lambda: self.agents, self.newer.__contains__)
         self.agents = dict(agents)
         self.held: list[str] = []
         self.retries = 0
@@ -49,6 +50,14 @@ async def delays(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     monkeypatch.setattr(loop, "call_later", note)
     return found
+
+
+async def run_until(holds: Callable[[], object]) -> None:
+    for _ in range(1000):  # turns of the loop, in which nothing else waits
+        if holds():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it has not come to hold")
 
 
 async def test_the_third_start_that_fails_breaks_all_agents_and_the_first_that_does_not_ends_that(
@@ -91,8 +100,25 @@ async def test_only_the_agent_is_broken_that_processes_come_up_without(delays: l
     assert pool.starts.why_broken(["shop", "desk"]) == f"agent 'desk' is broken: {reason}"
     assert pool.starts.may_serve(["desk"]), "calls of the other agent can have it"
     await asyncio.sleep(0.01)
-    assert (pool.retries, delays) == (1, [FIRST_RETRY_SECONDS])
+    assert (pool.retries, delays) == (1, [FIRST_RETRY_SECONDS, TRIED_SECONDS])
     del pool.agents["desk"]
+    pool.starts.note_started({})
+    assert not pool.starts.statuses
+
+
+async def test_what_is_newer_code_is_broken_at_once_and_tried_again_when_it_is_not(delays: list[float]) -> None:
+    pool = Pool({"desk": "my-desk", "shop": "my-shop"}, newer={"my-desk"})
+    pool.starts.note_started({"desk": "my-desk 1.1 was installed", "shop": "no memory"})
+    assert set(pool.starts.statuses) == {"desk"} and pool.starts.may_serve(["desk"])
+    await run_until(lambda: len(delays) >= 5)
+    assert pool.retries == 0 and set(delays) == {FIRST_RETRY_SECONDS}, "no process would come up otherwise"
+    pool.newer.clear()
+    await run_until(lambda: pool.retries)
+    pool.starts.note_started({"desk": "no memory"})
+    assert pool.starts.statuses, "what was tried has failed"
+    await run_until(lambda: TRIED_SECONDS in delays and not pool.starts.statuses)
+    pool.starts.note_started({"desk": "no memory"})
+    assert pool.starts.statuses, "a call was let in, since none was started to find it out"
     pool.starts.note_started({})
     assert not pool.starts.statuses
 

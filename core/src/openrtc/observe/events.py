@@ -600,7 +600,7 @@ class AgentBroken(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentRecovered(Event):
-    """An agent that was broken takes calls again, since a process for them has started.
+    """An agent that was broken takes calls again: a process for them has started, or is tried with the next one.
 
     Args:
         agent: Its name.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, cast
 
+import psutil
 from livekit.agents import utils
 
 from openrtc.errors import one_line
@@ -199,6 +201,7 @@ class JobPool(utils.EventEmitter[str]):
             await self._shared.launch_job(info)
             return
         waiting = WaitingJob(info, asyncio.create_task(self._isolated[kind].launch_job(info)), kind)
+        self._give_up_broken([waiting])
         self._waiting[info.job.id] = waiting
         try:
             await waiting.wait(self._start_seconds)
@@ -310,6 +313,7 @@ class JobPool(utils.EventEmitter[str]):
         if unusable:
             self._unusable[pid] = unusable
         self._starts.note_started(unusable)
+        self._give_up_broken(self._waiting.values())
         self._close_useless()
 
     def _close_useless(self) -> None:
@@ -320,9 +324,15 @@ class JobPool(utils.EventEmitter[str]):
 
     def _close_idle(self, job: JobExecutor) -> None:
         del self._ready[job]
-        closing = asyncio.create_task(job.aclose(), name="close-idle-process")
-        self._ending.add(closing)
-        closing.add_done_callback(self._ending.discard)
+        # Not `aclose`: until the process has ended, which may take seconds, it would be given a call, which is lost.
+        with contextlib.suppress(psutil.Error):
+            psutil.Process(cast("ProcJobExecutor", job).pid).kill()
+
+    def _give_up_broken(self, jobs: Iterable[WaitingJob]) -> None:
+        for waiting in jobs:
+            decision = read_decision(waiting.running_job.job) if waiting.kind == "process" else None
+            if decision and (reason := self._starts.why_broken(decision.agents)):
+                waiting.give_up(reason)
 
     def _find_unusable(self, job: JobExecutor) -> Collection[str]:
         return self._unusable.get(cast("ProcJobExecutor", job).pid or 0, ())
@@ -418,8 +428,9 @@ class WaitingJob:
 
     def give_up(self, reason: str) -> None:
         """Wait no more, since none can be started."""
-        self._given_up = reason
-        self._launching.cancel()
+        if not self._launching.done():
+            self._given_up = reason
+            self._launching.cancel()
 
     async def aclose(self) -> None:
         """Forget the job: the call is over before it began."""

@@ -26,6 +26,10 @@ FIRST_RETRY_SECONDS = 5.0
 LONGEST_RETRY_SECONDS = 300.0
 """After how long another start is tried; each time after twice as long. A start takes seconds of a processor."""
 
+TRIED_SECONDS = 30.0
+"""After a start was tried, so long is waited for it before a call is let in: livekit-agents before 1.8.9 starts another
+process in the place of one that has ended only when a call wants it."""
+
 _FAILED = "error initializing process"
 _PREFIX = "process initialization failed: "
 """What livekit-agents says of a process that has failed, and what its error begins with."""
@@ -52,14 +56,24 @@ class ProcessStarts:
     Args:
         events: Where it emits which agents are broken, and which are not any more.
         list_agents: Returns the agents whose calls get processes, each with its distribution.
+        is_newer: Returns whether another version of a distribution is installed than the worker has loaded, so that no
+            further process comes up with its agents.
     """
 
-    def __init__(self, events: EventStream, list_agents: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(
+        self,
+        events: EventStream,
+        list_agents: Callable[[], Mapping[str, str]],
+        is_newer: Callable[[str], bool] = lambda _: False,
+    ) -> None:
         self._events = events
         self._list_agents = list_agents
+        self._is_newer = is_newer
         self._hold: Callable[[str], None] = lambda _: None
         self._retry: Callable[[], None] = lambda: None
         self._in_a_row = 0
+        self._held = False
+        self._probing = False
         self._failed: Counter[str] = Counter()
         self._broken: Mapping[str, BrokenAgent] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -126,6 +140,10 @@ class ProcessStarts:
                 self._note_usable(name, distribution)
         for name in [name for name in self._broken if name not in self._list_agents()]:
             self._note_usable(name, "")
+        if self._probing and self._timer:
+            self._timer.cancel()
+            self._timer, self._probing = None, False
+        self._held = bool(held)
         self._hold(held)
         if self._broken or held:
             self._plan()
@@ -136,7 +154,7 @@ class ProcessStarts:
     def _note_unusable(self, name: str, distribution: str, reason: str) -> None:
         self._failed[name] += 1
         before = self._broken.get(name)
-        if before is None and self._failed[name] < MOST_IN_A_ROW:
+        if before is None and self._failed[name] < MOST_IN_A_ROW and not self._is_newer(distribution):
             return
         self._broken = {**self._broken, name: BrokenAgent(reason, before.since if before else time.monotonic())}
         if before is None or before.reason != reason:
@@ -148,7 +166,7 @@ class ProcessStarts:
         if before := self._broken.get(name):
             self._broken = {other: one for other, one in self._broken.items() if other != name}
             seconds = time.monotonic() - before.since
-            logger.warning("agent %r takes calls again: a process has started with it after %.0f s", name, seconds)
+            logger.warning("agent %r takes calls again after %.0f s", name, seconds)
             self._events.emit(AgentRecovered(agent=name, distribution=distribution, seconds=round(seconds, 3)))
 
     def _plan(self) -> None:
@@ -158,7 +176,22 @@ class ProcessStarts:
 
     def _try_again(self) -> None:
         self._timer = None
-        self._retry()
+        agents = self._list_agents()
+        if not self._held and all(self._is_newer(agents.get(name, "")) for name in self._broken):
+            self._delay = FIRST_RETRY_SECONDS  # looking costs nothing, and no process would come up otherwise
+            self._plan()
+        else:
+            self._retry()
+            if not self._held:
+                self._probing = True
+                self._timer = asyncio.get_running_loop().call_later(TRIED_SECONDS, self._let_in)
+
+    def _let_in(self) -> None:
+        """Let the next call find out whether a process starts with its agent."""
+        self._timer, self._probing = None, False
+        for name in list(self._broken):
+            self._note_usable(name, self._list_agents().get(name, ""))
+            self._failed[name] = MOST_IN_A_ROW - 1
 
 
 def _note_error(record: logging.LogRecord) -> bool:

@@ -105,7 +105,7 @@ class WorkerServer:
         self._loop: asyncio.AbstractEventLoop | None = None
         second_agents = SecondAgents(settings, self.list_answered)
         self.orders = Orders(settings, lambda: runtime.catalog.names, lambda: self.jobs, self.end)
-        self.process_starts = ProcessStarts(runtime.events, self._list_in_processes)
+        self.process_starts = ProcessStarts(runtime.events, self._list_in_processes, self._is_newer)
         runtime.events.subscribe(self._note_process_started)
         self.admission = Admission(
             runtime,
@@ -255,6 +255,9 @@ class WorkerServer:
     def _list_in_processes(self) -> dict[str, str]:
         catalog = self.runtime.catalog
         return {name: find_distribution(catalog.get(name)) for name, kind in self.kinds.items() if kind == "process"}
+
+    def _is_newer(self, distribution: str) -> bool:
+        return self.runtime.distributions.find_drift(distribution) is not None
 
     def _note_process_started(self, event: Event) -> None:
         if isinstance(event, JobProcessStarted) and self._pool:
