@@ -194,13 +194,12 @@ class Page:
         assert "exceptionDetails" not in done, self._describe(f"{script}: {done['exceptionDetails']}")
         return done["result"].get("value")
 
-    def wait(self, condition: str, seconds: float = 20.0) -> Any:
-        """Wait until an expression is true, and return its value."""
+    def wait(self, condition: str, seconds: float = 20.0) -> None:
+        """Wait until an expression is true, or something that is there."""
         until = time.monotonic() + seconds
-        while not (value := self.run(condition)):
+        while not self.run(f"Boolean({condition})"):
             assert time.monotonic() < until, self._describe(f"not true after {seconds:g} s: {condition}")
             time.sleep(POLL_SECONDS)
-        return value
 
     def text(self, selector: str) -> str:
         """Return what is read where a selector leads first."""

@@ -22,7 +22,7 @@ from e2e.speech import Voice
 from e2e.worker import WorkerProcess, openrtc_worker
 from openrtc.server import LocalServer
 
-pytestmark = [pytest.mark.process, pytest.mark.realtime]
+pytestmark = pytest.mark.process
 
 AXE = Path(__file__).parent.parent / "node_modules" / "axe-core" / "axe.min.js"
 QUESTION = "where is my order number seven"
