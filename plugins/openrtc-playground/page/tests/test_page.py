@@ -147,7 +147,7 @@ def check_by_axe(page: Page) -> None:
 
 def test_a_spoken_question_is_answered_aloud_and_watched_by_another_tab(worker: WorkerProcess, served: Served) -> None:
     page = served.call("support")
-    page.wait_for_text(".words.mine", "order number seven", PATIENCE)
+    page.wait_for_text(".words.mine", "order", PATIENCE)
     page.wait_for_text(".tool[data-status=done]", "order_number: 7", PATIENCE)
     page.click("#mute")  # the question is asked again and again
     page.wait_for_text(".tool", "arrives on Friday", PATIENCE)
