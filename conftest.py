@@ -24,6 +24,7 @@ pytest themselves shall not."""
 OWN_PROCESS = "OPENRTC_TESTS_OWN_PROCESS"
 """Set in the process of a test that has one of its own."""
 TIMED = [Path(__file__).parent / "tests" / name for name in ("e2e", "operations", "faults")]
+TIMED += [Path(__file__).parent / "plugins/openrtc-playground/page"]  # `nox -s browser`
 """Where tests of real time are run from."""
 HARMLESS = {"uname"}
 """`platform.uname` of the standard library runs it once, when whatever is imported first wants to know the machine."""
@@ -56,7 +57,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         timed = item.get_closest_marker("realtime") or item.get_closest_marker("alone")
         if timed and not any(folder in item.path.parents for folder in TIMED):
-            raise pytest.UsageError(f"{item.nodeid} measures time: move it to tests/e2e, operations or faults")
+            raise pytest.UsageError(f"{item.nodeid} measures time: move it to tests/e2e or tests/operations")
         if item.get_closest_marker("own_process"):
             item.add_marker("process")
             if OWN_PROCESS not in os.environ:
