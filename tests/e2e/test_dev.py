@@ -172,8 +172,8 @@ def test_the_playground_offers_the_agents_of_the_worker_and_keeps_its_key(dev: W
     assert agents["desk"]["ready"] and agents["desk"]["distribution"] == SHOP.name
     assert not agents["hosted"]["ready"] and "LiveKit's Cloud" in agents["hosted"]["reason"]
     assert ask("token", '{"agent": "desk"}')["url"] == found["server"] != ""
-    calls = ask("calls")["calls"]  # the last test's call may not be over
-    assert all(one["agent"] == "desk" and "'openrtc.agent' asks for 'desk'" in one["reason"] for one in calls)
+    calls = ask("calls")["calls"]  # those of the tests before may not be over
+    assert all(f"asks for {one['agent']!r}" in one["reason"] for one in calls if one["job"])
     with pytest.raises(HTTPError, match="401"):
         ask("agents", **{"X-OpenRTC-Key": ""})
     lines = [one.info["cmdline"] or [] for one in psutil.process_iter(["cmdline"])]
