@@ -297,8 +297,8 @@ def test_names_are_text_and_thousands_of_agents_can_be_searched(served: Served) 
         "distribution": "d",
         "version": "1",
     }
-    agent |= {"reason": "", "fix": "", "members": []}
-    agents = [agent | {"name": f"<b>{number}</b>", "ready": number > 0} for number in range(10_000)]
+    agent |= {"reason": "", "fix": ""}
+    agents = [agent | {"name": f"<b>{number}</b>", "ready": number > 0, "members": []} for number in range(10_000)]
     found = {"server": "ws://there", "own_name": "", "routes": True, "chosen": "", "agents": agents}
     found["worker"] = {"found": True, "state": "ready", "session_host": "operators", "profile": "standard"}
     before = (
