@@ -17,4 +17,5 @@ VERSIONS = read_own_versions()
 """What is about to be imported."""
 
 importlib.import_module("openrtc.worker.entrypoint")  # not before livekit can be seen
+importlib.import_module("openrtc.worker.preload_plan").import_public_names()
 importlib.import_module("openrtc.upstream.warm_up").read_sources()

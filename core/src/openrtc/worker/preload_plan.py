@@ -24,12 +24,13 @@ INFERENCE_VARIABLES = ("LIVEKIT_INFERENCE_URL", "LIVEKIT_INFERENCE_API_KEY")
 """livekit-agents reads them; without them LiveKit Inference takes the credentials of a project of LiveKit Cloud."""
 
 PUBLIC_MODULES = (
+    "livekit.agents.llm.async_toolset",
     "livekit.agents.voice.report",
     "openrtc.dispatch.sip_rules",
     "openrtc.dispatch.tokens",
     "openrtc.dispatch.waiting",
 )
-"""What is left to be imported of both when it is first used, and small."""
+"""What is left to be imported of both until a call uses it, and small."""
 
 RECORDING_VARIABLE = "LIVEKIT_OBSERVABILITY_URL"
 """livekit-agents reads it; without it recordings are uploaded to the project of LiveKit Cloud that sends the calls."""
