@@ -23,6 +23,10 @@ export class LatencyView {
   #root = byId('latency');
   #turns = [];
 
+  constructor() {
+    this.#render();
+  }
+
   clear() {
     this.#turns = [];
     this.#render();

@@ -87,7 +87,7 @@ class Served:
         page.click(f"input[name=agent][value={json.dumps(agent)}]")
         if text:
             page.click("input[value=text]")
-        page.click("#call")
+        press_call(page)
         return page
 
     def stop(self) -> None:
@@ -129,6 +129,11 @@ def served(api: ServerApi, browser: Chromium) -> Iterator[Served]:
     browser.allow_microphone(running.origin)
     yield running
     running.stop()
+
+
+def press_call(page: Page) -> None:
+    page.wait("!document.querySelector('#call').disabled")
+    page.click("#call")
 
 
 def say(page: Page, text: str) -> None:
@@ -233,7 +238,7 @@ def test_a_worker_that_lets_nobody_look_in_is_told_and_answers(api: ServerApi, s
         page.click("input[name=agent][value=' stock']")
         page.click("#stock-name")
         page.type("lean")
-        page.click("#call")
+        press_call(page)
         page.wait_for_text("#state", "Listening", PATIENCE)
         page.wait_for_text("#degraded", "Only words and states are shown", PATIENCE)
         say(page, "which truck is free")
@@ -254,7 +259,7 @@ def test_a_worker_of_livekit_agents_own_kind_answers_what_is_typed(
         page.click("#stock-name")
         page.type("stock")
         page.click("input[value=text]")
-        page.click("#call")
+        press_call(page)
         page.wait_for_text("#state", "Listening", PATIENCE)
         page.wait_for_text("#agent", "Instructions", PATIENCE)
         say(page, "hello")
@@ -271,7 +276,7 @@ def test_without_a_microphone_or_an_agent_it_says_what_to_do(served: Served) -> 
         page.click("input[name=agent][value=' stock']")
         page.click("#stock-name")
         page.type("nobody")
-        page.click("#call")
+        press_call(page)
         page.wait_for_text(".notice", word)
         page.wait_for_text("#state", "Waiting for an agent")
     served.browser.allow_microphone(served.origin)
