@@ -48,7 +48,10 @@ function draw() {
   renderEmpty();
   if (!call?.live) byId('call').disabled = !picker.wish || !agents;
   const state = stateOf(call);
-  if (state !== announced && ['waiting', 'listening', 'reconnecting', 'ended'].includes(state)) announce(state === 'ended' ? call.ended || wordFor(state) : wordFor(state));
+  // Once a call: later it would drown what was said before it.
+  const isFirst = state === 'listening' && !call.heard;
+  if (isFirst) call.heard = true;
+  if (state !== announced && (isFirst || ['waiting', 'reconnecting', 'ended'].includes(state))) announce(state === 'ended' ? call.ended || wordFor(state) : wordFor(state));
   announced = state;
 }
 
@@ -81,7 +84,7 @@ function newCall(name) {
       if (made !== call) return;
       timeline.update(item);
       if (item.kind === 'words' && !item.open && !item.told && !item.mine) {
-        item.told = true;
+        item.told = made.heard = true;
         announce(`${nameOf(item.speaker).name}: ${item.text.slice(0, 300)}`);
       }
       drawSoon();
