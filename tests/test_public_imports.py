@@ -1,11 +1,13 @@
 """The distributions beside the core import only what is public in `openrtc`, as a stranger's package does.
 
-Public is also what their tests import: `openrtc.testing`.
+Public is also what their tests import: `openrtc.testing`. One that looks into workers and settings, as the commands of
+the core do, asks for the core of its own release.
 """
 
 from __future__ import annotations
 
 import ast
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,8 @@ import openrtc
 import openrtc.testing
 
 ROOT = Path(__file__).parents[1]
-DISTRIBUTIONS = sorted([*ROOT.glob("plugins/*"), *ROOT.glob("sample_agents/*")])
+OF_ONE_RELEASE = ROOT / "plugins" / "openrtc-playground"
+DISTRIBUTIONS = sorted({*ROOT.glob("plugins/*"), *ROOT.glob("sample_agents/*")} - {OF_ONE_RELEASE})
 
 
 def private_imports(source: str) -> list[str]:
@@ -38,6 +41,12 @@ def test_a_distribution_imports_only_public_names(distribution: Path) -> None:
     assert modules
     found = {str(module): imports for module in modules if (imports := private_imports(module.read_text("utf-8")))}
     assert not found
+
+
+def test_what_is_of_one_release_with_the_core_asks_for_that_core() -> None:
+    project = tomllib.loads((OF_ONE_RELEASE / "pyproject.toml").read_text("utf-8"))["project"]
+    version = (ROOT / "VERSION").read_text("utf-8").strip()
+    assert f"openrtc-core=={version}" in project["dependencies"]
 
 
 def test_a_private_import_is_found() -> None:
