@@ -198,7 +198,8 @@ def browser(session: nox.Session) -> None:
     need_chromium()
     install_packages()
     install(session, IN_BROWSER, tools=TEST_TOOLS)
-    run_patiently(session, *PYTEST, PAGE_TESTS, *session.posargs)
+    with measuring():
+        run_patiently(session, *PYTEST, PAGE_TESTS, *session.posargs)
 
 
 @nox.session
