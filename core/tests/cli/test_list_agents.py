@@ -15,6 +15,8 @@ import pytest
 pytestmark = pytest.mark.process
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Site
 
 KEYS = {
@@ -73,7 +75,11 @@ def test_json_has_every_key_and_nothing_is_imported(site: Site) -> None:
     assert (rows["helpdesk"]["kind"], rows["desk"]["kind"]) == ("agent", "hook-module")
 
 
-def test_a_list_without_load_imports_no_agent_no_plugin_and_no_livekit(site: Site) -> None:
+def test_a_list_without_load_imports_no_agent_no_plugin_and_no_livekit(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("XDG_RUNTIME_DIR", "TMPDIR"):  # where no worker runs
+        monkeypatch.setenv(name, str(tmp_path))
     marker = site.work / "imported"
     site.add(
         "my-agent",
