@@ -246,3 +246,15 @@ async def test_who_has_not_joined_is_not_removed(removed: list[str]) -> None:
     connecting.cancel()
     await wait_until_left(2.0)
     assert left.is_set() and removed == []
+
+
+async def test_a_room_of_a_thread_whose_loop_has_ended_is_not_waited_for(removed: list[str]) -> None:
+    async def fail() -> None:
+        room = Room()
+        await room.join()
+        leave_room(room, lambda: None, speaks=False)
+
+    await asyncio.to_thread(lambda: asyncio.new_event_loop().run_until_complete(fail()))
+    async with asyncio.timeout(5.0):
+        await wait_until_left(60.0)
+    room_connect._leaving.clear()

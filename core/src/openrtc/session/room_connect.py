@@ -295,13 +295,15 @@ async def _remove(identity: str, name: str, worker: WorkerSettings) -> None:
 
 
 async def wait_until_left(limit: float) -> None:
-    """Wait until the rooms are left whose connect was cancelled.
+    """Wait until the rooms of this loop's calls are left whose connect was cancelled, or whose agent has failed.
 
     Args:
         limit: Seconds to wait at most.
     """
-    if _leaving:
-        await asyncio.wait(set(_leaving), timeout=limit)
+    here = asyncio.get_running_loop()
+    # A call in a thread has a loop of its own, which may have ended before its room was left.
+    if own := {leaving for leaving in list(_leaving) if leaving.get_loop() is here}:
+        await asyncio.wait(own, timeout=limit)
 
 
 async def _connect_patiently(connect: Callable[..., Awaitable[None]], *args: Any, **more: Any) -> None:
