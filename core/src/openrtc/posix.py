@@ -46,6 +46,14 @@ def find_signals(*names: str) -> tuple[signal.Signals, ...]:
     return tuple(signal.Signals[name] for name in names if hasattr(signal, name))
 
 
+def name_signal(number: int) -> str:
+    """Return the name of a signal; its number where Python knows no name for it."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
 def call_on_signals(callback: Callable[[signal.Signals], None], *names: str) -> None:
     """Call back in the running loop, on the main thread, at each of these signals that this system knows.
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from openrtc.child_environment import THREADS_OFF
-from openrtc.posix import kill_group
+from openrtc.posix import kill_group, name_signal
 from openrtc.supervisor.fork_server import FAILED
 from openrtc.supervisor.hang_watch import RUNS, HangWatch
 from openrtc.supervisor.process_role import FORK_SERVER, Doors, ProcessRole, repeat_command
@@ -71,7 +71,7 @@ class ForkServerClient:
     def describe_end(self) -> str:
         """Return why it has ended instead of getting ready."""
         code = self._process.wait()
-        how = f"exit code {code}" if code >= 0 else _name_signal(-code)
+        how = f"exit code {code}" if code >= 0 else name_signal(-code)
         if self.why:
             return self.why
         if running := self.watch.running:
@@ -140,10 +140,3 @@ class ForkServerClient:
         if not self._ready.done():
             self._ready.set_result(None)
         self._on_exit(self)
-
-
-def _name_signal(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

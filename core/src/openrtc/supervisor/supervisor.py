@@ -15,7 +15,7 @@ from typing import Any
 
 from openrtc.errors import OpenRTCError
 from openrtc.model.hung_package import HungPackage, put_hung
-from openrtc.posix import call_on_signals, why_no_supervisor
+from openrtc.posix import call_on_signals, name_signal, why_no_supervisor
 from openrtc.supervisor.fork_server import NO_DOORS
 from openrtc.supervisor.fork_server_client import ForkServerClient
 from openrtc.supervisor.no_roll import NoRoll
@@ -442,7 +442,4 @@ def _describe_failure(worker: SupervisedWorker) -> str:
 def _describe_exit(code: int) -> str:
     if code >= 0:
         return f" (exit code {code})" if code else ""
-    try:
-        return f" ({signal.Signals(-code).name})"
-    except ValueError:
-        return f" (signal {-code})"
+    return f" ({name_signal(-code)})"

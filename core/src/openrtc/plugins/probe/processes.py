@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -19,7 +18,7 @@ from openrtc.plugins.checks import read_checks
 from openrtc.plugins.fault import Fault, locate_in_dump
 from openrtc.plugins.probe.child import CHECKS, PROGRESS, RESULT, STACK, Request, answer
 from openrtc.plugins.probe.findings import Findings, read_findings
-from openrtc.posix import ForkedProcess, kill_group, usable_cores
+from openrtc.posix import ForkedProcess, kill_group, name_signal, usable_cores
 
 TIMEOUT_LINE = "Timeout"
 """How `faulthandler` begins its dump when its time is over."""
@@ -159,13 +158,6 @@ def _explain_end(request: Request, number: int, code: int | None, stack: str, la
     said = f"; the last that it said: {one_line(last, 200)}" if last else ""
     if code < 0:
         fix = f"update or reinstall {entry.distribution} and its compiled dependencies"
-        return Fault(f"the import crashed Python ({_signal_name(-code)}){said}", fix, place)
+        return Fault(f"the import crashed Python ({name_signal(-code)}){said}", fix, place)
     fix = 'nothing may exit at import: put it below if __name__ == "__main__":'
     return Fault(f"the import ended the process with exit code {code}{said}", fix, place)
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
