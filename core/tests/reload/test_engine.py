@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import os
 import sys
 import weakref
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from openrtc.catalog.catalog import Catalog
 from openrtc.model.status import State
 from openrtc.plugins import own_modules
-from openrtc.plugins.own_modules import remember_distributions
 from openrtc.reload.engine import Broken, Engine, Staged
 from openrtc.reload.files import Files
 from openrtc.runtime.runtime import Runtime, build_runtime
@@ -55,22 +53,6 @@ HOOKS = """
     def openrtc_redact(text):
         return f"{text} {WORD}"
 """
-
-
-@pytest.fixture(autouse=True)
-def known_distributions() -> Iterator[None]:
-    """Forget afterwards what a test has made known."""
-    holders: tuple[Any, Any] = (importlib, importlib.util)
-    functions = [
-        (holder, name, getattr(holder, name))
-        for holder, name in zip(holders, ("import_module", "find_spec"), strict=True)
-    ]
-    restore, finders = remember_distributions(), sys.meta_path[:]
-    yield
-    restore()
-    sys.meta_path[:] = finders
-    for holder, name, function in functions:
-        setattr(holder, name, function)
 
 
 class Edited:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import sys
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +11,6 @@ import pytest
 from openrtc.model.request import RouteRequest
 from openrtc.model.status import State, Status
 from openrtc.observe.events import Event, PluginsChanged
-from openrtc.plugins.own_modules import remember_distributions
 from openrtc.reload import pick_up
 from openrtc.reload.late import LatePackages
 from openrtc.reload.pick_up import PickUp
@@ -36,22 +33,6 @@ class Desk(Agent):
 def openrtc_agents():
     return [AgentSpec(name="night", agent=Desk)]
 """
-
-
-@pytest.fixture(autouse=True)
-def known_distributions() -> Iterator[None]:
-    """Forget afterwards what a test has made known."""
-    holders: tuple[Any, Any] = (importlib, importlib.util)
-    kept = [
-        (holder, name, getattr(holder, name))
-        for holder, name in zip(holders, ("import_module", "find_spec"), strict=True)
-    ]
-    restore, finders = remember_distributions(), sys.meta_path[:]
-    yield
-    restore()
-    sys.meta_path[:] = finders
-    for holder, name, function in kept:
-        setattr(holder, name, function)
 
 
 def install(site: Site, name: str, agents: dict[str, str], source: str = AGENT, *, hooks: bool = False) -> None:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import logging
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from openrtc.observe.events import CodeReloaded, Event
 from openrtc.plugins.guard import clock
-from openrtc.plugins.own_modules import remember_distributions
 from openrtc.reload.late import LateEdits
 from openrtc.reload.reloader import take_edits
 from openrtc.runtime.runtime import Runtime, build_runtime
@@ -36,23 +34,14 @@ class Desk(Agent):
 
 
 @pytest.fixture
-def runtime(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runtime]:
+def runtime(site: Site, monkeypatch: pytest.MonkeyPatch) -> Runtime:
     """What the calls of a worker with one package share, which has half a second for an import while it runs."""
     monkeypatch.setattr(clock, "_clock", clock.STOPPED_CLOCK)  # as a worker has it that takes calls
     monkeypatch.setattr(clock, "_limit", 0.0)  # what is loaded sets it
-    functions = [(holder, name, getattr(holder, name)) for holder, name in _REPLACED]
-    restore, finders = remember_distributions(), sys.meta_path[:]
     site.add(
         "slow-agent", agents={"desk": "slow_agent:Desk"}, files={"slow_agent.py": AGENT}, record=["slow_agent.py,,"]
     )
-    yield build_runtime(Config(policy=Policy(allow=("slow-agent",), import_seconds=0.5)))
-    restore()
-    sys.meta_path[:] = finders
-    for holder, name, function in functions:
-        setattr(holder, name, function)
-
-
-_REPLACED: tuple[tuple[Any, str], ...] = ((importlib, "import_module"), (importlib.util, "find_spec"))
+    return build_runtime(Config(policy=Policy(allow=("slow-agent",), import_seconds=0.5)))
 
 
 class Told:

@@ -90,6 +90,17 @@ class Served:
         press_call(page)
         return page
 
+    def call_by_name(self, name: str, *, text: bool = False) -> Page:
+        """Open the page, and call the agent of another worker, by the name under which that is dispatched."""
+        page = self.open()
+        page.click("input[name=agent][value=' stock']")
+        page.click("#stock-name")
+        page.type(name)
+        if text:
+            page.click("input[value=text]")
+        press_call(page)
+        return page
+
     def stop(self) -> None:
         """End it."""
         self._process.terminate()
@@ -234,11 +245,7 @@ def test_each_member_of_a_cast_has_its_column_with_its_tools_and_words(worker: W
 def test_a_worker_that_lets_nobody_look_in_is_told_and_answers(api: ServerApi, served: Served, tmp_path: Path) -> None:
     with openrtc_worker(api, tmp_path / "lean.log", "--offline", "--profile", "lean", "--agent-name", "lean") as lean:
         lean.wait_until_ready()
-        page = served.open()
-        page.click("input[name=agent][value=' stock']")
-        page.click("#stock-name")
-        page.type("lean")
-        press_call(page)
+        page = served.call_by_name("lean")
         page.wait_for_text("#state", "Listening", PATIENCE)
         page.wait_for_text("#degraded", "Only words and states are shown", PATIENCE)
         say(page, "which truck is free")
@@ -254,12 +261,7 @@ def test_a_worker_of_livekit_agents_own_kind_answers_what_is_typed(
     script.write_text(STOCK)
     with WorkerProcess([str(script), "start"], api=api, log=tmp_path / "stock.log") as stock:
         stock.wait_until_ready()
-        page = served.open()
-        page.click("input[name=agent][value=' stock']")
-        page.click("#stock-name")
-        page.type("stock")
-        page.click("input[value=text]")
-        press_call(page)
+        page = served.call_by_name("stock", text=True)
         page.wait_for_text("#state", "Listening", PATIENCE)
         page.wait_for_text("#agent", "Instructions", PATIENCE)
         say(page, "hello")
