@@ -68,11 +68,6 @@ FAULTS = "tests/faults"
 WITH_WORKERS = ["tests/e2e", "tests/operations"]
 """Where all tests that measure time are (`conftest.py`), and none that `nox -s unit` runs."""
 NO_WORKERS = [f"--ignore={folder}" for folder in (FAULTS, *WITH_WORKERS)]
-SIDE_BY_SIDE = ["--numprocesses=2", "--dist=loadfile"]
-"""For tests of real time: with three at a time on two processors, they fail by each other's load."""
-BESIDE = ["--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder"]
-"""For tests that start workers and wait for them: more than there are cores. Files of few tests are not left to the
-end, since these are the longest."""
 SPREAD = ["--numprocesses=3", "--dist=worksteal"]
 """For tests that are many in few files, or mostly wait."""
 UNIT = ["-m", "not process", *NO_WORKERS, "--numprocesses=2", "--dist=worksteal"]
@@ -84,9 +79,9 @@ FAILED_TESTS = "OPENRTC_FAILED_TESTS"
 TESTS_RAN = [0, 1]
 """What pytest ends with when all tests pass, and when some fail."""
 GIVING_WAY = ["python", str(ROOT / "tools" / "give_way.py")]
-SLOW_PROCESSOR_SECONDS = 0.13
-"""What `measure_processor` returns where two faults at a time are all that two processors take: with 0.14 to 0.2 s,
-three at a time made each other fail; with 0.09 s they did not."""
+SECONDS_AT_ONCE = 0.3
+"""What `measure_processor` returns, times how many files of real-time tests two processors take at once: with 0.14 to
+0.2 s, three at a time made each other fail; with 0.09 s they did not."""
 NO_VERSION = Version("0.dev0")
 BUILD_TOOLS = ["hatchling>=1.27", "editables"]
 TEST_TOOLS = ["hatchling", "import-linter", "jsonschema", "mcp", "pip", "psutil", "pytest", "pytest-asyncio"]
@@ -165,14 +160,22 @@ def tests(session: nox.Session) -> None:
     folders = test_folders("core", "plugins/*", "sample_agents/*", "tools", ".")
     if run_chosen(session, folders):
         return
-    with beside(session, *PYTEST, *folders, *NO_WORKERS, *SPREAD), measuring():
-        run_each(
-            session,
-            [*PYTEST, *all_faults()],
-            [*PYTEST, *WITH_WORKERS, "-m", "realtime and not alone and not thorough", *SIDE_BY_SIDE],
-            [*PYTEST, *WITH_WORKERS, "-m", "not realtime and not alone and not thorough", *BESIDE],
-            [*PYTEST, *WITH_WORKERS, "-m", "alone"],
-        )
+    with beside(session, *PYTEST, *folders, *NO_WORKERS, *SPREAD):
+        with measuring():
+            failed = run_each(
+                session,
+                [*PYTEST, FAULTS, *at_once()],
+                [*PYTEST, *WITH_WORKERS, "-m", "realtime and not alone and not thorough", *at_once()],
+            )
+        # Other sessions may measure meanwhile: what starts workers and waits for them hardly disturbs these.
+        others = "not realtime and not alone and not thorough"
+        # Files of few tests are not left to the end, since these are the longest.
+        order = "--no-loadscope-reorder"
+        failed += run_each(session, [*PYTEST, *WITH_WORKERS, "-m", others, *at_once(1), order])
+        with measuring():
+            failed += run_each(session, [*PYTEST, *WITH_WORKERS, "-m", "alone"])
+    if failed:
+        session.error(f"failed: {'; '.join(failed)}")
 
 
 @nox.session
@@ -182,7 +185,7 @@ def faults(session: nox.Session) -> None:
     session.log("installing all packages and building the LiveKit server: 2 to 4 minutes the first time")
     install(session, distributions(), tools=TEST_TOOLS)
     named = any(word.startswith(FAULTS) for word in session.posargs)
-    run_patiently(session, *PYTEST, *([] if named else all_faults()), *session.posargs)
+    run_patiently(session, *PYTEST, *([] if named else [FAULTS, *at_once()]), *session.posargs)
 
 
 @nox.session(venv_backend="none")
@@ -466,11 +469,14 @@ def test_folders(*patterns: str) -> list[str]:
     return [path.relative_to(ROOT).as_posix() for path in found if any(path.rglob("test_*.py"))]
 
 
-def all_faults() -> list[str]:
-    """Return the arguments for pytest that run all faults, as many at a time as the processors take."""
-    at_once = 3 if measure_processor() < SLOW_PROCESSOR_SECONDS else 2
-    # Tests of one file inject their faults side by side in one process.
-    return [FAULTS, f"--numprocesses={at_once}", "--dist=loadfile"]
+def at_once(more: int = 0) -> list[str]:
+    """Return the arguments for pytest that run files beside each other, as many as the processors take.
+
+    Args:
+        more: How many more than of those that are sensitive to time.
+    """
+    fitting = min(max(int(SECONDS_AT_ONCE / measure_processor()), 2), 5)
+    return [f"--numprocesses={fitting + more}", "--dist=loadfile"]
 
 
 def measure_processor() -> float:
@@ -564,16 +570,15 @@ def run_again(session: nox.Session, failed: Path, *command: str, **options: Any)
         session.run(*again, f"@{failed}", "--reruns=1", "--reruns-delay=5", **options)
 
 
-def run_each(session: nox.Session, *commands: list[str]) -> None:
-    """Run commands one after the other, all of them also when one fails; then end the session."""
+def run_each(session: nox.Session, *commands: list[str]) -> list[str]:
+    """Run commands one after the other, all of them also when one fails; return those that do."""
     failed = []
     for command in commands:
         try:
             run_patiently(session, *command)
         except CommandFailed:
             failed.append(" ".join(command))
-    if failed:
-        session.error(f"failed: {'; '.join(failed)}")
+    return failed
 
 
 def names_tests(arguments: list[str]) -> bool:

@@ -13,7 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-PLAYGROUND = Path(__file__).resolve().parent.parent / "plugins" / "openrtc-playground"
+ROOT = Path(__file__).resolve().parent.parent
+PLAYGROUND = ROOT / "plugins" / "openrtc-playground"
 PAGE = PLAYGROUND / "page"
 STATIC = PLAYGROUND / "src" / "openrtc_playground" / "static"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -76,9 +77,7 @@ def need_chromium() -> None:
         return
     if os.geteuid() == 0 and shutil.which("apt-get"):
         print("installing Chromium with apt: a minute", flush=True)
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["update"], ["install", "--yes", "--no-install-recommends", "chromium"]):
-            subprocess.run(["apt-get", "--quiet", *command], env=environment, capture_output=True, check=False)
+        subprocess.run([ROOT / ".ci" / "apt-install", "chromium"], check=False)
     if not any(map(shutil.which, BROWSERS)):
         raise SystemExit(
             "the page is tested in Chromium, which is not on the PATH and was not installed: apt install chromium"

@@ -23,6 +23,8 @@ FIRST_SELF_UPDATING_GO = (1, 21)
 SYSTEMS = {"linux": "linux", "darwin": "darwin", "win32": "windows"}
 MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 LICENSE_FILES = ("LICENSE", "NOTICE")
+COMPILER_GOGC = "400"
+"""How far the compiler's memory grows between two collections, in percent; with Go's 100 it collects a tenth longer."""
 
 
 class BuildError(Exception):
@@ -130,8 +132,10 @@ def find_go() -> str:
 def install(go: str, target: Target, result: Path) -> None:
     """Build the server with the user's own Go settings, statically, into the folder ``result``."""
     own = {"CGO_ENABLED": "0", "GOBIN": str(result), "GOOS": target.system, "GOARCH": target.machine}
+    own["GOGC"] = COMPILER_GOGC
     package = f"{MODULE}/cmd/server@v{target.version}"
-    run([go, "install", "-trimpath", "-ldflags", "-s -w", package], own)
+    # What debuggers want is left out of the result, and so need not be compiled either.
+    run([go, "install", "-trimpath", "-gcflags=all=-dwarf=false", "-ldflags=-s -w", package], own)
     suffix = Path(target.binary_name).suffix
     (result / f"server{suffix}").rename(result / target.binary_name)
 

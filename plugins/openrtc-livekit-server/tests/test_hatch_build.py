@@ -90,7 +90,8 @@ def test_go_is_asked_for_the_official_module_with_the_users_settings(
     monkeypatch.setenv("GOFLAGS", "-modcacherw")
     build("wheel", tmp_path)
     calls = (tmp_path / "calls").read_text().splitlines()
-    assert "install -trimpath -ldflags -s -w github.com/livekit/livekit-server/cmd/server@v1.13.5" in calls
+    module = "github.com/livekit/livekit-server/cmd/server@v1.13.5"
+    assert f"install -trimpath -gcflags=all=-dwarf=false -ldflags=-s -w {module}" in calls
     assert settings.read_text() == "0 -modcacherw\n"
 
 
