@@ -11,6 +11,7 @@ from e2e.packages import Package
 from e2e.server_api import ServerApi
 from e2e.tone_agents import TONE_AGENTS
 from e2e.worker import WorkerProcess
+from waiting import poll_until
 
 WATCHER = Package(
     name="session-watcher",
@@ -36,6 +37,12 @@ WATCHER = Package(
                 early = "before it starts" if not has_started(session) else "too late"
                 logger.info("CASE %s in %s %s", call.agent_name, os.getpid(), early)
                 session.on("close", lambda event: logger.info("CASE %s closed", call.agent_name))
+
+                def tell(event):
+                    if event.new_state == "listening":
+                        logger.info("CASE %s started", call.agent_name)
+
+                session.on("agent_state_changed", tell)
         """
     },
     plugins={"watcher": "session_watcher"},
@@ -53,6 +60,9 @@ def test_plugins_get_the_session_of_agents_of_casts_and_of_calls_in_processes(
     worker.wait_for_log(f"CASE alpha in {worker.pid} before it starts")
     worker.wait_for_log(f"CASE beta in (?!{worker.pid} )[0-9]+ before it starts")
     worker.wait_for_log(f"CASE pair in {worker.pid} before it starts")
+    # What has not started when its room is deleted is never closed; each member of the cast has a session.
+    poll_until(lambda: {one["agent"] for one in worker.records("CASE .* started")} == {"alpha", "beta", "pair"})
+    poll_until(lambda: len({one.get("role") for one in worker.records("CASE pair started")}) == 2)
     for caller in joined:
         caller.leave()
     api.delete_all_rooms()
