@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from e2e.worker_template import Template, can_be_forked, worker_template
+from e2e.worker_template import Template, find_template
 from openrtc.discovery.discover import discover
 from openrtc.discovery.entries import Entry
 from openrtc.model.names import normalise_name
@@ -133,8 +133,8 @@ class Site:
 
     def run(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """Run ``openrtc`` with these distributions installed."""
-        if can_be_forked(("-m", "openrtc", *arguments), env or {}):
-            return self.fork(worker_template(), "-m", "openrtc", *arguments, env=env)
+        if template := find_template(("-m", "openrtc", *arguments), env or {}):
+            return self.fork(template, "-m", "openrtc", *arguments, env=env)
         return self.python("-m", "openrtc", *arguments, env=env)
 
     def fork(

@@ -11,6 +11,41 @@ from pathlib import Path
 from typing import Any
 
 from e2e.child import environment
+from e2e.worker_template import find_template
+
+
+def run_openrtc(
+    *arguments: str, folders: Sequence[Path] = (), cwd: Path | None = None, typed: str = "", **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run ``openrtc`` to its end, forked from the template of workers where it may be.
+
+    Args:
+        *arguments: Command and options.
+        folders: Folders with packages, put on the Python path.
+        cwd: Working directory.
+        typed: What it reads.
+        **variables: Environment variables, over those of this process.
+    """
+    return run_python("-m", "openrtc", *arguments, folders=folders, cwd=cwd, typed=typed, **variables)
+
+
+def run_python(
+    *command: str, folders: Sequence[Path] = (), cwd: Path | None = None, typed: str = "", **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run what comes after the Python interpreter as `run_openrtc` does."""
+    environ = environment(*folders, **variables)
+    if template := find_template(command, variables):
+        return template.run(command, environ=environ, cwd=cwd or Path.cwd(), typed=typed)
+    return subprocess.run(
+        [sys.executable, *command],
+        env=environ,
+        cwd=cwd,
+        input=typed,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
 
 
 @dataclass(frozen=True)
@@ -55,15 +90,7 @@ class CommandLine:
     def run(self, *arguments: str) -> Done:
         """Run a command to its end."""
         connection = {"LIVEKIT_URL": self.url, "LIVEKIT_API_KEY": self.key, "LIVEKIT_API_SECRET": self.secret}
-        variables = connection | {"LIVEKIT_AGENT_NAME": self.agent_name}
-        done = subprocess.run(
-            [sys.executable, "-m", "openrtc", *arguments],
-            env=environment(*self.folders, **variables),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        done = run_openrtc(*arguments, folders=self.folders, LIVEKIT_AGENT_NAME=self.agent_name, **connection)
         printed = done.stdout + done.stderr
         assert self.secret not in printed and "turn_password" not in printed and "Traceback" not in printed, printed
         return Done(done.returncode, done.stdout, done.stderr)

@@ -7,7 +7,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ from urllib.request import Request, urlopen
 import psutil
 import pytest
 
-from e2e.child import environment
+from e2e.cli import run_openrtc
 from e2e.packages import Package
 from e2e.reporting import show_log_on_failure
 from e2e.server_api import ServerApi
@@ -75,15 +74,9 @@ class FirstHour:
 
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
-        done = subprocess.run(
-            [sys.executable, "-m", "openrtc", *arguments, "--allow", f"{SHOP.name},openrtc-offline"],
-            env=environment(self.packages, **{**NO_SERVER, **self.variables, **variables}),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-            cwd=self.work,
-        )
+        given = {**NO_SERVER, **self.variables, **variables}
+        arguments = (*arguments, "--allow", f"{SHOP.name},openrtc-offline")
+        done = run_openrtc(*arguments, folders=[self.packages], cwd=self.work, **given)
         assert "Traceback" not in done.stdout + done.stderr, done.stderr
         return done
 
@@ -201,15 +194,8 @@ def test_a_wrong_secret_is_said_to_be_wrong(hour: FirstHour, api: ServerApi) -> 
 
 
 def test_without_offline_models_dev_refuses_with_the_ways_out(hour: FirstHour) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "openrtc", "dev", "--allow", SHOP.name, "--deny", "first-shop:hosted"],
-        env=environment(hour.packages, **NO_SERVER, **hour.variables),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        cwd=hour.work,
-    )
+    options = ("--allow", SHOP.name, "--deny", "first-shop:hosted")
+    done = run_openrtc("dev", *options, folders=[hour.packages], cwd=hour.work, **NO_SERVER, **hour.variables)
     assert done.returncode == 2, done.stderr
     last = done.stderr.splitlines()[-1]
     assert "no agent can answer: 'crash' lacks stt and llm and tts" in last

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.child import environment
+from e2e.cli import run_openrtc
 from e2e.reporting import show_log_on_failure
 from e2e.server_api import ServerApi
 from e2e.worker import WorkerProcess
@@ -43,16 +43,8 @@ class Reader:
     def run(self, start: str, typed: str = "") -> str:
         """Run the command of the page that starts so, and return what it prints."""
         (line,) = [one for one in COMMAND.findall(PAGE) if one.startswith(start)]
-        done = subprocess.run(
-            [sys.executable, "-m", *shlex.split(line), *ONLY],
-            input=typed,
-            env=environment(self.installed, **NO_SERVER, **self.variables),
-            cwd=self.work,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        arguments, given = [*shlex.split(line)[1:], *ONLY], {**NO_SERVER, **self.variables}
+        done = run_openrtc(*arguments, folders=[self.installed], cwd=self.work, typed=typed, **given)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "warning" not in done.stderr, done.stderr
         return done.stdout

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from e2e.callers import CallersProcess
-from e2e.child import environment
+from e2e.cli import run_python
 from e2e.lk import AGENT_FILE, ConsoleLk, DevLk, build_command, write_project
 from e2e.packages import Package
 from e2e.reporting import show_log_on_failure
@@ -203,14 +201,7 @@ def test_what_is_wrong_is_one_line_and_exit_code_2(
     settings: str, command: list[str], line: str, tmp_path: Path
 ) -> None:
     connection = {"LIVEKIT_URL": "ws://127.0.0.1:1", "LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": "s" * 32}
-    done = subprocess.run(
-        [sys.executable, *build_command(*command)],
-        cwd=write_project(tmp_path / "project", settings),
-        env=environment(**connection),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_python(*build_command(*command), cwd=write_project(tmp_path / "project", settings), **connection)
     assert done.returncode == 2
     last = done.stderr.splitlines()[-1]
     assert last.startswith("openrtc: ") and line in last

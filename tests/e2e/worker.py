@@ -21,7 +21,7 @@ import psutil
 
 from e2e.child import environment
 from e2e.server_api import ServerApi
-from e2e.worker_template import ForkedProcess, can_be_forked, worker_template
+from e2e.worker_template import ForkedProcess, find_template
 from openrtc.observe.snapshots import read_snapshots
 
 REGISTERED = r"registered worker"
@@ -69,11 +69,11 @@ class WorkerProcess:
         environ = environment(*folders, PYTHONUNBUFFERED="1", **connection, **(variables or {}))
         by_itself = alone or piped or python is not None or descriptors is not None
         self._process: subprocess.Popen[bytes] | ForkedProcess
-        if not by_itself and can_be_forked(command, variables or {}):
+        if not by_itself and (template := find_template(command, variables or {})):
             output = self._log.fileno()
             with open(os.devnull, "rb") as nothing:
                 files = (nothing.fileno(), output, output)
-                self._process = worker_template().start(command, environ=environ, cwd=cwd, files=files)
+                self._process = template.start(command, environ=environ, cwd=cwd, files=files)
         else:
             self._process = subprocess.Popen(
                 [str(python or sys.executable), *command],

@@ -28,15 +28,20 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-COMMANDS = [("-m", "openrtc", name) for name in ("call", "console", "demo", "dispatch", "sip", "start", "token")]
+NAMES = ("call", "connect", "console", "demo", "dev", "dispatch", "sip", "start", "token")
+COMMANDS = [("-m", "openrtc", name) for name in NAMES]
 """What imports some of what the worker's template has imported."""
+LK = ("-m", "livekit.agents")
+"""What the program ``lk`` runs: livekit-agents is imported before anything of OpenRTC."""
+BY_LK = "import livekit.agents.cli.cli\nfrom openrtc.worker import run"
 LOADING = "--load"
 """The option with which other commands do."""
 STARTED_OTHERWISE = ("--processes", "--speedups")
 """Options with which a worker imports nothing, or something else, before packages."""
 READ_AT_IMPORT = ("LIVEKIT_", "LK_", "OTEL_", "PYTHON")
 """How variables begin that are looked at when livekit-agents and what it needs are imported."""
-NOT_READ_AT_IMPORT = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "PYTHONPATH", "PYTHONUNBUFFERED")
+NOT_READ_AT_IMPORT = ("LIVEKIT_AGENT_NAME", "LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
+NOT_READ_AT_IMPORT += ("PYTHONPATH", "PYTHONUNBUFFERED")
 MOST_AT_ONCE = 1 << 20
 
 
@@ -175,16 +180,19 @@ class Template:
 
 
 @functools.cache
-def worker_template() -> Template:
-    """Return this process's template of workers."""
-    return Template()
+def worker_template(code: str = "") -> Template:
+    """Return this process's template of workers, or of what runs other code first."""
+    return Template(code)
 
 
-def can_be_forked(command: Sequence[str], variables: Mapping[str, str]) -> bool:
-    """Whether a command with these arguments and variables may be forked from the template of workers."""
+def find_template(command: Sequence[str], variables: Mapping[str, str]) -> Template | None:
+    """Return what a command with these arguments and variables may be forked from, if it may."""
     read = [name for name in variables if name.startswith(READ_AT_IMPORT) and name not in NOT_READ_AT_IMPORT]
-    otherwise = any(word.startswith(STARTED_OTHERWISE) for word in command)
-    return (tuple(command[:3]) in COMMANDS or LOADING in command) and not read and not otherwise
+    if read or any(word.startswith(STARTED_OTHERWISE) for word in command):
+        return None
+    if tuple(command[:2]) == LK:
+        return worker_template(BY_LK)
+    return worker_template() if tuple(command[:3]) in COMMANDS or LOADING in command else None
 
 
 class _Program:

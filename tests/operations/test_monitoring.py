@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.error
@@ -18,7 +17,7 @@ import jsonschema
 import pytest
 
 from e2e.callers import CallersProcess
-from e2e.child import environment
+from e2e.cli import run_openrtc
 from e2e.packages import Package
 from e2e.server_api import ServerApi
 from e2e.speech import Voice
@@ -120,13 +119,7 @@ def ask_ready(worker: WorkerProcess) -> tuple[int, bool, str | None]:
 
 
 def top(folder: str, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "openrtc", "top", *options],
-        env=environment(XDG_RUNTIME_DIR=folder),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_openrtc("top", *options, XDG_RUNTIME_DIR=folder)
 
 
 def workers_on(folder: str) -> list[dict[str, Any]]:
@@ -260,13 +253,9 @@ def test_every_line_and_event_of_a_call_tells_which_call_it_is(
 
 
 def test_a_file_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "openrtc", "start", "--metrics-jsonl", str(tmp_path / "nowhere" / "events.jsonl")],
-        env=environment(TONE_AGENTS.install_into(tmp_path / "packages"), **ONLY_TONES, **NO_SERVER),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    folders = [TONE_AGENTS.install_into(tmp_path / "packages")]
+    options = ("--metrics-jsonl", str(tmp_path / "nowhere" / "events.jsonl"))
+    done = run_openrtc("start", *options, folders=folders, **ONLY_TONES, **NO_SERVER)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("openrtc: --metrics-jsonl: ")
     assert "Traceback" not in done.stderr and "No such file or directory" in done.stderr

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from e2e.callers import CallersProcess
-from e2e.child import environment
+from e2e.cli import run_openrtc
 from e2e.server_api import ServerApi
 from e2e.tone_agents import TONE_AGENTS
 from e2e.worker import WorkerProcess
@@ -25,10 +23,7 @@ def test_an_operator_pauses_an_agent_ends_a_call_and_drains_all_workers(
     variables = {"XDG_RUNTIME_DIR": str(sockets)}
 
     def order(*words: str) -> str:
-        command = [sys.executable, "-m", "openrtc", *words]
-        done = subprocess.run(
-            command, env=environment(**variables), capture_output=True, text=True, timeout=60, check=False
-        )
+        done = run_openrtc(*words, **variables)
         assert (done.returncode, done.stderr) == (0, ""), done.stderr
         return done.stdout
 
