@@ -112,32 +112,38 @@ class Package:
 
 
 class Environment:
-    """A virtual environment with pip that also sees every package of this one.
+    """A virtual environment that also sees every package of this one, whose pip installs into it.
 
     Args:
         folder: Where to make it.
     """
 
     def __init__(self, folder: Path) -> None:
-        venv.create(folder, with_pip=True, symlinks=True)
-        self.folder = folder
+        venv.create(folder, symlinks=True)
         self.python = folder / "bin" / "python"
-        (site_packages,) = folder.glob("lib/python*/site-packages")
+        (self.site_packages,) = folder.glob("lib/python*/site-packages")
         # Unlike a line with a path, addsitedir() follows the .pth files there: editable installations are seen.
         seen = [path for path in sys.path if path.endswith("site-packages")]
         lines = [f"import site; site.addsitedir({path!r})" for path in seen]
-        (site_packages / "of_the_tests.pth").write_text("\n".join([*lines, ""]))
+        (self.site_packages / "of_the_tests.pth").write_text("\n".join([*lines, ""]))
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run this environment's Python; fail when it fails."""
-        done = subprocess.run([str(self.python), *arguments], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{arguments} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done
+        return _run(str(self.python), *arguments)
 
     def install(self, wheel: Path) -> None:
         """Install a wheel with pip, without its requirements: they are here."""
-        self.run("-m", "pip", "install", "--no-deps", "--no-index", "--quiet", str(wheel))
+        self._run_pip("install", "--no-deps", "--no-index", "--quiet", str(wheel))
 
     def uninstall(self, name: str) -> None:
         """Uninstall a distribution with pip."""
-        self.run("-m", "pip", "uninstall", "--yes", "--quiet", name)
+        self._run_pip("uninstall", "--yes", "--quiet", name)
+
+    def _run_pip(self, *arguments: str) -> None:
+        _run(sys.executable, "-m", "pip", "--python", str(self.python), *arguments)
+
+
+def _run(*command: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done

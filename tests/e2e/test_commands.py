@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 
 from e2e.callers import CallersProcess
-from e2e.child import environment
+from e2e.cli import run_openrtc
 from e2e.packages import Environment, Package
 from e2e.server_api import ServerApi
 from e2e.tone_agents import TONE_AGENTS, TONES
-from e2e.tones import who_was_heard
-from e2e.worker import WorkerProcess
+from e2e.worker import WorkerProcess, openrtc_worker
 
 StartWorker = Callable[..., WorkerProcess]
 
@@ -54,26 +52,13 @@ BROKEN = [
 ]
 
 
-def heard_in(callers: CallersProcess, api: ServerApi, room: str) -> set[str]:
-    caller = callers.join(room, api.token(room, "ann"), speaks=False)
-    assert caller.wait_for_answer(0.0, timeout=30.0) is not None
-    (recording,) = caller.recordings()
-    caller.leave()
-    return who_was_heard(recording.sound, TONES)
-
-
-def openrtc(
-    *arguments: str, folders: list[Path] | None = None, typed: str | None = None
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "openrtc", *arguments],
-        env=environment(*(folders or [])),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-        input=typed,
-    )
+def heard_in(callers: CallersProcess, api: ServerApi, *rooms: str) -> list[set[str]]:
+    """Return whose tones are heard in each of some rooms, which people join at once."""
+    joined = [callers.join(room, api.token(room, "ann"), speaks=False) for room in rooms]
+    heard = [caller.wait_for_tones(TONES) for caller in joined]
+    for caller in joined:
+        caller.leave()
+    return heard
 
 
 def test_a_script_with_a_pool_holds_calls_without_entry_points(
@@ -86,27 +71,25 @@ def test_a_script_with_a_pool_holds_calls_without_entry_points(
         worker.wait_until_ready()
         (line,) = worker.records("^agents: ")
         assert line["message"] == "agents: alpha, gamma; default: alpha", "no installed agent is used"
-        assert heard_in(callers, api, "pool-1") == {"alpha"}
-        assert heard_in(callers, api, "alpha-3") == {"gamma"}
+        assert heard_in(callers, api, "pool-1", "alpha-3") == [{"alpha"}, {"gamma"}]
         worker.stop()
 
 
 def test_connect_joins_one_room_and_ends_with_the_call(api: ServerApi, callers: CallersProcess, tmp_path: Path) -> None:
     api.create_room("quiet-room", metadata='{"agent": "beta"}')
     folders = [TONE_AGENTS.install_into(tmp_path / "packages")]
-    caller = callers.join("ann", api.token("quiet-room", "ann"))
+    caller = callers.join("ann", api.token("quiet-room", "ann"), speaks=False)
     command = ["-m", "openrtc", "connect", "--room", "quiet-room", "--allow", "tone-agents"]
     with WorkerProcess(command, api=api, log=tmp_path / "connect.log", folders=folders) as worker:
-        assert caller.wait_for_answer(0.0, timeout=40.0) is not None
+        assert caller.wait_for_tones(TONES) == {"beta"}
         (recording,) = caller.recordings()
         assert recording.identity.startswith("beta-")
-        assert who_was_heard(recording.sound, TONES) == {"beta"}
         caller.leave()
         assert worker.wait(30.0) == 0
 
 
 def test_the_console_chats_with_an_agent_and_ends_with_its_input() -> None:
-    done = openrtc("console", "support", typed="hello\nwhat are your opening hours\n")
+    done = run_openrtc("console", "support", typed="hello\nwhat are your opening hours\n")
     assert done.returncode == 0, done.stderr
     assert "opening_hours" in done.stdout
     assert "nine" in done.stdout
@@ -120,17 +103,17 @@ def test_good_agents_serve_beside_packages_that_break_in_every_way(
     for package in BROKEN:
         package.install_into(folder)
     worker = start_worker(folders=[folder])
-    assert heard_in(callers, api, "gamma-1") == {"gamma"}
+    assert heard_in(callers, api, "gamma-1") == [{"gamma"}]
     for name in ("broken-import", "broken-exit", "broken-attribute", "broken-hook"):
         (line,) = worker.records(f" of {name} is broken: ")
         assert line["level"] == "error"
     api.create_room("b2-1")
     worker.wait_for_log("room 'b2-1': rejected")
-    listed = openrtc("list-agents", "--json", folders=[folder])
+    listed = run_openrtc("list-agents", "--json", folders=[folder])
     agents = {agent["name"]: agent for agent in json.loads(listed.stdout)["agents"]}
     assert agents["gamma"]["state"] == "installed"
     assert agents["broken-bytes" if "broken-bytes" in agents else "b5"]["state"] == "broken"
-    loaded = openrtc("list-agents", "--json", "--load", "--strict", folders=[folder])
+    loaded = run_openrtc("list-agents", "--json", "--load", "--strict", folders=[folder])
     assert loaded.returncode == 1
     states = {agent["name"]: agent["state"] for agent in json.loads(loaded.stdout)["agents"]}
     assert states["gamma"] == "ready" and {states[name] for name in ("b1", "b2", "b3")} == {"broken"}
@@ -140,6 +123,7 @@ def test_installing_a_wheel_adds_its_agent_and_uninstalling_takes_it_away(
     api: ServerApi, callers: CallersProcess, tmp_path: Path
 ) -> None:
     wheel = TONE_AGENTS.build_wheel(tmp_path / "wheel")
+    assert wheel.name == "tone_agents-1.0.0-py3-none-any.whl"
     place = Environment(tmp_path / "environment")
 
     def list_agents() -> set[str]:
@@ -150,15 +134,15 @@ def test_installing_a_wheel_adds_its_agent_and_uninstalling_takes_it_away(
     assert "beta" not in before
     place.install(wheel)
     assert list_agents() == before | set(TONE_AGENTS.agents)
-    command = ["-m", "openrtc", "start", "--port", "0", "--log-format", "json", "--agent-name", "wheels"]
-    with WorkerProcess(command, api=api, log=tmp_path / "first.log", python=place.python) as worker:
+    start = functools.partial(openrtc_worker, api, folders=[place.site_packages])
+    with start(tmp_path / "first.log", "--agent-name", "wheels") as worker:
         worker.wait_until_ready()
         api.dispatch("beta-wheel", "wheels")
-        assert heard_in(callers, api, "beta-wheel") == {"beta"}
+        assert heard_in(callers, api, "beta-wheel") == [{"beta"}]
         worker.stop()
     place.uninstall(TONE_AGENTS.name)
     assert list_agents() == before
-    with WorkerProcess(command, api=api, log=tmp_path / "second.log", python=place.python) as worker:
+    with start(tmp_path / "second.log", "--agent-name", "wheels") as worker:
         worker.wait_until_ready()
         (line,) = worker.records("^agents: ")
         assert "beta" not in line["message"]
