@@ -8,7 +8,7 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any, Self
 from e2e.child import environment
 from e2e.pcm import Pcm, write_wav
 from e2e.recording import Recording
+from e2e.tones import who_was_heard
 from e2e.worker_template import worker_template
 
 ANSWER_TIMEOUT = 60.0
@@ -199,6 +200,14 @@ class Caller:
         future = self.process.command("wait_for_answer", caller=self.name, after=after, quiet=quiet, timeout=timeout)
         heard = future.result(timeout + ANSWER_TIMEOUT)
         return None if heard is None else Answer(**heard)
+
+    def wait_for_tones(self, tones: Mapping[str, float], timeout: float = 40.0) -> set[str]:
+        """Return whose tones are heard, as soon as there are any."""
+        until = time.monotonic() + timeout
+        while not (heard := {who for one in self.recordings() for who in who_was_heard(one.sound, tones)}):
+            assert time.monotonic() < until, f"{self.name} hears nobody in {timeout:g} s"
+            time.sleep(0.1)
+        return heard
 
     def recordings(self) -> list[Recording]:
         """Return what was heard so far, one recording a track."""

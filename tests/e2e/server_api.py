@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -137,6 +138,13 @@ class ServerApi:
             return dict(zip(rooms, found, strict=True))
 
         return self._run(get)
+
+    def wait_for_agents(self, rooms: Sequence[str], timeout: float = 40.0) -> dict[str, list[str]]:
+        """Return the same as soon as there are some in each room, or when the time is over."""
+        until = time.monotonic() + timeout
+        while not all((found := self.agents_in(rooms)).values()) and time.monotonic() < until:
+            time.sleep(0.2)
+        return found
 
     def token(
         self,

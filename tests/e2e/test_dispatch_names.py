@@ -31,13 +31,6 @@ def joined(cli: CommandLine, *options: str) -> dict[str, Any]:
     return found
 
 
-def wait_for_agents(api: ServerApi, room: str, timeout: float = 15.0) -> list[str]:
-    until = time.monotonic() + timeout
-    while not (found := api.agents_in([room])[room]) and time.monotonic() < until:
-        time.sleep(0.1)
-    return found
-
-
 def count_sessions(worker: WorkerProcess) -> tuple[int, int]:
     seen = worker.snapshot()
     return seen["sessions"], seen["waiting"]
@@ -65,7 +58,7 @@ def test_each_agent_is_dispatched_by_its_own_name_from_one_process_with_one_set_
     cli = CommandLine(api.url, api.key, api.secret, "per-agent", [packages])
     assert joined(cli, "--room", "n-1", "--agent", "beta")["agent"] == "beta"
     api.dispatch("gamma-2", "beta")
-    assert [one.partition("-")[0] for one in wait_for_agents(api, "gamma-2")] == ["beta"]
+    assert [one.partition("-")[0] for one in api.wait_for_agents(["gamma-2"])["gamma-2"]] == ["beta"]
     for room in ("n-1", "gamma-2"):  # an agent alone has no slot
         callers.join(room, api.token(room, "bob"))  # who speaks: of others the server tells up to 3 s later
     rules = {record["message"].split(" by ")[1].partition(":")[0] for record in worker.records(r"^room '.*: beta by")}

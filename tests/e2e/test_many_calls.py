@@ -87,15 +87,6 @@ IN_NEED = Package(
 )
 
 
-def wait_for_agents(api: ServerApi, rooms: list[str], timeout: float = 40.0) -> dict[str, list[str]]:
-    until = time.monotonic() + timeout
-    found = api.agents_in(rooms)
-    while not all(found.values()) and time.monotonic() < until:
-        time.sleep(0.3)
-        found = api.agents_in(rooms)
-    return found
-
-
 def test_twelve_simultaneous_dispatches_give_twelve_agents(
     start_worker: StartWorker, api: ServerApi, callers: CallersProcess, tmp_path: Path
 ) -> None:
@@ -105,7 +96,7 @@ def test_twelve_simultaneous_dispatches_give_twelve_agents(
     for room in rooms:  # an agent alone has no slot
         callers.join(room, api.token(room, "ann"), speaks=False)
     api.dispatch_all([Dispatch(room=room, agent_name="burst") for room in rooms])
-    found = wait_for_agents(api, rooms)
+    found = api.wait_for_agents(rooms)
     assert {room: len(agents) for room, agents in found.items()} == dict.fromkeys(rooms, 1)
     api.dispatch("alpha-one-too-many", "burst")
     time.sleep(2.0)
@@ -129,7 +120,7 @@ def test_a_resource_is_loaded_once_for_three_packages_and_twelve_calls(
     rooms = [f"{name}-{number}" for name in ("one", "two", "three") for number in range(4)]
     for room in [*rooms, "needy-1"]:
         api.create_room(room)
-    assert all(wait_for_agents(api, rooms).values())
+    assert all(api.wait_for_agents(rooms).values())
     assert loaded.read_text().split() == [str(worker.pid)]
     until = time.monotonic() + 40.0
     while len(lines := seen.read_text().splitlines()) < 12 and time.monotonic() < until:
@@ -207,7 +198,7 @@ def test_fifty_sessions_share_one_process_with_1024_descriptors_and_five_of_them
     worker = start_worker(*options, folders=folders, descriptors=1024)
     rooms = [f"desk-fifty-{number}" for number in range(50)]
     api.dispatch_all([Dispatch(room=room, agent_name="fifty") for room in rooms[:45]])
-    assert all(len(agents) == 1 for agents in wait_for_agents(api, rooms[:45]).values())
+    assert all(len(agents) == 1 for agents in api.wait_for_agents(rooms[:45]).values())
     dispatches = {room: [Dispatch(room=room, agent_name="fifty")] for room in rooms[45:]}
     people = [callers.join(room, api.token(room, "ann", agents=dispatch)) for room, dispatch in dispatches.items()]
     for caller in people:

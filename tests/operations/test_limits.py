@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any
 import pytest
 
 from e2e.callers import CallersProcess
-from e2e.child import environment
+from e2e.cli import run_openrtc
 from e2e.server_api import Dispatch, ServerApi
 from e2e.tone_agents import TONE_AGENTS
 from e2e.worker import WorkerProcess
@@ -56,10 +54,7 @@ def test_a_burst_takes_every_free_slot_of_two_workers_and_no_more(
     for room in rooms:  # an agent alone has no slot
         callers.join(room, api.token(room, "ann"), speaks=False)
     api.dispatch_all([Dispatch(room=room, agent_name="spread") for room in rooms])
-    until = time.monotonic() + 20.0
-    while sum(map(len, api.agents_in(rooms).values())) < 8 and time.monotonic() < until:
-        time.sleep(0.2)
-    assert {room: len(agents) for room, agents in api.agents_in(rooms).items()} == dict.fromkeys(rooms, 1)
+    assert {room: len(agents) for room, agents in api.wait_for_agents(rooms).items()} == dict.fromkeys(rooms, 1)
     taken = [len(worker.records("^room 'alpha-spread-.*': alpha by")) for worker in workers]
     assert taken == [4, 4], "what one of them had no slot for went to the other"
     api.dispatch("alpha-spread-late", "spread")
@@ -98,8 +93,7 @@ def test_a_worker_takes_and_serves_as_many_sessions_as_it_has_descriptors_for(
 
 def top(variables: dict[str, str]) -> dict[str, Any]:
     """Return what `openrtc top` shows once."""
-    command = [sys.executable, "-m", "openrtc", "top", "--json"]
-    found: dict[str, Any] = json.loads(subprocess.check_output(command, env=environment(**variables), timeout=60))
+    found: dict[str, Any] = json.loads(run_openrtc("top", "--json", **variables).stdout)
     return found
 
 
@@ -109,16 +103,8 @@ def test_a_worker_that_cannot_reach_the_server_says_so_and_exits_with_a_code_of_
 ) -> None:
     packages = TONE_AGENTS.install_into(tmp_path / "packages")
     options = ("--allow", "tone-agents", "--agent-name", agent_name, "--max-retry", "1", "--port", "0")
-    done = subprocess.run(
-        [sys.executable, "-m", "openrtc", "start", *options],
-        env=environment(
-            packages, LIVEKIT_URL="ws://127.0.0.1:9", LIVEKIT_API_KEY="devkey", LIVEKIT_API_SECRET="secret"
-        ),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    nowhere = {"LIVEKIT_URL": "ws://127.0.0.1:9", "LIVEKIT_API_KEY": "devkey", "LIVEKIT_API_SECRET": "secret"}
+    done = run_openrtc("start", *options, folders=[packages], **nowhere)
     assert done.returncode == 4, done.stderr
     assert "the LiveKit server cannot be reached" in done.stderr and "giving up" in done.stderr
     assert "Traceback" not in done.stderr
