@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,27 +14,29 @@ from e2e.child import environment
 from e2e.worker_template import find_template
 
 
-def run_openrtc(
-    *arguments: str, folders: Sequence[Path] = (), cwd: Path | None = None, typed: str = "", **variables: str
-) -> subprocess.CompletedProcess[str]:
-    """Run ``openrtc`` to its end, forked from the template of workers where it may be.
-
-    Args:
-        *arguments: Command and options.
-        folders: Folders with packages, put on the Python path.
-        cwd: Working directory.
-        typed: What it reads.
-        **variables: Environment variables, over those of this process.
-    """
-    return run_python("-m", "openrtc", *arguments, folders=folders, cwd=cwd, typed=typed, **variables)
+def run_openrtc(*arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    """Run ``openrtc``; arguments by name are those of `run_python`."""
+    return run_python("-m", "openrtc", *arguments, **more)
 
 
 def run_python(
-    *command: str, folders: Sequence[Path] = (), cwd: Path | None = None, typed: str = "", **variables: str
+    *command: str,
+    folders: Sequence[Path] = (),
+    variables: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    typed: str = "",
 ) -> subprocess.CompletedProcess[str]:
-    """Run what comes after the Python interpreter as `run_openrtc` does."""
-    environ = environment(*folders, **variables)
-    if template := find_template(command, variables):
+    """Run Python to its end, forked from a template where it may be.
+
+    Args:
+        *command: What comes after the interpreter.
+        folders: Folders with packages, put on the Python path.
+        variables: Environment variables, over those of this process.
+        cwd: Working directory.
+        typed: What it reads.
+    """
+    environ = environment(*folders, **(variables or {}))
+    if template := find_template(command, variables or {}):
         return template.run(command, environ=environ, cwd=cwd or Path.cwd(), typed=typed)
     return subprocess.run(
         [sys.executable, *command],
@@ -90,7 +92,8 @@ class CommandLine:
     def run(self, *arguments: str) -> Done:
         """Run a command to its end."""
         connection = {"LIVEKIT_URL": self.url, "LIVEKIT_API_KEY": self.key, "LIVEKIT_API_SECRET": self.secret}
-        done = run_openrtc(*arguments, folders=self.folders, LIVEKIT_AGENT_NAME=self.agent_name, **connection)
+        variables = connection | {"LIVEKIT_AGENT_NAME": self.agent_name}
+        done = run_openrtc(*arguments, folders=self.folders, variables=variables)
         printed = done.stdout + done.stderr
         assert self.secret not in printed and "turn_password" not in printed and "Traceback" not in printed, printed
         return Done(done.returncode, done.stdout, done.stderr)

@@ -76,7 +76,7 @@ class FirstHour:
         """Run a command to its end."""
         given = {**NO_SERVER, **self.variables, **variables}
         arguments = (*arguments, "--allow", f"{SHOP.name},openrtc-offline")
-        done = run_openrtc(*arguments, folders=[self.packages], cwd=self.work, **given)
+        done = run_openrtc(*arguments, folders=[self.packages], cwd=self.work, variables=given)
         assert "Traceback" not in done.stdout + done.stderr, done.stderr
         return done
 
@@ -195,7 +195,8 @@ def test_a_wrong_secret_is_said_to_be_wrong(hour: FirstHour, api: ServerApi) -> 
 
 def test_without_offline_models_dev_refuses_with_the_ways_out(hour: FirstHour) -> None:
     options = ("--allow", SHOP.name, "--deny", "first-shop:hosted")
-    done = run_openrtc("dev", *options, folders=[hour.packages], cwd=hour.work, **NO_SERVER, **hour.variables)
+    variables = NO_SERVER | hour.variables
+    done = run_openrtc("dev", *options, folders=[hour.packages], cwd=hour.work, variables=variables)
     assert done.returncode == 2, done.stderr
     last = done.stderr.splitlines()[-1]
     assert "no agent can answer: 'crash' lacks stt and llm and tts" in last

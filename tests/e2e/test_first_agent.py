@@ -44,7 +44,7 @@ class Reader:
         """Run the command of the page that starts so, and return what it prints."""
         (line,) = [one for one in COMMAND.findall(PAGE) if one.startswith(start)]
         arguments, given = [*shlex.split(line)[1:], *ONLY], {**NO_SERVER, **self.variables}
-        done = run_openrtc(*arguments, folders=[self.installed], cwd=self.work, typed=typed, **given)
+        done = run_openrtc(*arguments, folders=[self.installed], cwd=self.work, typed=typed, variables=given)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "warning" not in done.stderr, done.stderr
         return done.stdout

@@ -201,7 +201,8 @@ def test_what_is_wrong_is_one_line_and_exit_code_2(
     settings: str, command: list[str], line: str, tmp_path: Path
 ) -> None:
     connection = {"LIVEKIT_URL": "ws://127.0.0.1:1", "LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": "s" * 32}
-    done = run_python(*build_command(*command), cwd=write_project(tmp_path / "project", settings), **connection)
+    project = write_project(tmp_path / "project", settings)
+    done = run_python(*build_command(*command), cwd=project, variables=connection)
     assert done.returncode == 2
     last = done.stderr.splitlines()[-1]
     assert last.startswith("openrtc: ") and line in last

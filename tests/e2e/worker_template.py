@@ -40,8 +40,8 @@ STARTED_OTHERWISE = ("--processes", "--speedups")
 """Options with which a worker imports nothing, or something else, before packages."""
 READ_AT_IMPORT = ("LIVEKIT_", "LK_", "OTEL_", "PYTHON")
 """How variables begin that are looked at when livekit-agents and what it needs are imported."""
-NOT_READ_AT_IMPORT = ("LIVEKIT_AGENT_NAME", "LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
-NOT_READ_AT_IMPORT += ("PYTHONPATH", "PYTHONUNBUFFERED")
+NOT_READ_AT_IMPORT = ["LIVEKIT_AGENT_NAME", "LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"]
+NOT_READ_AT_IMPORT += ["PYTHONPATH", "PYTHONUNBUFFERED"]
 MOST_AT_ONCE = 1 << 20
 
 

@@ -93,7 +93,7 @@ def test_a_worker_takes_and_serves_as_many_sessions_as_it_has_descriptors_for(
 
 def top(variables: dict[str, str]) -> dict[str, Any]:
     """Return what `openrtc top` shows once."""
-    found: dict[str, Any] = json.loads(run_openrtc("top", "--json", **variables).stdout)
+    found: dict[str, Any] = json.loads(run_openrtc("top", "--json", variables=variables).stdout)
     return found
 
 
@@ -104,7 +104,7 @@ def test_a_worker_that_cannot_reach_the_server_says_so_and_exits_with_a_code_of_
     packages = TONE_AGENTS.install_into(tmp_path / "packages")
     options = ("--allow", "tone-agents", "--agent-name", agent_name, "--max-retry", "1", "--port", "0")
     nowhere = {"LIVEKIT_URL": "ws://127.0.0.1:9", "LIVEKIT_API_KEY": "devkey", "LIVEKIT_API_SECRET": "secret"}
-    done = run_openrtc("start", *options, folders=[packages], **nowhere)
+    done = run_openrtc("start", *options, folders=[packages], variables=nowhere)
     assert done.returncode == 4, done.stderr
     assert "the LiveKit server cannot be reached" in done.stderr and "giving up" in done.stderr
     assert "Traceback" not in done.stderr

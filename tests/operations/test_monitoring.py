@@ -119,7 +119,7 @@ def ask_ready(worker: WorkerProcess) -> tuple[int, bool, str | None]:
 
 
 def top(folder: str, *options: str) -> subprocess.CompletedProcess[str]:
-    return run_openrtc("top", *options, XDG_RUNTIME_DIR=folder)
+    return run_openrtc("top", *options, variables={"XDG_RUNTIME_DIR": folder})
 
 
 def workers_on(folder: str) -> list[dict[str, Any]]:
@@ -255,7 +255,7 @@ def test_every_line_and_event_of_a_call_tells_which_call_it_is(
 def test_a_file_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
     folders = [TONE_AGENTS.install_into(tmp_path / "packages")]
     options = ("--metrics-jsonl", str(tmp_path / "nowhere" / "events.jsonl"))
-    done = run_openrtc("start", *options, folders=folders, **ONLY_TONES, **NO_SERVER)
+    done = run_openrtc("start", *options, folders=folders, variables=ONLY_TONES | NO_SERVER)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("openrtc: --metrics-jsonl: ")
     assert "Traceback" not in done.stderr and "No such file or directory" in done.stderr

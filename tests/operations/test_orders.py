@@ -23,7 +23,7 @@ def test_an_operator_pauses_an_agent_ends_a_call_and_drains_all_workers(
     variables = {"XDG_RUNTIME_DIR": str(sockets)}
 
     def order(*words: str) -> str:
-        done = run_openrtc(*words, **variables)
+        done = run_openrtc(*words, variables=variables)
         assert (done.returncode, done.stderr) == (0, ""), done.stderr
         return done.stdout
 
