@@ -108,6 +108,7 @@ MODULE_NAMES = ",".join(
 
 SECONDS_FOR_ONE_TEST = 180
 PYTEST = ["pytest", f"--timeout={SECONDS_FOR_ONE_TEST}"]
+PLACE_CALL = str(ROOT / "tests/wheels/place_call.py")
 CALLS_ON_EACH_PYTHON = [
     "tests/e2e/test_isolation.py",
     "tests/e2e/test_many_calls.py::test_twelve_simultaneous_dispatches_give_twelve_agents",
@@ -394,8 +395,7 @@ def try_environment(session: nox.Session, programs: Path) -> None:
         session.run(python, "-m", "openrtc", "demo", "--text", env=env, external=True)
         run_patiently(session, python, *pytest, *folders, *UNIT, env=env, external=True)
     with measuring():
-        # Spoken on the server; in text where nothing recognises speech.
-        session.run(python, "-m", "openrtc", "demo", "--agent=support", env=env, external=True)
+        session.run(python, PLACE_CALL, env=env, external=True)
         run_patiently(session, python, *pytest, *CALLS_ON_EACH_PYTHON, env=env, external=True)
 
 
@@ -451,7 +451,7 @@ def try_wheels(session: nox.Session, dist: Path, python: str) -> None:
     env = {"XDG_CACHE_HOME": str(scratch / "cache")}
     with session.chdir(scratch):
         session.run(str(programs / "openrtc"), "demo", "--text", env=env, external=True)
-        session.run(str(programs / "python"), str(ROOT / "tests/wheels/place_call.py"), env=env, external=True)
+        session.run(str(programs / "python"), PLACE_CALL, env=env, external=True)
 
 
 def need_go(session: nox.Session) -> None:

@@ -1,4 +1,4 @@
-"""Calls the sales agent on a LiveKit server, with what is installed beside the running Python: for ``nox -s wheels``.
+"""Calls the sales agent on a LiveKit server, with what is installed beside the running Python: for `noxfile.py`.
 
 `openrtc demo` speaks in text where no speech recognition is installed; this is a call in a real room in any case.
 """
@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import re
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 OPENRTC = str(Path(sys.executable).parent / "openrtc")
-LOG = Path("worker.log")
 START_SECONDS = 90
 """For the server and the worker: under two seconds each, and many times that on a busy machine."""
 
@@ -28,27 +27,28 @@ def choose_url() -> str:
         return f"ws://127.0.0.1:{free.getsockname()[1]}"
 
 
-def wait_for_log(pattern: str) -> re.Match[str]:
-    """Wait until the worker's log has a match, and return it; end the program with the log where none comes."""
+def wait_for_worker(log: Path) -> None:
+    """Wait until the worker is registered; end the program with its log where it is not in time."""
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if found := re.search(pattern, LOG.read_text(encoding="utf-8")):
-            return found
+    while "registered worker" not in (text := log.read_text(encoding="utf-8")):
+        if time.monotonic() > deadline:
+            sys.exit(f"the worker did not start:\n{text}")
         time.sleep(0.2)
-    sys.exit(f"the worker did not start:\n{LOG.read_text(encoding='utf-8')}")
 
 
 def place_call() -> subprocess.CompletedProcess[str]:
     """Start a server and a worker, call, and stop them again."""
-    worker = [OPENRTC, "dev", "--with-server", "--offline", f"--url={choose_url()}", "--port=0", "--log-level=info"]
-    with LOG.open("w") as log, subprocess.Popen(worker, stdout=log, stderr=log) as running:
-        try:
-            access = wait_for_log(r"openrtc call AGENT (--url .+)")[1].split()
-            wait_for_log("registered worker")
-            command = [OPENRTC, "call", "sales", "--json", "--say=what are the prices", *access]
-            return subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", timeout=120, check=False)
-        finally:
-            running.send_signal(signal.SIGINT)
+    url = f"--url={choose_url()}"
+    worker = [OPENRTC, "dev", "--with-server", "--offline", url, "--port=0", "--log-level=info"]
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "worker.log"
+        with log.open("w") as output, subprocess.Popen(worker, stdout=output, stderr=output) as running:
+            try:
+                wait_for_worker(log)
+                command = [OPENRTC, "call", "sales", "--json", url, "--say=what are the prices"]
+                return subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", timeout=120, check=False)
+            finally:
+                running.send_signal(signal.SIGINT)
 
 
 def main() -> int:
