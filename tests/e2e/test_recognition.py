@@ -26,7 +26,7 @@ NEVER_SAID = (
 )
 
 
-@pytest.fixture(scope="module", params=["", "espeakng-loader"], ids=["first-engine", "espeakng-loader"])
+@pytest.fixture(scope="module", params=dict.fromkeys([Voice().engine, "espeakng-loader"]))
 def voice(request: pytest.FixtureRequest) -> Iterator[Voice]:
     with Voice(request.param) as speaking:
         yield speaking

@@ -82,14 +82,8 @@ def hold_calls_in_text(api: ServerApi, callers: CallersProcess) -> None:
 def test_only_operators_are_answered_and_told(
     start_worker: Callable[..., WorkerProcess], api: ServerApi, callers: CallersProcess, folder: Path, tmp_path: Path
 ) -> None:
-    worker = start_worker(
-        "--allow",
-        "tone-agents,cast-agents",
-        "--signed",
-        "--metrics-jsonl",
-        str(tmp_path / "events.jsonl"),
-        folders=[folder],
-    )
+    options = ("--signed", "--metrics-jsonl", str(tmp_path / "events.jsonl"), "--deny", "cast-agents:apart")
+    worker = start_worker("--allow", "tone-agents,cast-agents", *options, folders=[folder])
     choose_agents(worker, api, callers)
     hold_calls_in_text(api, callers)
     ann = callers.join("ann", api.token("alpha-1", "ann"), speaks=False)
@@ -136,7 +130,7 @@ def test_everybody_or_nobody_is_let_in_where_the_setting_says_so(
     setting: str,
     answered: bool,
 ) -> None:
-    start_worker("--allow", "tone-agents,cast-agents", "--session-host", setting, folders=[folder])
+    start_worker("--allow", "tone-agents", "--session-host", setting, folders=[folder])
     ann = callers.join("ann", api.token(f"alpha-{setting}", "ann", manages=True), speaks=False)
     agent = ann.wait_for_agent()["identity"]
     answer = ann.ask_session("ping", agent, timeout=10.0)
