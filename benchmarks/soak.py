@@ -1,6 +1,6 @@
 """Whether a worker grows while calls come and go: memory, threads, file descriptors and tasks, per 100 calls.
 
-    nox -s soak [-- MINUTES]                     # 30 by default; the tests run a quarter of a minute of it
+    nox -s soak [-- MINUTES]                     # 30 by default; the tests run an eighth of a minute of it
 
 A real LiveKit server, one worker in coroutine mode, and callers in this process who join, hear the agent's answer,
 and leave; so many lines of calls at once that both cores have something to do. The first part of the calls fills

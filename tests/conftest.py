@@ -76,6 +76,8 @@ def start_worker(
 
     yield start
     try:
+        if any(worker.running for worker in started):
+            api.delete_all_rooms()  # of who has left without having sent anything, the server tells agents 3 s later
         for worker in started:
             if worker.running:
                 worker.stop()

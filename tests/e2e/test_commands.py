@@ -56,8 +56,7 @@ def heard_in(callers: CallersProcess, api: ServerApi, *rooms: str) -> list[set[s
     """Return whose tones are heard in each of some rooms, which people join at once."""
     joined = [callers.join(room, api.token(room, "ann"), speaks=False) for room in rooms]
     heard = [caller.wait_for_tones(TONES) for caller in joined]
-    for caller in joined:
-        caller.leave()
+    api.delete_all_rooms()
     return heard
 
 

@@ -68,7 +68,7 @@ def test_the_worker_serves_whatever_packages_do_at_import(
         for name, caller in joined.items():
             assert caller.wait_for_agent()["identity"].startswith(f"{name}-")
             assert caller.wait_for_tones(TONES) == {"alpha"}
-            caller.leave()
+        api.delete_all_rooms()
         port = re.search(r"HTTP server listening on [^:]+:(\d+)", worker.log())
         assert port
         with urllib.request.urlopen(f"http://127.0.0.1:{port[1]}/ready", timeout=10) as answer:

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from e2e.callers import Caller, CallersProcess
 from e2e.memory_agents import MEMORY_AGENTS
 from e2e.server_api import ServerApi
@@ -18,11 +16,11 @@ from e2e.worker import WorkerProcess
 
 StartWorker = Callable[..., WorkerProcess]
 
-HANG_UPS = 12
+HANG_UPS = 8
 SLOTS = 6
 HANG_UP_SECONDS = 0.6
 """Between two of them: as often as a hundred a minute."""
-CROWD = 8
+CROWD = 7
 AWAY_SECONDS = 3.0
 
 
@@ -47,55 +45,69 @@ def wait_for_event(path: Path, kind: str, room: str, count: int = 1) -> dict[str
     raise AssertionError(f"{len(found)} of {count} {kind} of {room}: {found}")
 
 
-@pytest.mark.parametrize("agent", ["memory", "pair"])
+def ask(people: list[Caller], words: str) -> list[str]:
+    """Let people say something in text; return what each agent has answered with the same words."""
+    for one in people:
+        one.send_text(words)
+    return [wait_for_words(one, words) for one in people]
+
+
 def test_a_page_that_is_loaded_anew_finds_its_agent_and_the_history(
-    start_worker: StartWorker, api: ServerApi, callers: CallersProcess, tmp_path: Path, agent: str
+    start_worker: StartWorker, api: ServerApi, callers: CallersProcess, tmp_path: Path
 ) -> None:
     events = tmp_path / "events.jsonl"
     options = ("--allow", "memory-agents,openrtc-offline", "--offline", "--metrics-jsonl", str(events))
     folders = [MEMORY_AGENTS.install_into(tmp_path / "packages")]
     worker = start_worker(*options, "--rejoin-seconds", "8", folders=folders)
-    room = f"{agent}-reload"
-    token = api.token(room, "ann", hangs_up=False)
-    first = callers.join("first", token)
-    first.wait_for_agent()
-    first.wait_for("track_subscribed")
-    first.send_text("my name is Ann")
-    wait_for_words(first, "my name is Ann")
-    identities = sorted(api.agents_in([room])[room])
+    rooms = ["memory-reload", "pair-reload"]  # an agent, and a cast
+    tokens = {room: api.token(room, "ann", hangs_up=False) for room in rooms}
+
+    def join(which: str) -> list[Caller]:
+        people = [callers.join(f"{which} of {room}", token) for room, token in tokens.items()]
+        for one in people:
+            one.wait_for_agent()
+        return people
+
+    first = join("first")
+    for one in first:
+        one.wait_for("track_subscribed")
+    ask(first, "my name is Ann")
+    agents = {room: sorted(found) for room, found in api.agents_in(rooms).items()}
     asked = worker.log().count("asked the model")
 
-    first.leave()
+    for one in first:
+        one.leave()
     left = time.time()
-    wait_for_event(events, "call_waiting", room)
+    for room in rooms:
+        wait_for_event(events, "call_waiting", room)
     assert worker.snapshot()["sessions"] == 0
-    assert [call["state"] for call in worker.snapshot()["calls"]] == ["waiting"]
+    assert [call["state"] for call in worker.snapshot()["calls"]] == ["waiting", "waiting"]
     time.sleep(max(0.0, left + AWAY_SECONDS - time.time()))
 
-    second = callers.join("second", token)
-    second.wait_for_agent()
-    wait_for_event(events, "call_attended", room)
-    assert worker.snapshot()["sessions"] == 1
+    second = join("second")
+    for room in rooms:
+        wait_for_event(events, "call_attended", room)
+    assert worker.snapshot()["sessions"] == 2
     assert worker.log().count("asked the model") == asked, "it has not talked to nobody"
     now = time.time()
-    second.send_text("what is it")
-    assert "my name is Ann" in wait_for_words(second, "what is it")
-    assert second.wait_for_answer(now), "and is heard"
+    assert all("my name is Ann" in answer for answer in ask(second, "what is it"))
+    assert all(one.wait_for_answer(now) for one in second), "and are heard"
 
-    third = callers.join("third", token)  # the page of the second is still there
-    second.wait_for("disconnected")
-    third.wait_for_agent()
+    third = join("third")  # the pages of the second are still there
+    for one in second:
+        one.wait_for("disconnected")
     time.sleep(1.0)
-    third.send_text("and now")
-    assert "my name is Ann" in wait_for_words(third, "and now")
-    assert sorted(api.agents_in([room])[room]) == identities
+    assert all("my name is Ann" in answer for answer in ask(third, "and now"))
+    assert {room: sorted(found) for room, found in api.agents_in(rooms).items()} == agents
 
-    third.leave()
+    for one in third:
+        one.leave()
     gone = time.time()
-    ended = wait_for_event(events, "call_ended", room)
-    started = wait_for_event(events, "call_started", room)
-    assert ended["time"] - gone >= 7.5
-    assert ended["seconds"] <= gone - started["time"] + started["setup_seconds"] + 1.0, "the wait does not count"
+    for room in rooms:
+        ended = wait_for_event(events, "call_ended", room)
+        started = wait_for_event(events, "call_started", room)
+        assert ended["time"] - gone >= 7.5
+        assert ended["seconds"] <= gone - started["time"] + started["setup_seconds"] + 1.0, "the wait does not count"
 
 
 def test_callers_who_hang_up_at_once_leave_the_slots_to_others(

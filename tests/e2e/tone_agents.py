@@ -32,7 +32,7 @@ async def tone(frequency, seconds, ahead=None):
 
 class ToneAgent(Agent):
     frequency = 0.0
-    seconds = 3.0
+    seconds = 1.5
     ahead = None
 
     def __init__(self):
