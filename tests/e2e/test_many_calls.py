@@ -19,8 +19,6 @@ from e2e.worker import WorkerProcess
 
 StartWorker = Callable[..., WorkerProcess]
 
-pytestmark = pytest.mark.alone
-
 THREE_THAT_SHARE = [
     Package(
         name=f"sharer-{name}",
@@ -184,6 +182,7 @@ FRONT_DESK = Package(
 )
 
 
+@pytest.mark.alone
 def test_fifty_sessions_share_one_process_with_1024_descriptors_and_five_of_them_talk_in_turn(
     start_worker: StartWorker,
     api: ServerApi,
@@ -204,8 +203,8 @@ def test_fifty_sessions_share_one_process_with_1024_descriptors_and_five_of_them
     for caller in people:
         caller.wait_for_agent()
     heard = {}
-    for caller, question in zip(people, ANSWERS, strict=True):
-        asked = caller.say(voice.say(question))
+    said = [caller.say(voice.say(question)) for caller, question in zip(people, ANSWERS, strict=True)]
+    for caller, question, asked in zip(people, ANSWERS, said, strict=True):
         answer = caller.wait_for_answer(asked.ended, quiet=1.2, timeout=30.0)
         assert answer is not None, f"no answer to {question!r}"
         (recording,) = caller.recordings()

@@ -67,13 +67,13 @@ class WorkerProcess:
         self._log = log.open("wb")
         connection = {"LIVEKIT_URL": api.url, "LIVEKIT_API_KEY": api.key, "LIVEKIT_API_SECRET": api.secret}
         environ = environment(*folders, PYTHONUNBUFFERED="1", **connection, **(variables or {}))
-        by_itself = alone or piped or python is not None or descriptors is not None
+        by_itself = alone or piped or python is not None
         self._process: subprocess.Popen[bytes] | ForkedProcess
         if not by_itself and (template := find_template(command, variables or {})):
             output = self._log.fileno()
             with open(os.devnull, "rb") as nothing:
                 files = (nothing.fileno(), output, output)
-                self._process = template.start(command, environ=environ, cwd=cwd, files=files)
+                self._process = template.start(command, environ=environ, cwd=cwd, files=files, descriptors=descriptors)
         else:
             self._process = subprocess.Popen(
                 [str(python or sys.executable), *command],

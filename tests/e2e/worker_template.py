@@ -16,6 +16,7 @@ import functools
 import json
 import os
 import random
+import resource
 import selectors
 import signal
 import socket
@@ -106,7 +107,13 @@ class Template:
         threading.Thread(target=self._read, daemon=True, name="worker template").start()
 
     def start(
-        self, command: Sequence[str], *, environ: Mapping[str, str], cwd: Path | None, files: Sequence[int]
+        self,
+        command: Sequence[str],
+        *,
+        environ: Mapping[str, str],
+        cwd: Path | None,
+        files: Sequence[int],
+        descriptors: int | None = None,
     ) -> ForkedProcess:
         """Fork a process.
 
@@ -115,6 +122,7 @@ class Template:
             environ: Its environment.
             cwd: Its working directory, if not this process's.
             files: The descriptors of its input, output and errors.
+            descriptors: How many it may open at most, if not as many as this process.
         """
         with self._lock:
             self._count += 1
@@ -124,6 +132,7 @@ class Template:
                 "command": list(command),
                 "environ": dict(environ),
                 "cwd": str(cwd or Path.cwd()),
+                "descriptors": descriptors,
             }
             data = json.dumps(order).encode() + b"\n"
             sent = socket.send_fds(self._socket, [data], files)
@@ -244,6 +253,8 @@ class _Program:
         for descriptor, file in enumerate(files):
             os.dup2(file, descriptor)
             os.close(file)
+        if (most := order["descriptors"]) is not None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         os.environ.clear()
         os.environ.update(order["environ"])
         os.chdir(order["cwd"])
