@@ -19,8 +19,8 @@ import pytest
 STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"}
 """Python's audit events when a process is started; `asyncio` and `multiprocessing` start theirs by one of them."""
 FAILED_TESTS = os.environ.pop("OPENRTC_FAILED_TESTS", None)
-"""A file to which the names of failed tests are added, for whoever runs these again (`noxfile.py`); tests that run
-pytest themselves shall not."""
+"""A file to which the names of failed tests are added, for whoever runs these again (`tools/timed_runs.py`); tests
+that run pytest themselves shall not."""
 OWN_PROCESS = "OPENRTC_TESTS_OWN_PROCESS"
 """Set in the process of a test that has one of its own."""
 TIMED = [Path(__file__).parent / "tests" / name for name in ("e2e", "operations", "faults")]
