@@ -37,11 +37,24 @@ def no_rooms_left_by_the_first_try(request: pytest.FixtureRequest) -> None:
         request.getfixturevalue("api").delete_all_rooms()
 
 
+@pytest.fixture(scope="session")
+def callers_processes() -> Iterator[list[CallersProcess]]:
+    """The processes of callers so far: another one is there only when one has ended."""
+    started: list[CallersProcess] = []
+    yield started
+    for process in started:
+        process.close()
+
+
 @pytest.fixture
-def callers(server: LocalServer, tmp_path: Path) -> Iterator[CallersProcess]:
-    """A process for this test's callers."""
-    with CallersProcess(server.url, tmp_path / "callers") as process:
-        yield process
+def callers(
+    server: LocalServer, callers_processes: list[CallersProcess], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[CallersProcess]:
+    """A process in which there are this test's callers only."""
+    if not any(process.running for process in callers_processes):
+        callers_processes.append(CallersProcess(server.url, tmp_path_factory.mktemp("callers")))
+    yield callers_processes[-1]
+    callers_processes[-1].forget()
 
 
 @pytest.fixture(scope="session")

@@ -133,6 +133,7 @@ class Caller:
         self.room = rtc.Room()
         self.microphone = Microphone()
         self.tracks: list[Track] = []
+        self.forgotten = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._asked: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._watch()
@@ -202,7 +203,8 @@ class Caller:
         room.register_byte_stream_handler(SESSION_TOPIC, lambda reader, _: self._spawn(self._read_session(reader)))
 
     def _tell(self, event: str, **values: Any) -> None:
-        send({"event": event, "caller": self.name, "at": time.time(), **values})
+        if not self.forgotten:
+            send({"event": event, "caller": self.name, "at": time.time(), **values})
 
     def _on_disconnected(self, reason: int) -> None:
         self._tell("disconnected", reason=_reason(reason))
@@ -321,6 +323,13 @@ class Callers:
     async def do_leave(self, command: dict[str, Any]) -> None:
         """Leave the room; what was heard can still be saved."""
         await self._callers[command["caller"]].leave()
+
+    async def do_forget(self, _command: dict[str, Any]) -> None:
+        """Leave all rooms, and tell no more of those who were there."""
+        await self.close()
+        for caller in self._callers.values():
+            caller.forgotten = True
+        self._callers.clear()
 
     async def close(self) -> None:
         """Leave all rooms."""

@@ -73,6 +73,11 @@ class CallersProcess:
         """Process id."""
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        """Whether the process is alive."""
+        return self._process.poll() is None
+
     def join(self, name: str, token: str, *, speaks: bool = True, subscribes: bool = True) -> Caller:
         """Let a caller join the room that ``token`` is for, and wait until it is there."""
         caller, joined = self.start_joining(name, token, speaks=speaks, subscribes=subscribes)
@@ -109,9 +114,17 @@ class CallersProcess:
                 if not self._changed.wait(until - time.monotonic()) and time.monotonic() >= until:
                     raise TimeoutError(f"no such event in {timeout:g} s; there were {self.events[-20:]}")
 
+    def forget(self) -> None:
+        """Let everybody leave, and forget them, for the next test; a process that cannot is ended."""
+        try:
+            self.command("forget").result(20)
+        except (OSError, RuntimeError, TimeoutError):
+            self.close()
+        self.events.clear()
+
     def close(self) -> None:
         """Let everybody leave, and end the process."""
-        if self._process.poll() is None:
+        if self.running:
             self._stdin.close()
             try:
                 self._process.wait(20)
