@@ -9,30 +9,19 @@ import pytest
 
 from e2e.livekit_ways.host import Hosts
 from e2e.livekit_ways.ways import WAYS, Way
-from e2e.recognition import Recogniser
 from e2e.reporting import show_log_on_failure
 from e2e.server_api import ServerApi
-from e2e.speech import Voice
 from openrtc.server import LocalServer
 
 pytestmark = pytest.mark.realtime
 
 
 @pytest.fixture(scope="module")
-def hosts(
-    api: ServerApi,
-    voice: Voice,
-    recogniser: Recogniser,
-    tmp_path_factory: pytest.TempPathFactory,
-    request: pytest.FixtureRequest,
-) -> Iterator[Hosts]:
+def hosts(api: ServerApi, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Hosts]:
     """Workers for the ways that are tested, in which the calls of all of them are held at once."""
     asked = {item.name for item in request.session.items if item.path == request.path}
     ways = [way for way in WAYS if any(f"[{way.name}]" in name for name in asked)]
-    with (
-        LocalServer(port=0) as other,
-        Hosts(of(other), api, tmp_path_factory.mktemp("ways"), ways, voice, recogniser) as running,
-    ):
+    with LocalServer(port=0) as other, Hosts(of(other), api, tmp_path_factory.mktemp("ways"), ways) as running:
         show_log_on_failure(request.node, running.ours)
         yield running
 

@@ -21,7 +21,7 @@ import psutil
 
 from e2e.child import environment
 from e2e.server_api import ServerApi
-from e2e.worker_template import ForkedProcess, find_template
+from e2e.worker_template import ForkedProcess, Template, find_template
 from openrtc.observe.snapshots import read_snapshots
 
 REGISTERED = r"registered worker"
@@ -44,6 +44,7 @@ class WorkerProcess:
         piped: Whether the output comes through a pipe, whose reader can be let stand still: see `pause_reading`.
         descriptors: How many descriptors each of its processes may open at most, if not as many as this one.
         alone: Whether it shares no memory with others, as it would where it is forked from `worker_template`.
+        template: What it is forked from instead, whatever its command.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class WorkerProcess:
         piped: bool = False,
         descriptors: int | None = None,
         alone: bool = False,
+        template: Template | None = None,
     ) -> None:
         self.log_path = log
         self._ready = re.compile(ready)
@@ -69,7 +71,7 @@ class WorkerProcess:
         environ = environment(*folders, PYTHONUNBUFFERED="1", **connection, **(variables or {}))
         by_itself = alone or piped or python is not None
         self._process: subprocess.Popen[bytes] | ForkedProcess
-        if not by_itself and (template := find_template(command, variables or {})):
+        if template := template or (None if by_itself else find_template(command, variables or {})):
             output = self._log.fileno()
             with open(os.devnull, "rb") as nothing:
                 files = (nothing.fileno(), output, output)

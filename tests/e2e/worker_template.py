@@ -88,12 +88,13 @@ class Template:
 
     Args:
         code: What it runs first; without, it imports what workers do.
+        environ: The environment in which it does; by default this process's.
     """
 
-    def __init__(self, code: str = "") -> None:
+    def __init__(self, code: str = "", environ: Mapping[str, str] = os.environ) -> None:
         ours, theirs = socket.socketpair()
         self._socket = ours
-        environ = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+        environ = {**environ, "PYTHONIOENCODING": "utf-8"}
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, __file__, code], stdin=theirs.fileno(), env=environ, start_new_session=True
@@ -118,7 +119,8 @@ class Template:
         """Fork a process.
 
         Args:
-            command: What comes after the Python interpreter: ``-m`` and a module, or ``-c`` and code, and arguments.
+            command: What comes after the Python interpreter: ``-m`` and a module, ``-c`` and code, or a file, and
+                arguments.
             environ: Its environment.
             cwd: Its working directory, if not this process's.
             files: The descriptors of its input, output and errors.
@@ -259,16 +261,19 @@ class _Program:
         os.environ.update(order["environ"])
         os.chdir(order["cwd"])
         own = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
-        sys.path[:] = [order["cwd"], *own, *self._path]
-        sys.path_importer_cache.clear()
         kind, what, *arguments = order["command"]
+        is_file = kind not in ("-m", "-c")
+        sys.path[:] = [str(Path(kind).parent) if is_file else order["cwd"], *own, *self._path]
+        sys.path_importer_cache.clear()
         sys.orig_argv[:] = [sys.executable, *order["command"]]
-        sys.argv[:] = [kind, *arguments]
+        sys.argv[:] = [kind, *([what] if is_file else []), *arguments]
         random.seed()
         if numpy := sys.modules.get("numpy"):
             numpy.random.seed()
         if kind == "-m":
             runpy.run_module(what, run_name="__main__", alter_sys=True)
+        elif is_file:
+            runpy.run_path(kind, run_name="__main__")
         else:
             sys.modules["__main__"] = main
             exec(compile(what, "<string>", "exec"), vars(main))

@@ -13,15 +13,15 @@ from typing import Self
 from livekit import api
 
 from e2e.callers import CallersProcess
-from e2e.livekit_ways.outcome import read_outcome
+from e2e.child import environment
+from e2e.livekit_ways.outcome import read_outcome, spoken
 from e2e.livekit_ways.paid import VOICE_FOLDER, recording_of
 from e2e.livekit_ways.ways import Outcome, Way
 from e2e.pcm import write_wav
 from e2e.realtime_server import RealtimeServer
-from e2e.recognition import Recogniser
 from e2e.server_api import Dispatch, ServerApi
-from e2e.speech import Voice
 from e2e.worker import WorkerProcess, openrtc_worker
+from e2e.worker_template import Template
 
 HOLD_TIMEOUT = 120.0
 LOG_TIMEOUT = 25.0
@@ -32,6 +32,8 @@ AT_ONCE = 2
 REALTIME_VOICES = {"alloy": 500.0}
 OWN_VARIABLES = {"NUM_CPUS": "1", "LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE": "0"}
 """One idle process instead of one a core, and no weights that nobody here uses."""
+OWN_IMPORTS = "import livekit.agents.cli, e2e.livekit_ways.paid"
+"""What the workers of livekit-agents' own are forked from has imported."""
 
 
 class Hosts:
@@ -44,25 +46,16 @@ class Hosts:
         of_ours: The server of OpenRTC's worker.
         folder: Where logs and recordings go.
         ways: The ways.
-        voice: Who speaks for the agents.
-        recogniser: Who understands them.
     """
 
-    def __init__(
-        self,
-        of_own: ServerApi,
-        of_ours: ServerApi,
-        folder: Path,
-        ways: Sequence[Way],
-        voice: Voice,
-        recogniser: Recogniser,
-    ) -> None:
+    def __init__(self, of_own: ServerApi, of_ours: ServerApi, folder: Path, ways: Sequence[Way]) -> None:
         self._of_own, self._of_ours = of_own, of_ours
         self._folder = folder
-        self._recogniser = recogniser
         for sentence in (sentence for way in ways for sentence in way.sentences):
-            write_wav(recording_of(sentence, folder / "voice"), voice.say(sentence))
+            write_wav(recording_of(sentence, folder / "voice"), spoken(sentence))
         self._closed = contextlib.ExitStack()
+        self._template = Template(OWN_IMPORTS, environment(**OWN_VARIABLES))
+        self._closed.callback(self._template.close)
         model = self._closed.enter_context(RealtimeServer(REALTIME_VOICES, []))
         self._variables = {
             VOICE_FOLDER: str(folder / "voice"),
@@ -102,7 +95,7 @@ class Hosts:
         # As `lk simulate` starts it: no limit by the load of this machine, and no fixed port.
         command = [str(way.file), "start", "--simulation"]
         variables = self._variables | OWN_VARIABLES
-        with WorkerProcess(command, api=self._of_own, log=log, variables=variables) as worker:
+        with WorkerProcess(command, api=self._of_own, log=log, variables=variables, template=self._template) as worker:
             worker.wait_until_ready()
             outcome = self._hold(way, worker, self._of_own)
             worker.stop()
@@ -127,7 +120,7 @@ class Hosts:
         time.sleep(CLOSE_SECONDS)
         with contextlib.suppress(api.TwirpError):  # the agent has deleted it
             server.delete_room(room)
-        return read_outcome(way, held, wait_for_lines(way, worker), self._recogniser)
+        return read_outcome(way, held, wait_for_lines(way, worker))
 
 
 def wait_for_lines(way: Way, worker: WorkerProcess) -> list[str]:

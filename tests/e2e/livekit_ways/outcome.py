@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
+import numpy as np
+
 from e2e.energy import find_sounds
-from e2e.livekit_ways.ways import Outcome, Way
-from e2e.pcm import RATE, Pcm
-from e2e.recognition import Recogniser
+from e2e.livekit_ways.ways import END, SPOKEN, Outcome, Way
+from e2e.pcm import RATE, Pcm, tone
 from e2e.recording import Recording
 from e2e.tones import tones_heard, whose_tone
 
@@ -17,14 +19,18 @@ PAUSE = 0.6
 SHORTEST = 0.15
 
 
-def read_outcome(way: Way, held: Mapping[str, Any], logged: Sequence[str], recogniser: Recogniser) -> Outcome:
+def spoken(sentence: str) -> Pcm:
+    """Return how an agent says a sentence: in a tone that is of this one alone, and one for its end."""
+    return np.concatenate([tone(SPOKEN[sentence], 0.7), tone(END, 0.3)])
+
+
+def read_outcome(way: Way, held: Mapping[str, Any], logged: Sequence[str]) -> Outcome:
     """Return what came of a call.
 
     Args:
         way: The way.
         held: What the people's process answered.
         logged: What the agent's code logged.
-        recogniser: Who understands what was heard.
     """
     several = len(held["seen"]) > 1
     events = [event for seen in held["seen"].values() for event in seen]
@@ -33,7 +39,7 @@ def read_outcome(way: Way, held: Mapping[str, Any], logged: Sequence[str], recog
     for person, tracks in sorted(held["heard"].items()):
         by = f"{person}: " if several else ""
         recordings = [Recording.load(track) for track in tracks if track["anchors"]]
-        parts = sorted(_parts(way, recordings, recogniser), key=lambda part: part[0])
+        parts = sorted(_parts(way, recordings), key=lambda part: part[0])
         heard += [by + what for _, what in parts]
     return Outcome(
         agents=[f"{identity.partition('_')[0]}, {name or 'no name'}" for identity, name in agents.items()],
@@ -46,21 +52,23 @@ def read_outcome(way: Way, held: Mapping[str, Any], logged: Sequence[str], recog
     )
 
 
-def _parts(way: Way, recordings: Sequence[Recording], recogniser: Recogniser) -> list[tuple[float, str]]:
+def _parts(way: Way, recordings: Sequence[Recording]) -> list[tuple[float, str]]:
     parts: list[tuple[float, str]] = []
     for recording in recordings:
         for span in find_sounds(recording.sound, join=PAUSE):
             if span.seconds >= SHORTEST:
                 sound = recording.sound[round(span.start * RATE) : round(span.end * RATE)]
                 at = recording.time_of(round(span.start * RATE))
-                parts += [(at, what) for what in _understand(way, sound, recogniser)]
+                parts += [(at, what) for what in _understand(way, sound)]
     return parts
 
 
-def _understand(way: Way, sound: Pcm, recogniser: Recogniser) -> list[str]:
+def _understand(way: Way, sound: Pcm) -> list[str]:
     if way.tones and (not way.sentences or whose_tone(sound, way.tones) in way.tones):
         return [heard.who for heard in tones_heard(sound, way.tones)]
-    return [recogniser.which(sound, way.sentences) or "something else"]
+    tones = {sentence: SPOKEN[sentence] for sentence in way.sentences} | {"": END}
+    parts = [who for who, _ in groupby(heard.who for heard in tones_heard(sound, tones) if heard.who != "?")]
+    return [parts[0] if parts[1:] == [""] else "something else"]
 
 
 def _transcripts(events: Sequence[Mapping[str, Any]], agents: Mapping[str, str]) -> list[str]:

@@ -1,7 +1,7 @@
 """What stands in for the paid side of an agent: ears, a mind and a voice that do the same each time.
 
-A caller says a sentence as a tone of its own, so that an agent hears exactly it; an agent speaks with a human voice,
-from recordings that the test has made before, so that a recogniser hears what it says.
+A caller says a sentence as a tone of its own, so that an agent hears exactly it; an agent speaks from recordings that
+the test has made before, by whose tones the test knows what it hears.
 """
 
 from __future__ import annotations

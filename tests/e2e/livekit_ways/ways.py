@@ -9,6 +9,8 @@ from pathlib import Path
 from e2e.packages import Package
 
 AGENTS = Path(__file__).parent / "agents"
+END = 300.0
+"""The tone, in hertz, with which every sentence of an agent ends: it begins with one of its own."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Outcome:
 
     Args:
         agents: Beginning of the identity, and the name, of each agent that came.
-        heard: Sentences by recognition, or tones, one after the other; by whom where there are several people.
+        heard: Sentences or tones, one after the other; by whom where there are several people.
         transcripts: What the agent's transcription says that was said.
         found: What the people found out: answers, streams, packets.
         attributes: What the agent told by attributes of its own.
@@ -320,3 +322,9 @@ WAYS = (
         logged=("tools: [('get_price', '{\"item\": \"tea\"}')]",),
     ),
 )
+
+SPOKEN = {
+    sentence: 600.0 + 70.0 * number
+    for number, sentence in enumerate(dict.fromkeys(sentence for way in WAYS for sentence in way.sentences))
+}
+"""The tone, in hertz, with which each sentence of an agent begins."""
