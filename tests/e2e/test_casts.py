@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from itertools import pairwise
 from typing import Any
@@ -12,7 +10,7 @@ import psutil
 import pytest
 
 from e2e.cast_agents import ROLES
-from e2e.cast_room import DRIVER_WHERE, HELLO, PORTER_PLEASE, CastRoom, NewCastRoom, Speech, events_of, overlap
+from e2e.cast_room import DRIVER_WHERE, HELLO, CastRoom, NewCastRoom, Speech, events_of, overlap
 from e2e.server_api import ServerApi
 from e2e.worker import WorkerProcess
 
@@ -81,139 +79,12 @@ def test_three_members_speak_in_their_order_and_the_package_chooses_who_answers(
     assert room.spoken(said.ended) == ["Pat"], "nobody was addressed by the answer"
 
 
-def test_a_member_asks_another_one_and_uses_the_answer(cast_room: NewCastRoom) -> None:
-    room = cast_room("quiet", speaks=False)
-    room.wait_for("Tim")
-    typed = room.type("dispatcher ask(driver, where are you)")
-    speeches = room.wait_for("Chris", "Tim", since=typed)
-    assert overlap(speeches) <= 0.2
-    assert room.words()[-1] == "Tim was told Chris speaks line 1 and answers Ti"
-
-
-def test_what_cannot_be_done_is_one_clear_line_for_the_model(cast_room: NewCastRoom) -> None:
-    room = cast_room("onlyear", speaks=False)
-    room.wait_for("Tim")
-    for typed, said in (
-        ("dispatcher ask(dispatcher, who)", "'dispatcher' asks itself"),
-        ("dispatcher ask(drivr, who)", "no member 'drivr' takes part in this cast (did you mean \"driver\"?)"),
-        ("dispatcher ask(driver, ask[dispatcher; who])", "'dispatcher' itself waits for an answer of 'driver'"),
-        ("dispatcher give_ear(driver)", "'driver' cannot listen to people: it has no speech recognition"),
-        ("dispatcher remove(dispatcher)", "'dispatcher' is the only member that can listen to people"),
-    ):
-        room.type(typed)
-        room.wait_for_words(said)
-        time.sleep(1.0)  # a person who goes on at once would interrupt
-
-
-def test_what_a_member_sends_is_answered_and_what_it_broadcasts_is_known(cast_room: NewCastRoom) -> None:
-    room = cast_room("quiet", speaks=False)
-    room.wait_for("Tim")
-    typed = room.type("dispatcher send(driver, hurry)")
-    room.wait_for("Tim", "Chris", since=typed)
-    assert room.words()[-1] == "Chris speaks line 1 and answers Ti"
-
-
-def test_a_member_hands_over_and_the_other_one_answers_people_from_then_on(cast_room: NewCastRoom) -> None:
-    room = cast_room("quiet")
-    room.wait_for("Tim")
-    typed = room.type("dispatcher hand_over(driver)")
-    room.wait_for("Tim", "Chris", since=typed)
-    said = room.say(HELLO)
-    room.wait_for("Chris", since=said.ended)
-
-
-def test_a_member_is_added_and_removed_during_the_call(cast_room: NewCastRoom, cast_worker: WorkerProcess) -> None:
-    room = cast_room("quiet")
-    room.wait_for("Tim")
-    room.type("dispatcher add(porter)")
-    room.wait_until(lambda: "Pat" in room.members().values())
-    said = room.say(PORTER_PLEASE)
-    room.wait_for("Pat", since=said.ended)
-    room.type("dispatcher remove(porter)")
-    room.wait_until(lambda: sorted(room.members().values()) == ["Chris", "Tim"])
-    (left,) = events_of(cast_worker, room.room, "member_left")
-    assert (left["member"], left["failed"]) == ("porter", False)
-
-
-def test_a_member_that_fails_at_the_start_is_left_out_and_the_others_go_on(
-    cast_room: NewCastRoom, cast_worker: WorkerProcess
-) -> None:
-    room = cast_room("faulty", speaks=False)
-    room.wait_for("Tim", "Pat")
-    assert sorted(room.members().values()) == ["Pat", "Tim"]
-    assert cast_worker.records(
-        r"member 'driver': failed in on_enter: KeyError: 'no truck' at .*; the other members go on"
-    )
-
-
-def test_another_member_answers_when_a_turn_fails(cast_room: NewCastRoom, cast_worker: WorkerProcess) -> None:
-    room = cast_room("quiet", speaks=False)
-    room.wait_for("Tim")
-    typed = room.type("Chris break down")
-    room.wait_for("Tim", since=typed)
-    (error,) = [one for one in events_of(cast_worker, room.room, "call_error") if one["where"] == "turn"]
-    assert error["member"] == "driver" and "LookupError" in error["error"] and not error["fatal"]
-
-
-def test_another_member_answers_when_one_is_too_slow(cast_room: NewCastRoom) -> None:
-    room = cast_room("slow", speaks=False)
-    room.wait_for("Tim")
-    typed = room.type("Chris wait(6)")
-    speeches = room.wait_for("Tim", since=typed)
-    assert 1.0 < speeches[0].began - typed < 2.5
-
-
-@pytest.mark.parametrize("cast", ["quiet", "strict"])
-def test_a_member_that_is_removed_from_the_room_ends_the_call_only_where_the_cast_wants_it(
-    cast_room: NewCastRoom, cast_worker: WorkerProcess, cast: str
-) -> None:
-    room = cast_room(cast, speaks=False)
-    room.wait_for("Tim")
-    room.api.remove_participant(room.room, room.identity("driver"))
-    room.wait_until(lambda: events_of(cast_worker, room.room, "member_left"))
-    if cast == "strict":
-        room.wait_until(lambda: not room.members())
-        (ended,) = events_of(cast_worker, room.room, "call_ended")
-        assert ended["failed"]
-    else:
-        typed = room.type("hello")
-        room.wait_for("Tim", since=typed)
-        assert list(room.members().values()) == ["Tim"]
-
-
-def test_nobody_stays_when_the_last_person_has_left(cast_room: NewCastRoom, cast_worker: WorkerProcess) -> None:
-    room = cast_room("lively")
-    room.wait_until(lambda: "Chris" in room.spoken())
-    room.close()
-    room.wait_until(lambda: not room.api.agents_in([room.room])[room.room], 5.0)
-    room.wait_until(lambda: events_of(cast_worker, room.room, "call_ended"))
-
-
 def test_a_router_may_send_two_agents_to_one_room(cast_room: NewCastRoom, cast_worker: WorkerProcess) -> None:
     room = cast_room("both", speaks=False)
     speeches = room.wait_for("Tim", "Chris", "Tim", "Chris")
     assert {speech.identity.rpartition("-")[0] for speech in speeches} == {"tim", "chris"}
     (routed,) = events_of(cast_worker, room.room, "call_routed")
     assert "'tim+chris'" in routed["reason"]
-
-
-def test_a_cast_runs_in_the_process_that_a_member_asks_for_and_nobody_stays_when_that_dies(
-    cast_room: NewCastRoom, cast_worker: WorkerProcess
-) -> None:
-    room = cast_room("apart", speaks=False)
-    speeches = room.wait_for("Tim", "Chris", "Tim", "Chris", timeout=40.0)
-    assert overlap(speeches) <= 0.2
-    spoke = events_of(cast_worker, room.room, "member_spoke")
-    (pid,) = {one["pid"] for one in spoke}
-    assert pid != cast_worker.pid
-    typed = room.type("dispatcher add(porter)")
-    room.wait_until(lambda: len(room.members()) == 3)
-    room.wait_for("Tim", since=typed)
-    os.kill(pid, signal.SIGKILL)
-    room.wait_until(lambda: not room.members(), 5.0)
-    (ended,) = cast_worker.records("agent 'apart': ")
-    assert ended["message"].startswith("agent 'apart': its process was ended by signal 9; this call is ended")
-    assert cast_worker.running
 
 
 def test_members_may_hear_each_other_by_ear(cast_room: NewCastRoom) -> None:
