@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from e2e.worker_template import Template, find_template
+from e2e.worker_template import ForkedProcess, Template, find_template, worker_template
 from openrtc.discovery.discover import discover
 from openrtc.discovery.entries import Entry
 from openrtc.model.names import normalise_name
@@ -149,6 +149,26 @@ class Site:
             typed: What it reads.
         """
         return template.run(command, environ=self.environment(env), cwd=self.work, typed=typed)
+
+    def start(
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        log: Path = Path(os.devnull),
+        output: Path = Path(os.devnull),
+    ) -> ForkedProcess:
+        """Start ``openrtc`` with these distributions installed.
+
+        Args:
+            arguments: What comes after the command's name.
+            env: Variables of its environment.
+            log: Takes what it writes to standard error.
+            output: Takes what it writes to standard output.
+        """
+        with open(os.devnull) as nothing, log.open("wb") as errors, output.open("wb") as out:
+            files = (nothing.fileno(), out.fileno(), errors.fileno())
+            command = ("-m", "openrtc", *arguments)
+            return worker_template().start(command, environ=self.environment(env), cwd=self.work, files=files)
 
     def python(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """Run Python with these distributions installed."""

@@ -327,7 +327,10 @@ class Relay:
 
     def _follow(self) -> None:
         self._poll.unregister(self._control)
-        if not os.read(self._control, READ_BYTES):
+        asked = b""
+        with contextlib.suppress(ConnectionError):  # it has ended before it read an answer
+            asked = os.read(self._control, READ_BYTES)
+        if not asked:
             return  # who started this has ended; what it has started may still write
         until = time.monotonic() + LAST_SECONDS
         while (ready := self._poll.poll(0)) and time.monotonic() < until:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import threading
@@ -177,6 +178,35 @@ def test_a_server_within_an_import_does_not_keep_sigterm(site: Site, monkeypatch
     site.plugin(source)
     assert found.exists()
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_what_is_told_to_stop_does_not_begin_again_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "STOP_GRACE_SECONDS", 0.0)
+    done: list[str] = []
+    over = threading.Event()
+
+    class Resort:
+        def arm(self, code: PackageCode, hung: HungPackage, seconds: float) -> bool:
+            done.append("armed")
+            return True
+
+        def disarm(self) -> None:
+            done.append("disarmed")
+
+    def stop(code: PackageCode) -> None:
+        done.append("stops")
+        over.set()
+
+    use_clock(ThreadClock(lambda *_: pytest.fail("it was given up"), stop=stop, last_resort=Resort(), first=0.01))
+    set_limit(PATIENCE_SECONDS)
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        with clocked(PackageCode("pkg-a", "pkg-a 1.0", "pkg_a")):
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert over.wait(PATIENCE_SECONDS)
+            assert done[:3] == ["armed", "disarmed", "stops"]
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_the_thread_of_the_clock_ends_when_nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -213,10 +213,7 @@ class ThreadClock:
         if self._has_timer:
             self._has_timer = False
             stop_calling_back()
-        if self._last_resort and self._armed:
-            self._armed = False
-            self._last_resort.disarm()
-            faulthandler.cancel_dump_traceback_later()
+        self._disarm()
         if self._stop_watch and os.getpid() == self._pid:
             self._stop_watch.end()
 
@@ -262,6 +259,7 @@ class ThreadClock:
         ends_at = running.began + running.limit if running.limit else math.inf
         stops_at = self._find_stop(running)
         if self._stop and now >= min(stops_at, ends_at) and stops_at < math.inf:
+            self._disarm()  # to end takes its time, in which nothing may begin again
             self._stop(running.code)
         if now >= ends_at:
             self._answer(running.code, running.code.give_up(running.limit, _locate(running)))
@@ -274,6 +272,12 @@ class ThreadClock:
             longest = ends_at - now if self._armed else self._next_look - now + running.limit
             faulthandler.dump_traceback_later(longest + LOCKED_SECONDS, exit=not self._armed, file=_stderr)
         return True
+
+    def _disarm(self) -> None:
+        if self._last_resort and self._armed:
+            self._armed = False
+            self._last_resort.disarm()
+            faulthandler.cancel_dump_traceback_later()
 
     def _find_stop(self, running: _Running) -> float:
         """Return when the process ends though code runs, since it is told to stop."""
