@@ -187,6 +187,11 @@ class Site:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("OPENRTC_", "LIVEKIT_", "COLUMNS", "FORCE_"))}
         return {**kept, "PYTHONPATH": str(self.folder), "PYTHONIOENCODING": "utf-8", **(env or {})}
 
+    @property
+    def only(self) -> str:
+        """The option that allows these distributions and none of the others that are installed."""
+        return f"--allow={','.join(sorted(self.distributions)) or 'nobody'}"
+
     def agents(self, *arguments: str) -> dict[str, dict[str, Any]]:
         """Return this folder's rows of ``openrtc list-agents --json`` by name."""
         return self._rows("list-agents", "agents", arguments)

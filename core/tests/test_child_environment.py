@@ -50,4 +50,4 @@ def test_the_command_prefers_pythons_modules_and_finds_others_in_the_working_fol
         (site.work / f"{name}.py").write_text("raise SystemExit('the wrong one')")
     site.add("pkg-a", agents={"a": "agent_here:Support"})
     (site.work / "agent_here.py").write_text(agent_source)
-    assert site.agents("--load")["a"]["state"] == "ready"
+    assert site.agents("--load", site.only)["a"]["state"] == "ready"

@@ -84,7 +84,7 @@ def add_agents(site: Site, *names: str) -> None:
 
 def show(site: Site, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the demo in text, with the packages of the site only."""
-    return site.run("demo", "--text", *arguments, "--allow", ",".join(sorted(site.distributions)) or "nobody")
+    return site.run("demo", "--text", *arguments, site.only)
 
 
 def test_every_agent_is_called_routed_and_answers_in_one_process(site: Site) -> None:

@@ -104,7 +104,7 @@ def test_load_tells_which_agents_work(site: Site, agent_source: str) -> None:
     site.add("good", agents={"good": "good_mod:Support"}, files={"good_mod.py": f"{NOISY}\n{agent_source}"})
     site.add("exits", agents={"exits": "exit_mod:X"}, files={"exit_mod.py": "import os; os._exit(0)"})
     site.add("gone", agents={"gone": "gone_mod:X"})
-    rows = site.agents("--load")
+    rows = site.agents("--load", site.only)
     assert {name: row["state"] for name, row in rows.items()} == {"good": "ready", "exits": "broken", "gone": "broken"}
     assert rows["good"]["load_ms"] > 0
     assert rows["good"]["summary"] == "Answers questions about orders."
@@ -124,9 +124,9 @@ def test_the_agents_of_a_hook_module_appear_with_load(site: Site) -> None:
     site.add("desk", agents={"desk": "desk_mod"}, files={"desk_mod.py": source})
     site.add("other", agents={"tim": "other_mod"}, files={"other_mod.py": source.replace('"chris"', '"zoe"')})
     assert set(site.agents()) == {"desk", "tim"}
-    rows = site.agents("--load")
+    rows = site.agents("--load", site.only)
     assert {name: row["state"] for name, row in rows.items()} == {"tim": "conflict", "chris": "ready", "zoe": "ready"}
-    assert site.agents("--load", "--prefer", "tim=other")["chris"]["state"] == "ready"
+    assert site.agents("--load", site.only, "--prefer", "tim=other")["chris"]["state"] == "ready"
 
 
 def test_strict_fails_when_an_agent_is_not_usable_and_says_which(site: Site) -> None:
@@ -159,7 +159,7 @@ def test_every_kind_of_bad_package_at_once_crashes_nothing(site: Site, agent_sou
     for number, source in enumerate(["1/0", "import sys; sys.exit()", "def f(: ", "import nothing_here", "X = 1"]):
         site.add(f"b-src-{number}", agents={f"src-{number}": f"src_{number}"}, files={f"src_{number}.py": source})
     site.add("good", agents={"good": "good_mod:Support"}, files={"good_mod.py": agent_source})
-    rows = site.agents("--load")
+    rows = site.agents("--load", site.only)
     states = {name: row["state"] for name, row in rows.items()}
     assert states.pop("good") == "ready"
     assert states.pop("old") == "incompatible"
@@ -254,11 +254,11 @@ def test_an_isolation_that_a_package_asks_for_or_the_operator_sets_is_shown(site
     site.add("my-agent", agents={"slow": "slow_mod:Slow", "forced": "slow_mod:Slow"}, files={"slow_mod.py": source})
     (site.work / "openrtc.toml").write_text('[isolation]\nforced = "thread"\n', encoding="utf-8")
     assert {name: row["isolation"] for name, row in site.agents().items()} == {"slow": None, "forced": "thread"}
-    assert {name: row["isolation"] for name, row in site.agents("--load").items()} == {
+    assert {name: row["isolation"] for name, row in site.agents("--load", site.only).items()} == {
         "slow": "process",
         "forced": "thread",
     }
-    assert "(isolation: process)" in site.run("list-agents", "--load").stdout
+    assert "(isolation: process)" in site.run("list-agents", "--load", site.only).stdout
     routed = site.run("route", "--room", "forced-1", "--json")
     assert json.loads(routed.stdout)["isolation"] == "thread"
     assert "isolation: thread" in site.run("route", "--room", "forced-1").stdout

@@ -276,8 +276,8 @@ def test_without_a_name_a_registration_of_its_own_is_not_used(site: Site) -> Non
 @pytest.mark.process
 def test_list_agents_says_what_prewarms_and_what_is_not_used(site: Site) -> None:
     site.add("pkg-a", agents={"helpdesk": "pkg_a:run"}, files={"pkg_a.py": OPTIONS})
-    row = site.agents("--load")["helpdesk"]
+    row = site.agents("--load", site.only)["helpdesk"]
     assert (row["state"], row["summary"]) == ("ready", "Runs.")
     assert row["notes"] == ["prewarmed by pkg_a:warm", "drain_timeout not used: the worker is OpenRTC's"]
-    said = " ".join(site.run("list-agents", "--load").stdout.split())
+    said = " ".join(site.run("list-agents", "--load", site.only).stdout.split())
     assert "Runs. (prewarmed by pkg_a:warm; drain_timeout not used" in said
