@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from e2e.worker_template import worker_template
+
 RELEASED = Path(__file__).parent / "released"
 RELEASES = sorted(path.name for path in RELEASED.iterdir())
 LARGEST_WHEEL = 20_000
@@ -31,15 +33,7 @@ def install(version: str, folder: Path) -> set[str]:
 def run_openrtc(folder: Path, *arguments: str) -> str:
     """Run ``openrtc`` with the packages of the folder before all others; fail when it fails."""
     env = {key: value for key, value in os.environ.items() if not key.startswith(("OPENRTC_", "LIVEKIT_"))}
-    done = subprocess.run(
-        [sys.executable, "-m", "openrtc", *arguments],
-        cwd=folder,
-        env=env | {"PYTHONPATH": str(folder)},
-        capture_output=True,
-        encoding="utf-8",
-        timeout=120,
-        check=False,
-    )
+    done = worker_template().run(["-m", "openrtc", *arguments], environ=env | {"PYTHONPATH": str(folder)}, cwd=folder)
     assert done.returncode == 0, f"{arguments} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
     assert "Warning" not in done.stderr, done.stderr
     return done.stdout

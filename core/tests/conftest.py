@@ -25,6 +25,7 @@ from openrtc.observe import log_guard
 from openrtc.plugins.load import Loaded, LoadedAgent, LoadedPlugin, load
 from openrtc.settings.config import Config, Policy
 
+NOTHING = Path(os.devnull)
 AGENT = """
 from livekit.agents import Agent
 
@@ -154,19 +155,21 @@ class Site:
         self,
         *arguments: str,
         env: Mapping[str, str] | None = None,
-        log: Path = Path(os.devnull),
-        output: Path = Path(os.devnull),
+        stdin: Path | int = NOTHING,
+        stdout: Path | int = NOTHING,
+        stderr: Path | int = NOTHING,
     ) -> ForkedProcess:
         """Start ``openrtc`` with these distributions installed.
 
         Args:
             arguments: What comes after the command's name.
             env: Variables of its environment.
-            log: Takes what it writes to standard error.
-            output: Takes what it writes to standard output.
+            stdin: What it reads: a file or a descriptor, which is closed here.
+            stdout: Where it writes, likewise.
+            stderr: Where it writes errors, likewise.
         """
-        with open(os.devnull) as nothing, log.open("wb") as errors, output.open("wb") as out:
-            files = (nothing.fileno(), out.fileno(), errors.fileno())
+        with open(stdin, "rb") as reads, open(stdout, "wb") as writes, open(stderr, "wb") as errors:
+            files = (reads.fileno(), writes.fileno(), errors.fileno())
             command = ("-m", "openrtc", *arguments)
             return worker_template().start(command, environ=self.environment(env), cwd=self.work, files=files)
 
@@ -249,6 +252,13 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         place = getattr(sys.modules[name], "__file__", None) or str(getattr(sys.modules[name], "__path__", ""))
         if str(folder) in place:
             del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A folder of installed distributions for commands whose answers several tests look at; it is not on `sys.path`."""
+    folder, work = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("work")
+    return Site(folder, work)
 
 
 @pytest.fixture(name="check_broken")

@@ -43,11 +43,9 @@ def test_a_process_of_multiprocessing_takes_no_module_of_the_working_folder_for_
 
 
 @pytest.mark.process
-def test_the_command_prefers_pythons_modules_and_finds_others_in_the_working_folder(
-    site: Site, agent_source: str
-) -> None:
+def test_the_command_prefers_pythons_modules_and_finds_others_in_the_working_folder(site: Site) -> None:
     for name in ("random", "logging", "argparse"):
         (site.work / f"{name}.py").write_text("raise SystemExit('the wrong one')")
-    site.add("pkg-a", agents={"a": "agent_here:Support"})
-    (site.work / "agent_here.py").write_text(agent_source)
-    assert site.agents("--load", site.only)["a"]["state"] == "ready"
+    site.add("pkg-p", plugins={"p": "plugin_here"})
+    (site.work / "plugin_here.py").write_text("from openrtc import hookimpl\n@hookimpl\ndef openrtc_shutdown(): ...\n")
+    assert site.plugins()["pkg-p:p"]["state"] == "ready"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import functools
 import json
 import os
 import signal
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import openrtc
-from e2e.worker_template import Template
+from e2e.worker_template import worker_template
 from openrtc import posix
 from openrtc.observe.sockets import socket_folder
 
@@ -24,8 +23,11 @@ if TYPE_CHECKING:
     from conftest import Site
 
 # What others bring is imported before the names go: it has forms of its own for Windows, which this system lacks.
-OTHERS = "import aiohttp.web, livekit.agents.cli, livekit.api, numpy, psutil, rich.console, rich.live, rich.table"
 WITHOUT_POSIX = """
+import aiohttp.web, livekit.agents.cli, livekit.api, numpy, psutil, rich.console, rich.live, rich.table, sys
+for name in [name for name in sys.modules if name.partition(".")[0] == "openrtc"]:
+    del sys.modules[name]
+sys.meta_path[:] = [finder for finder in sys.meta_path if not type(finder).__module__.startswith("openrtc.")]
 import asyncio, asyncio.unix_events, multiprocessing, os, signal, socket, sys
 
 multiprocessing.set_start_method("spawn")
@@ -79,18 +81,12 @@ def desk(site: Site) -> Site:
     return site
 
 
-@functools.cache
-def others() -> Template:
-    """Return a process that has imported what others bring."""
-    return Template(OTHERS)
-
-
 ENVIRONMENT = {"LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": "secret", "OPENRTC_ALLOW": "desk-pkg"}
 
 
 def run(desk: Site, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
     """Run ``openrtc`` in a process without what only POSIX has."""
-    return desk.fork(others(), "-c", WITHOUT_POSIX, *arguments, env=ENVIRONMENT, typed=typed)
+    return desk.fork(worker_template(), "-c", WITHOUT_POSIX, *arguments, env=ENVIRONMENT, typed=typed)
 
 
 @pytest.mark.process
@@ -125,7 +121,7 @@ def test_without_posix_the_demo_talks_in_text(desk: Site) -> None:
     ],
 )
 def test_what_needs_posix_says_so_in_one_line(desk: Site, command: list[str], told: str) -> None:
-    done = desk.python("-c", WITHOUT_POSIX, *command, env=ENVIRONMENT)
+    done = run(desk, *command)
     assert done.returncode == 2
     assert told in done.stderr and done.stderr.count("\n") == 1
 

@@ -255,6 +255,7 @@ class _Program:
         for descriptor, file in enumerate(files):
             os.dup2(file, descriptor)
             os.close(file)
+            self._open_stream(descriptor)
         if (most := order["descriptors"]) is not None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         os.environ.clear()
@@ -278,6 +279,17 @@ class _Program:
             sys.modules["__main__"] = main
             exec(compile(what, "<string>", "exec"), vars(main))
         sys.exit()
+
+    def _open_stream(self, descriptor: int) -> None:
+        # As Python does it at its start: what a stream can do depends on whether it is a terminal, a pipe or a file.
+        name = ("stdin", "stdout", "stderr")[descriptor]
+        options: dict[str, Any] = {"encoding": "utf-8", "closefd": False}
+        if name == "stderr":
+            options["errors"] = "backslashreplace"
+        by_line = name == "stderr" or os.isatty(descriptor)
+        stream = open(descriptor, "w" if descriptor else "r", 1 if by_line else -1, **options)  # noqa: SIM115 - it stays open
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
 
     def _close(self) -> None:
         for key in list(self._selector.get_map().values()):

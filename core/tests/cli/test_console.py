@@ -241,16 +241,8 @@ class Terminal:
 
     def __init__(self, site: Site, *arguments: str) -> None:
         self.master, slave = pty.openpty()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "openrtc", "console", *arguments, *PACKAGES],
-            cwd=site.work,
-            env=site.environment({"TERM": "xterm"}),
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            start_new_session=True,
-        )
-        os.close(slave)
+        ends = {"stdin": os.dup(slave), "stdout": os.dup(slave), "stderr": slave}
+        self.process = site.start("console", *arguments, *PACKAGES, env={"TERM": "xterm"}, **ends)
         self._raw = ""
 
     @property
@@ -295,7 +287,7 @@ def test_ctrl_c_ends_with_130_also_while_a_tool_hangs(desk: Site) -> None:
     terminal.type("!hang\n")
     time.sleep(1)
     started = time.monotonic()
-    terminal.process.send_signal(signal.SIGINT)
+    os.kill(terminal.process.pid, signal.SIGINT)
     terminal.wait_for("shut down", 20)
     assert terminal.end() == 130
     assert time.monotonic() - started < 20

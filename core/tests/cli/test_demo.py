@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+import os
 import re
 import signal
-import subprocess
-import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from waiting import PATIENCE_SECONDS, poll_until
+
 pytestmark = pytest.mark.process
 
 if TYPE_CHECKING:
+    import subprocess
+
     from conftest import Site
 
 # The language model stands for a paid one: it calls the tool whose name begins the caller's question.
@@ -87,68 +89,72 @@ def show(site: Site, *arguments: str) -> subprocess.CompletedProcess[str]:
     return site.run("demo", "--text", *arguments, site.only)
 
 
-def test_every_agent_is_called_routed_and_answers_in_one_process(site: Site) -> None:
-    add_agents(site, "counter", "greeter")
-    result = show(site)
+@pytest.fixture(scope="module")
+def shown(shared_site: Site) -> subprocess.CompletedProcess[str]:
+    """The demo of two agents and a router, beside agents that it leaves out."""
+    add_agents(shared_site, "counter", "greeter", "needs-key")
+    shared_site.add("night", plugins={"night": "night_router"}, files={"night_router.py": ROUTER})
+    source = "from livekit.agents import JobContext\n\nasync def entrypoint(ctx: JobContext): ...\n"
+    shared_site.add("desks", agents={"desk": "desks:entrypoint"}, files={"desks.py": source})
+    shared_site.add("wrecked", agents={"broken": "not_there:Agent"})
+    result = show(shared_site)
     assert result.returncode == 0, result.stderr
-    title, *_ = lines = result.stdout.splitlines()
+    return result
+
+
+def test_every_agent_is_called_routed_and_answers_in_one_process(shown: subprocess.CompletedProcess[str]) -> None:
+    title, *_ = lines = shown.stdout.splitlines()
     pid = title.rpartition("PID ")[2]
     assert "counter-call-1 -> counter   room.prefix: the room name starts with 'counter'" in lines
     assert "hotline-1 -> greeter   job.agent: job metadata 'agent' asks for 'greeter'" in lines
     assert lines.count("  asked     count to three") == 1
-    assert lines.count("  called    count()") == 2
+    assert lines.count("  called    count()") == 3
     answers = [
         line for line in lines if re.fullmatch(rf"  said      One, two, three, in process {pid}\.  \(.* s\)", line)
     ]
-    assert len(answers) == 2
+    assert len(answers) == 3
     assert "  said      Welcome." in lines
-    assert f"side by side in process {pid}: up to 2 calls at once" in lines
-    assert any(line.startswith(f"2 good calls of 2, 2 agents, one process (PID {pid})") for line in lines)
-    assert "\x1b" not in result.stdout
-    assert result.stderr == ""
+    assert f"side by side in process {pid}: up to 3 calls at once" in lines
+    assert any(line.startswith(f"3 good calls of 3, 2 agents, one process (PID {pid})") for line in lines)
+    assert "\x1b" not in shown.stdout
 
 
-def test_a_router_is_shown_by_a_call_that_it_routes(site: Site) -> None:
-    add_agents(site, "counter", "greeter")
-    site.add("night", plugins={"night": "night_router"}, files={"night_router.py": ROUTER})
-    result = show(site)
-    assert result.returncode == 0, result.stderr
-    assert "night-call-1 -> greeter   night:night: it is night" in result.stdout.splitlines()
+def test_a_router_is_shown_by_a_call_that_it_routes(shown: subprocess.CompletedProcess[str]) -> None:
+    assert "night-call-1 -> greeter   night:night: it is night" in shown.stdout.splitlines()
 
 
-def test_an_agent_that_cannot_be_built_is_one_line_and_exit_code_1(site: Site) -> None:
-    add_agents(site, "counter", "unbuildable")
+def test_what_cannot_be_called_is_left_out_and_the_rest_is_well(shown: subprocess.CompletedProcess[str]) -> None:
+    assert "  left out  needs-key: the api_key of the model must be set: SOME_API_KEY" in shown.stdout.splitlines()
+    assert "  left out  desk: it waits in a room for somebody to join, and this demo has no rooms" in shown.stdout
+
+
+def test_a_broken_package_among_good_ones_is_one_line(shown: subprocess.CompletedProcess[str]) -> None:
+    (line,) = shown.stderr.splitlines()
+    assert "broken" in line
+    assert "not_there" in line
+
+
+def test_nothing_is_asked_without_a_terminal(shown: subprocess.CompletedProcess[str], site: Site) -> None:
+    add_agents(site, "counter")
+    not_told = site.run("demo", site.only)  # that it shall be in text
+    assert not_told.returncode == 0, not_told.stderr
+    for result in (shown, not_told):
+        assert "in text" in result.stdout
+        assert "Enter quits" not in result.stdout
+
+
+def test_agents_that_cannot_be_built_or_whose_model_fails_are_a_line_each_and_exit_code_1(site: Site) -> None:
+    add_agents(site, "counter", "unbuildable", "deaf")
     result = show(site)
     assert result.returncode == 1
     failed = [line for line in result.stdout.splitlines() if line.startswith("  failed")]
-    assert len(failed) == 1
-    assert re.fullmatch(r"  failed    unbuildable: ValueError: the shelf is empty at .*counting\.py:\d+", failed[0])
+    (unbuildable,) = [line for line in failed if "unbuildable" in line]
+    assert re.fullmatch(r"  failed    unbuildable: ValueError: the shelf is empty at .*counting\.py:\d+", unbuildable)
+    (deaf,) = [line for line in failed if "deaf" in line]
+    assert deaf.startswith("  failed    deaf: ") and "the model is on holiday" in deaf
     assert "counter-call-1 -> counter" in result.stdout
-    assert "Traceback" not in result.stdout + result.stderr
-
-
-def test_an_agent_whose_model_fails_is_one_line_and_exit_code_1(site: Site) -> None:
-    add_agents(site, "counter", "deaf")
-    result = show(site)
-    assert result.returncode == 1
-    assert any("failed    deaf: " in line and "the model is on holiday" in line for line in result.stdout.splitlines())
     assert "1 good call of 2, 1 agent" in result.stdout
-
-
-def test_an_agent_without_its_key_is_left_out_and_the_rest_is_well(site: Site) -> None:
-    add_agents(site, "counter", "needs-key")
-    result = show(site)
-    assert result.returncode == 0, result.stderr
-    assert "  left out  needs-key: the api_key of the model must be set: SOME_API_KEY" in result.stdout.splitlines()
-
-
-def test_an_entrypoint_is_left_out_where_there_are_no_rooms(site: Site) -> None:
-    add_agents(site, "counter")
-    source = "from livekit.agents import JobContext\n\nasync def entrypoint(ctx: JobContext): ...\n"
-    site.add("desks", agents={"desk": "desks:entrypoint"}, files={"desks.py": source})
-    result = show(site)
-    assert result.returncode == 0, result.stderr
-    assert "  left out  desk: it waits in a room for somebody to join, and this demo has no rooms" in result.stdout
+    assert "Traceback" not in result.stdout + result.stderr
 
 
 def test_only_agents_without_their_keys_is_no_success(site: Site) -> None:
@@ -156,17 +162,6 @@ def test_only_agents_without_their_keys_is_no_success(site: Site) -> None:
     result = show(site)
     assert result.returncode == 1
     assert "no agent could be called" in result.stdout
-
-
-def test_a_broken_package_among_good_ones_is_one_line(site: Site) -> None:
-    add_agents(site, "counter")
-    site.add("night", agents={"broken": "not_there:Agent"})
-    result = show(site)
-    assert result.returncode == 0, result.stderr
-    (line,) = result.stderr.splitlines()
-    assert "broken" in line
-    assert "not_there" in line
-    assert "1 good call of 1" in result.stdout
 
 
 def test_one_agent_can_be_chosen(site: Site) -> None:
@@ -193,35 +188,25 @@ def test_without_any_agent_one_line_says_what_is_missing(site: Site) -> None:
 
 def test_ctrl_c_ends_it_with_130(site: Site) -> None:
     add_agents(site, "counter", "greeter")
-    slow = AGENTS.replace("asyncio.sleep(0.3)", "asyncio.sleep(60)")
+    slow = AGENTS.replace("await asyncio.sleep(0.3)", "open('asked', 'w').close(); await asyncio.sleep(60)")
     (site.folder / "counting.py").write_text(slow.replace("\n    ", "\n"), encoding="utf-8")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "openrtc", "demo", "--text", "--allow", "counting"],
-        cwd=site.work,
-        env=site.environment({"PYTHONUNBUFFERED": "1"}),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    while not process.stdout.readline().startswith("  how"):
-        assert process.poll() is None
-    time.sleep(3)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
-    assert "Traceback" not in errors
+    errors = site.work / "errors"
+    process = site.start("demo", "--text", "--allow", "counting", stderr=errors)
+    poll_until((site.work / "asked").exists)
+    os.kill(process.pid, signal.SIGINT)
+    assert process.wait(PATIENCE_SECONDS) == 130, errors.read_text()
+    assert "Traceback" not in errors.read_text()
 
 
 def test_it_ends_when_nobody_reads(site: Site) -> None:
     add_agents(site, "counter", "greeter")
-    command = f"'{sys.executable}' -m openrtc demo --text --allow counting | head -1; echo ${{PIPESTATUS[0]}}"
-    result = subprocess.run(
-        ["bash", "-c", command], cwd=site.work, env=site.environment(), capture_output=True, text=True, timeout=120,
-        check=False,
-    )  # fmt: skip
-    assert result.stdout.splitlines()[1:] == ["141"]
-    assert result.stderr == ""
+    errors = site.work / "errors"
+    reads, writes = os.pipe()
+    process = site.start("demo", "--text", "--allow", "counting", stdout=writes, stderr=errors)
+    with open(reads) as lines:
+        assert lines.readline(), errors.read_text()
+    assert process.wait(PATIENCE_SECONDS) == 141
+    assert errors.read_text() == ""
 
 
 SPEAKER = """
@@ -261,12 +246,3 @@ def test_a_given_server_that_cannot_be_reached_is_one_line(site: Site) -> None:
     assert result.returncode == 2
     assert result.stderr.splitlines()[-1].startswith("openrtc: cannot register on ws://127.0.0.1:9: ")
     assert "Traceback" not in result.stderr
-
-
-@pytest.mark.parametrize("arguments", [("--text",), ()])
-def test_nothing_is_asked_without_a_terminal(site: Site, arguments: tuple[str, ...]) -> None:
-    add_agents(site, "counter")
-    result = site.run("demo", *arguments, "--allow", "counting")
-    assert result.returncode == 0, result.stderr
-    assert "in text" in result.stdout
-    assert "Enter quits" not in result.stdout

@@ -125,7 +125,7 @@ def begin_to_hang(site: Site, name: str, hang: str) -> ForkedProcess:
     """
     site.add(name, plugins={"pp": module}, files={f"{module}.py": resource})
     options = ("--port", "0", "--allow", f"my-agent,{name}", "--import-seconds", f"{HANGS[hang]}", "--max-retry", "0")
-    return site.start("start", *options, env=SERVER, log=site.work / f"{name}.log")
+    return site.start("start", *options, env=SERVER, stderr=site.work / f"{name}.log")
 
 
 @pytest.mark.parametrize("options", [(), ("--processes", "1")])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import subprocess
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from e2e.worker_template import Template
+from e2e.worker_template import worker_template
 
 pytestmark = pytest.mark.process
 
@@ -50,15 +49,9 @@ def run(code: str) -> tuple[Any, str]:
     return json.loads(done.stdout), done.stderr
 
 
-@functools.cache
-def importing() -> Template:
-    """Return a process that has imported livekit-agents."""
-    return Template(IMPORT)
-
-
 def go_on(code: str) -> tuple[Any, str]:
-    """Run code where livekit-agents has been imported."""
-    done = importing().run(["-c", code], environ=ENV, cwd=Path.cwd())
+    """Run code where livekit-agents has been imported, as by a worker."""
+    done = worker_template().run(["-c", IMPORT.replace("\ndefer_imports()", "") + code], environ=ENV, cwd=Path.cwd())
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout), done.stderr
 

@@ -116,8 +116,8 @@ def rename(site: Site, name: str) -> None:
 RENAMED = {
     ("_JobProc",): ["lazy_main:_JobProc is gone): every call gets a thread of its own"],
     ("_proc_pool",): ["AgentServer.run has changed", "every call gets a thread of its own", "neither /ready nor"],
-    ("_connecting",): ["neither /ready nor", "AgentServer._connection_task has changed"],
-    ("_func", "_create_ssl_context", "_pause_authorization", "_spectral_flux"): [
+    ("_connecting", "_func", "_create_ssl_context", "_pause_authorization", "_spectral_flux"): [
+        *("neither /ready nor", "AgentServer._connection_task has changed"),
         *("a tool that exits ends the worker", "'schemas' is off", "tool_context:_BaseFunctionTool has changed"),
         *("warm-up is left", "'connections' is off", "http_context:_create_ssl_context is gone"),
         *("agent 'team' cannot serve", "AgentActivity._pause_authorization is gone"),

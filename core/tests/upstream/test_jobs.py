@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import inspect
-import subprocess
+import os
 import sys
 import textwrap
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from livekit.agents.ipc.proc_pool import ProcPool
 from livekit.agents.llm import FunctionTool, RawFunctionTool
 
 import openrtc.upstream.jobs as upstream
+from e2e.worker_template import worker_template
 from openrtc.session.containment import AgentExit, contain_tool_exits
 from openrtc.upstream.digest import find_changes
 from openrtc.worker.coroutine_pool import CoroutineJob, CoroutinePool
@@ -214,6 +216,6 @@ assert _ffi_client.os.getpid() == os.getpid()
 @pytest.mark.process
 def test_a_panic_of_the_native_library_is_reported_and_sends_no_signal() -> None:
     assert find_changes("panics") == {}
-    done = subprocess.run([sys.executable, "-c", PANIC], capture_output=True, text=True, timeout=60, check=False)
+    done = worker_template().run(["-c", PANIC], environ=os.environ, cwd=Path.cwd())
     assert done.returncode == 0, done.stderr
     assert "Panic" not in done.stderr

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 from pathlib import Path
 
 import pytest
 
-from e2e.worker_template import Template
+from e2e.worker_template import worker_template
 
 pytestmark = pytest.mark.process
 
-IMPORT = """
+CODE = """
 import json, os, sys
 import livekit.local_inference as local_inference
 from openrtc.upstream.warm_up import warm_up
-"""
-CODE = """
 loaded = []
 local_inference.init_eot = lambda: loaded.append("end of turn")
 warm_up(**json.loads(sys.argv[1]))
@@ -26,15 +23,10 @@ print(json.dumps([loaded, "openai.resources" in sys.modules, os.environ.get("LIV
 """
 
 
-@functools.cache
-def importing() -> Template:
-    return Template(IMPORT)
-
-
 def warmed_up(variable: str | None = None, **options: bool) -> list[object]:
     name = "LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE"
     env = {**_environment(), **({} if variable is None else {name: variable})}
-    done = importing().run(["-c", CODE, json.dumps(options)], environ=env, cwd=Path.cwd())
+    done = worker_template().run(["-c", CODE, json.dumps(options)], environ=env, cwd=Path.cwd())
     assert done.returncode == 0, done.stderr
     found: list[object] = json.loads(done.stdout)
     return found

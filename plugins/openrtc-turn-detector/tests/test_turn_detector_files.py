@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
+from e2e.worker_template import worker_template
 from openrtc_turn_detector.files import ModelFiles, find_cache_folder, find_model_files
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -37,12 +39,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.process
 def test_the_names_are_those_of_the_installed_turn_detector() -> None:
-    # In a process of its own: importing the turn detector registers inference runners for every worker in the process.
+    # In another process: importing the turn detector registers inference runners for every worker in the process.
     code = (
         "from livekit.plugins.turn_detector.models import *; import json; "
         "print(json.dumps([HG_MODEL, MODEL_REVISIONS, 'onnx/' + ONNX_FILENAME]))"
     )
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
+    done = worker_template().run(["-c", code], environ=os.environ, cwd=Path.cwd())
+    assert done.returncode == 0, done.stderr
     repository, revisions, weights = json.loads(done.stdout)
     assert revisions.keys() == {"en", "multilingual"}
     for model, revision in revisions.items():

@@ -48,7 +48,7 @@ def tone(seconds: float) -> bytes:
     return (8000 * np.sin(2 * np.pi * 440 * moments)).astype(np.int16).tobytes()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def settings() -> Iterator[WorkerSettings]:
     """Where a LiveKit server runs."""
     with LocalServer(port=0) as server:
