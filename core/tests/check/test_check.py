@@ -43,6 +43,9 @@ ROUTER = "from openrtc import hookimpl\n@hookimpl\ndef openrtc_route(request, ag
 AGENTS = '''
 import asyncio, os, tempfile, threading, time
 from livekit.agents import Agent
+from openrtc.session import leftovers
+
+leftovers.LEFTOVER_SECONDS = leftovers.CANCEL_SECONDS = 1.5  # what a call leaves is waited for twice
 
 class Base(Agent):
     """Helps."""

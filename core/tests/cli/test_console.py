@@ -114,10 +114,13 @@ PACKAGES = ("--allow", "desk-agent")
 @pytest.fixture
 def desk(site: Site) -> Site:
     """A package with the agents ``desk`` and ``silent``."""
-    site.add(
-        "desk-agent", agents={"desk": "desk_agent:Desk", "silent": "desk_agent:Silent"}, files={"desk_agent.py": DESK}
-    )
+    add_desk(site)
     return site
+
+
+def add_desk(site: Site) -> None:
+    agents = {"desk": "desk_agent:Desk", "silent": "desk_agent:Silent"}
+    site.add("desk-agent", agents=agents, files={"desk_agent.py": DESK})
 
 
 def chat(site: Site, typed: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -125,11 +128,21 @@ def chat(site: Site, typed: str, *arguments: str) -> subprocess.CompletedProcess
     return site.fork(worker_template(), "-m", "openrtc", "console", *arguments, *PACKAGES, typed=typed)
 
 
-def test_what_is_piped_in_becomes_a_clean_transcript(desk: Site) -> None:
-    result = chat(desk, 'hello\n\n!add {"a": 1, "b": 2}\n', "desk")
-    assert result.returncode == 0, result.stderr
-    plain = re.sub(r"  \d+\.\d\d s$", "", result.stdout, flags=re.MULTILINE)
-    assert plain.splitlines() == [
+@pytest.fixture(scope="module")
+def transcript(shared_site: Site) -> str:
+    """A chat in which tools are called, one fails, one exits and one hands over."""
+    add_desk(shared_site)
+    typed = ["hello", "", '!add {"a": 1, "b": 2}', "!fail", "still there", "!leave", "still here"]
+    typed += ["!hand_over", "hello again", "/quit", "is anybody there"]
+    result = chat(shared_site, "".join(f"{line}\n" for line in typed), "desk")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "Traceback" not in result.stdout
+    return result.stdout
+
+
+def test_what_is_piped_in_becomes_a_clean_transcript(transcript: str) -> None:
+    plain = re.sub(r"  \d+\.\d\d s$", "", transcript, flags=re.MULTILINE)
+    assert plain.splitlines()[:9] == [
         "desk answers",
         "/quit or Ctrl-D ends the chat",
         "desk> This is the desk.",
@@ -139,19 +152,30 @@ def test_what_is_piped_in_becomes_a_clean_transcript(desk: Site) -> None:
         "  add(a=1, b=2)",
         "  = 3 is the sum",
         "desk> you said 3 is the sum",
-        "shut down",
     ]
-    assert result.stderr == ""
 
 
-def test_a_tool_that_raises_is_one_line_and_the_chat_goes_on(desk: Site) -> None:
-    result = chat(desk, "!fail\nstill there\n", "desk")
-    assert result.returncode == 0
-    failed = [line for line in result.stdout.splitlines() if "failed" in line]
-    assert len(failed) == 1
-    assert re.fullmatch(r"  failed: ValueError: the shelf is empty at .*desk_agent\.py:\d+", failed[0])
-    assert "desk> you said still there" in result.stdout
-    assert "Traceback" not in result.stdout + result.stderr
+def test_a_tool_that_raises_is_one_line_and_the_chat_goes_on(transcript: str) -> None:
+    (failed,) = [line for line in transcript.splitlines() if "the shelf is empty" in line]
+    assert re.fullmatch(r"  failed: ValueError: the shelf is empty at .*desk_agent\.py:\d+", failed)
+    assert "desk> you said still there" in transcript
+
+
+def test_sys_exit_in_a_tool_does_not_end_the_chat(transcript: str) -> None:
+    assert "SystemExit(3)" in transcript
+    assert "desk> you said still here" in transcript
+
+
+def test_a_hand_over_is_shown_and_the_other_agent_goes_on(transcript: str) -> None:
+    lines = transcript.splitlines()
+    assert "  Other takes over" in lines
+    assert any(line.startswith("Other> I am the other one.") for line in lines)
+    assert any(line.startswith("Other> you said hello again") for line in lines)
+
+
+def test_quit_ends_the_chat_with_its_shutdown_callbacks(transcript: str) -> None:
+    assert "is anybody there" not in transcript
+    assert transcript.splitlines()[-1] == "shut down"
 
 
 def test_a_tool_that_blocks_is_told_of_with_its_line(desk: Site) -> None:
@@ -162,14 +186,6 @@ def test_a_tool_that_blocks_is_told_of_with_its_line(desk: Site) -> None:
     assert "desk> you said blocked" in result.stdout
 
 
-def test_sys_exit_in_a_tool_does_not_end_the_chat(desk: Site) -> None:
-    result = chat(desk, "!leave\nstill there\n", "desk")
-    assert result.returncode == 0, result.stderr
-    assert "SystemExit(3)" in result.stdout
-    assert "desk> you said still there" in result.stdout
-    assert "Traceback" not in result.stdout + result.stderr
-
-
 def test_a_model_that_refuses_is_one_line_and_exit_code_1(desk: Site) -> None:
     result = chat(desk, "refuse\nhello\n", "desk")
     assert result.returncode == 1
@@ -178,22 +194,6 @@ def test_a_model_that_refuses_is_one_line_and_exit_code_1(desk: Site) -> None:
     ]
     assert "desk> you said hello" in result.stdout
     assert "Traceback" not in result.stdout + result.stderr
-
-
-def test_a_hand_over_is_shown_and_the_other_agent_goes_on(desk: Site) -> None:
-    result = chat(desk, "!hand_over\nhello\n", "desk")
-    assert result.returncode == 0, result.stderr
-    lines = result.stdout.splitlines()
-    assert "  Other takes over" in lines
-    assert any(line.startswith("Other> I am the other one.") for line in lines)
-    assert any(line.startswith("Other> you said hello") for line in lines)
-
-
-def test_quit_ends_the_chat_with_its_shutdown_callbacks(desk: Site) -> None:
-    result = chat(desk, "/quit\nhello\n", "desk")
-    assert result.returncode == 0
-    assert "you said hello" not in result.stdout
-    assert result.stdout.splitlines()[-1] == "shut down"
 
 
 def test_an_agent_that_hangs_up_ends_the_chat(desk: Site) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from e2e.worker_template import worker_template
 from openrtc.cli.main import main
 from openrtc.model.check_result import CheckResult
 
@@ -31,7 +32,7 @@ def test_a_broken_machine_is_told_in_one_document_without_a_secret(site: Site) -
     site.add("acme", plugins={"vip": "acme_vip", "gone": "acme_gone"}, files={"acme_vip.py": CHECKS})
     (site.work / "openrtc.toml").write_text("[worker]\nport = 0\nprot = 1\n")
     environ = {**SECRETS, "LIVEKIT_URL": "ws://me:password@127.0.0.1:1", "OPENRTC_ALLOW": "acme"}
-    result = site.run("doctor", "--json", env=environ)
+    result = site.fork(worker_template(), "-m", "openrtc", "doctor", "--json", env=environ)
     assert result.returncode == 1, result.stderr
     document = json.loads(result.stdout)
     assert (document["schema_version"], document["verdict"]) == (1, "fault")

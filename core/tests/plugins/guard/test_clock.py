@@ -238,10 +238,10 @@ def test_a_stopped_clock_watches_nothing(given_up: list[HungPackage]) -> None:
 )
 def test_a_command_that_looks_gives_up_with_the_name(site: Site, command: tuple[str, ...], hang: str) -> None:
     site.add("pkg-p", plugins={"p": "pkg_p"}, files={"pkg_p.py": f"\n{hang}\n"})
-    done = site.run(*command, "--allow", "pkg-p", "--import-seconds", "2")
+    done = site.run(*command, "--allow", "pkg-p", "--import-seconds", "1")
     assert (done.returncode, done.stdout) == (clock.GIVEN_UP, ""), done.stderr
     assert done.stderr == (
-        'openrtc: pkg-p 1.0 (entry point "p", pkg_p): its import had not ended after 2 seconds '
+        'openrtc: pkg-p 1.0 (entry point "p", pkg_p): its import had not ended after 1 seconds '
         f"(at {site.folder}/pkg_p.py:2) ({FIX_IMPORT})\n"
     )
 
@@ -250,9 +250,9 @@ def test_a_command_that_looks_gives_up_with_the_name(site: Site, command: tuple[
 def test_code_that_lets_nothing_else_run_ends_with_its_stack_and_the_name(site: Site) -> None:
     source = "\nimport ctypes\nctypes.PyDLL(None).sleep(600)\n"  # a PyDLL keeps the interpreter's lock
     site.add("pkg-p", plugins={"p": "pkg_p"}, files={"pkg_p.py": source})
-    done = site.run("plugins", "--allow", "pkg-p", "--import-seconds", "2")
+    done = site.run("plugins", "--allow", "pkg-p", "--import-seconds", "1")
     assert done.returncode == clock.GIVEN_UP
     assert f'File "{site.folder}/pkg_p.py", line 3 in <module>' in done.stderr
     name = 'pkg-p 1.0 (entry point "p", pkg_p)'
-    line = f"openrtc: {name}: its import had not ended after 2 seconds ({FIX_IMPORT})"
+    line = f"openrtc: {name}: its import had not ended after 1 seconds ({FIX_IMPORT})"
     assert done.stderr.splitlines()[-1] == line
