@@ -137,7 +137,6 @@ def is_of(speech: Speech, turn: dict[str, Any]) -> bool:
     return ROLES[speech.who] == turn["member"] and same_time
 
 
-@pytest.mark.alone
 def test_ten_rooms_at_once_do_not_mix_and_leave_nothing_open(
     cast_room: NewCastRoom, cast_worker: WorkerProcess, api: ServerApi
 ) -> None:

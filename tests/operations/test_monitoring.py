@@ -68,6 +68,9 @@ LOGGING_AGENTS = Package(
                     self.later = asyncio.create_task(self.work())
                     await self.session.say("silence", audio=silence())
 
+                async def on_exit(self):
+                    self.later.cancel()
+
                 async def work(self):
                     while True:
                         until = time.perf_counter() + 0.05

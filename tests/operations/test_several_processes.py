@@ -81,10 +81,7 @@ def test_a_call_that_is_over_before_its_process_is_there_leaves_no_agent_alone_i
     while api.agents_in(["heavy-gone"])["heavy-gone"]:
         assert time.monotonic() < until, f"agents sit alone in a room\n{worker.tail()}"
         time.sleep(0.2)
-    caller = callers.join("ann", api.token("heavy-later", "ann"), speaks=False)
-    caller.wait_for("track_subscribed", 30.0)
-    caller.leave()
-    worker.stop()
+    callers.join("ann", api.token("heavy-later", "ann"), speaks=False).wait_for("track_subscribed", 30.0)
 
 
 def test_the_operator_takes_an_agent_back_into_the_shared_loop(
