@@ -117,4 +117,3 @@ def test_without_a_name_a_dispatch_into_a_new_room_brings_its_agent_alone(
     came = api.agents_in(["gamma-auto-1", "gamma-auto-2"])
     assert sorted(one.partition("-")[0] for one in came["gamma-auto-1"]) == ["alpha", "beta"]
     assert [one.partition("-")[0] for one in came["gamma-auto-2"]] == ["beta"]
-    api.delete_all_rooms()

@@ -40,8 +40,6 @@ def test_one_agent_takes_no_more_sessions_than_its_limit_while_others_go_on(
     found = agents_after(api, 3.0, [*alphas, "beta-limited"])
     assert sum(found[room] for room in alphas) == 2
     assert found["beta-limited"] == 1
-    for room in [*alphas, "beta-limited"]:
-        api.delete_room(room)
 
 
 def test_a_burst_takes_every_free_slot_of_two_workers_and_no_more(
@@ -59,8 +57,6 @@ def test_a_burst_takes_every_free_slot_of_two_workers_and_no_more(
     assert taken == [4, 4], "what one of them had no slot for went to the other"
     api.dispatch("alpha-spread-late", "spread")
     assert agents_after(api, 2.0, ["alpha-spread-late"]) == {"alpha-spread-late": 0}
-    for room in rooms:
-        api.delete_room(room)
 
 
 def test_a_worker_takes_and_serves_as_many_sessions_as_it_has_descriptors_for(
@@ -87,8 +83,6 @@ def test_a_worker_takes_and_serves_as_many_sessions_as_it_has_descriptors_for(
     # With nobody in them, they hold no slot after a second.
     assert (seen["sessions"] + seen["waiting"], seen["max_sessions"], seen["failed"]) == (fitting, fitting, 0)
     assert len(os.listdir(f"/proc/{worker.pid}/fd")) < MOST_DESCRIPTORS - KEPT_DESCRIPTORS
-    for room in rooms:
-        api.delete_room(room)
 
 
 def top(variables: dict[str, str]) -> dict[str, Any]:

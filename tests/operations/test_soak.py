@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
 from pathlib import Path
 
 import pytest
+
+from e2e.worker_template import worker_template
 
 SOAK = Path(__file__).parents[2] / "benchmarks" / "soak.py"
 AN_EIGHTH_OF_A_MINUTE = "0.125"
@@ -14,7 +15,6 @@ AN_EIGHTH_OF_A_MINUTE = "0.125"
 
 @pytest.mark.process
 def test_nothing_is_left_of_calls_that_have_ended() -> None:
-    command = [sys.executable, str(SOAK), AN_EIGHTH_OF_A_MINUTE]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    ended = worker_template().run([str(SOAK), AN_EIGHTH_OF_A_MINUTE], environ=os.environ, cwd=Path.cwd())
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "without an answer" in ended.stdout
