@@ -7,6 +7,7 @@ socket are imported where they are used: the settings need this module, and ``op
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import os
 import select
@@ -113,10 +114,19 @@ def call_on_interrupt(callback: Callable[[FrameType | None], None] | None) -> No
 
 def _call_on_signal(name: str, callback: Callable[[FrameType | None], None] | None) -> None:
     for number in find_signals(name):
-        if callback is None:
-            signal.signal(number, signal.SIG_DFL)
-        else:
-            signal.signal(number, lambda _number, frame: callback(frame))
+        handler = signal.SIG_DFL if callback is None else functools.partial(_handle_signal, callback)
+        signal.signal(number, handler)
+
+
+def _handle_signal(callback: Callable[[FrameType | None], None], _number: int, frame: FrameType | None) -> None:
+    # What lets no other thread run lets one send its signal only while it handles another one: that handler is not what
+    # was to be interrupted.
+    interrupted, caller = frame, frame
+    while caller is not None:
+        if caller.f_code is _handle_signal.__code__:
+            interrupted = caller.f_back
+        caller = caller.f_back
+    callback(interrupted)
 
 
 def interrupt_main_thread() -> None:

@@ -89,6 +89,7 @@ class _Block:
         tries: How often that was tried.
         raised: How many exceptions were raised.
         stands_at: Where the code stood at the last try.
+        stands_since: When it was seen there first.
         reporting: Tells of it when the loop runs again.
         job: The job whose code it is, once that is known.
         plugin: The plugin whose hook runs, empty where it is an agent's code.
@@ -101,6 +102,7 @@ class _Block:
     tries: int = 0
     raised: int = 0
     stands_at: tuple[FrameType, int] | None = None
+    stands_since: float = 0.0
     reporting: asyncio.Handle | None = None
     job: JobContext | None = None
     plugin: str = ""
@@ -113,6 +115,14 @@ class _Block:
     def is_own(self, frame: FrameType) -> bool:
         """Whether a frame on the stack belongs to this step and is code of the agent's own."""
         return find_top_level(frame) in self.packages and self.is_around(frame)
+
+    def has_stood(self, frame: FrameType) -> bool:
+        """Whether a frame has not moved since the last try; two looks at one time are one."""
+        now, where = time.monotonic(), (frame, frame.f_lasti)
+        if where == self.stands_at and now - self.stands_since < RETRY_SECONDS / 2:
+            return False
+        stood, self.stands_at, self.stands_since = where == self.stands_at, where, now
+        return stood
 
     def find_own(self, frame: FrameType) -> FrameType | None:
         """Return the frame of the agent's own code that has called a function written in C, which runs now, if any."""
@@ -214,7 +224,7 @@ class LoopBreaker:
         step = [None, *(one for one in walk_outwards(frame) if one.f_code not in self._base)][-1]
         if frame is None or block is None or block.step is not step:
             # Not at once: what runs now may have begun when something else had ended.
-            self._block = _Block(step, self._beat, now, stands_at=frame and (frame, frame.f_lasti))
+            self._block = _Block(step, self._beat, now, stands_at=frame and (frame, frame.f_lasti), stands_since=now)
             return
         block.next_try = now
         block.tries += 1
@@ -229,9 +239,7 @@ class LoopBreaker:
             block.plugin, block.packages = hook.plugin, (find_module(hook.function).partition(".")[0],)
         else:
             block.plugin, block.packages = "", self._find_packages(block.job)
-        stood_at, block.stands_at = block.stands_at, (frame, frame.f_lasti)
-        if stood_at == block.stands_at and (own := block.find_own(frame)):
-            # It has not moved since the last attempt: it waits in a function written in C.
+        if block.has_stood(frame) and (own := block.find_own(frame)):  # it waits in a function written in C
             self._stop_tracing()
             raise self._begin_break(block, own)
         self._trace(block, frame)
