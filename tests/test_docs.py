@@ -66,7 +66,8 @@ def find_variables(path: Path) -> Iterator[str]:
     """Yield what a module reads of the environment by name, and every string that can only be a variable of ours."""
     if path == PACKAGE / "settings" / "variables.py":
         return
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    source = path.read_text(encoding="utf-8")
+    for node in ast.walk(ast.parse(source)) if re.search("environ|OPENRTC|LIVEKIT", source) else ():
         if isinstance(node, ast.Constant) and re.fullmatch("(OPENRTC|LIVEKIT)_[A-Z0-9_]+", str(node.value)):
             yield str(node.value)
         key = node.args[0] if isinstance(node, ast.Call) and node.args else getattr(node, "slice", None)

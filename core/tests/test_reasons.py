@@ -64,12 +64,16 @@ def first_line_of_group(source: str, line: int) -> int:
 
 def without_reason(source: str) -> Iterator[str]:
     """Yield what has no reason in ``source``, with its line; a comment above a group of lines stands for all of it."""
-    tree, comments = ast.parse(source), comments_of(source)
+    tree = ast.parse(source)
+    excepts, bare = list(broad_excepts(tree)), list(numbers(tree))
+    if not excepts and not bare and not SILENCED.search(source):
+        return  # to find its comments takes longer than all else
+    comments = comments_of(source)
     reasons = reasons_of(comments)
-    for first, last, what in broad_excepts(tree):
+    for first, last, what in excepts:
         if reasons.isdisjoint(range(first, last + 1)):
             yield f"line {last}: {what}"
-    for first, last, what in numbers(tree):
+    for first, last, what in bare:
         if reasons.isdisjoint((first_line_of_group(source, last), *range(first, last + 1))):
             yield f"line {last}: {what}"
     said_once = {match[0] for line in reasons for match in SILENCED.finditer(comments[line])} | SAYS_WHY_ITSELF

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,18 +58,23 @@ def _is_self(node: ast.expr) -> bool:
     return isinstance(node, ast.Name) and node.id in ("self", "cls")
 
 
-def modules() -> Iterator[tuple[str, ast.AST]]:
-    for path in sorted(PACKAGE.rglob("*.py")):
-        if ROOMS_OF_PRIVATE_NAMES.isdisjoint(path.parents):
-            yield path.relative_to(PACKAGE).as_posix(), ast.parse(path.read_text("utf-8"))
+@functools.cache
+def private_uses() -> dict[str, tuple[list[str], list[str]]]:
+    """Return what each other module imports of livekit's private names, and which attributes of others it uses."""
+    paths = [path for path in sorted(PACKAGE.rglob("*.py")) if ROOMS_OF_PRIVATE_NAMES.isdisjoint(path.parents)]
+    trees = ((path, ast.parse(path.read_text("utf-8"))) for path in paths)
+    return {
+        path.relative_to(PACKAGE).as_posix(): (list(private_imports(tree)), list(foreign_attributes(tree)))
+        for path, tree in trees
+    }
 
 
 def test_no_other_module_imports_private_names() -> None:
-    assert {name: found for name, tree in modules() if (found := list(private_imports(tree)))} == {}
+    assert {name: imports for name, (imports, _) in private_uses().items() if imports} == {}
 
 
 def test_no_other_module_uses_private_attributes_of_objects_that_are_not_its_own() -> None:
-    assert {name: found for name, tree in modules() if (found := list(foreign_attributes(tree)))} == {}
+    assert {name: attributes for name, (_, attributes) in private_uses().items() if attributes} == {}
 
 
 PARTS = {
@@ -91,20 +97,26 @@ PARTS = {
 """By module, the parts of `USED_BY` that it needs; a speedup needs the one with its name."""
 
 
-def private_names(path: Path) -> Iterator[str]:
+@functools.cache
+def private_names(path: Path) -> set[str]:
     """Return the private names of livekit that a module uses."""
     tree = ast.parse(path.read_text("utf-8"))
-    yield from (line.rpartition(": ")[2] for line in private_imports(tree))
-    yield from (line.rpartition(".")[2] for line in foreign_attributes(tree))
+    imported = {line.rpartition(": ")[2] for line in private_imports(tree)}
+    return imported | {line.rpartition(".")[2] for line in foreign_attributes(tree)}
 
 
+@functools.cache
 def known_names(part: str) -> set[str]:
     """Return all names in the code whose digests a part needs."""
     names: set[str] = set()
+    bodies = {
+        module: ast.parse(_read_source(module) or "").body
+        for module in {name.partition(":")[0] for name in USED_BY[part]}
+    }
     for name in USED_BY[part]:
         module, _, path = name.partition(":")
         names |= {*module.split("."), *path.split(".")}
-        body = ast.parse(_read_source(module) or "").body
+        body = bodies[module]
         for node in ast.walk(ast.Module(find_definitions(body, path) if path else body, [])):
             names |= {str(value) for _, value in ast.iter_fields(node) if isinstance(value, str)}
     return names
@@ -114,10 +126,10 @@ def known_names(part: str) -> set[str]:
 def test_each_private_name_stands_in_code_that_is_known_by_its_digest(module: str) -> None:
     parts = PARTS.get(module, (Path(module).stem,))
     known: set[str] = set().union(*map(known_names, parts))
-    assert sorted(set(private_names(PACKAGE / module)) - known - GENERATED - OF_OPENTELEMETRY) == []
+    assert sorted(private_names(PACKAGE / module) - known - GENERATED - OF_OPENTELEMETRY) == []
 
 
 def test_every_module_that_uses_private_names_needs_a_part() -> None:
-    paths = [path for folder in ROOMS_OF_PRIVATE_NAMES for path in folder.glob("*.py") if any(private_names(path))]
+    paths = [path for folder in ROOMS_OF_PRIVATE_NAMES for path in folder.glob("*.py") if private_names(path)]
     needing = {f"{path.parent.name}/{path.name}" for path in paths} - set(PARTS)
     assert needing - {f"speedups/{name}.py" for name in USED_BY} == set()
