@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -279,6 +280,12 @@ def runtime_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def agent_source() -> str:
     """Source of a module with the agent class ``Support``."""
     return AGENT
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector leave alone what is there before the first test, as it is to the last."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,7 +1,4 @@
-"""What all tests of reloading need: what they make known is forgotten, and what others import is read once.
-
-Engines read what all modules of their process import: here those of hundreds of test files.
-"""
+"""What all tests of reloading need: what they make known is forgotten, and what is imported already is nobody's."""
 
 from __future__ import annotations
 
@@ -14,14 +11,14 @@ from typing import Any
 import pytest
 
 from openrtc.plugins.own_modules import remember_distributions
-from openrtc.reload import engine, modules
-
-SOURCES = modules.Sources()
+from openrtc.reload import modules
 
 
 @pytest.fixture(autouse=True)
-def known_sources(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "Sources", lambda: SOURCES)
+def nobodys_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let engines read only what the modules of the test import, and not those of hundreds of test files."""
+    imported = {name.partition(".")[0] for name in sys.modules}
+    monkeypatch.setattr(modules, "NOBODYS_PACKAGE", modules.NOBODYS_PACKAGE | imported)
 
 
 @pytest.fixture(autouse=True)
