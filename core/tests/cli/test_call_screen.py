@@ -30,7 +30,8 @@ OTHER: dict[str, Any] = {"job_id": "J2", "room": "shop-1", "agent": "shop"}
 
 def show(*events: CallEvent | WorkerStopped, colours: bool = False, words: str = FULL) -> list[str]:
     written = io.StringIO()
-    lines = CallScreen(Console(file=written, force_terminal=colours, highlight=False), Words(words))
+    terminal = Console(file=written, force_terminal=colours, highlight=False, _environ={"TERM": "xterm"})
+    lines = CallScreen(terminal, Words(words))
     for event in events:
         lines(event)
     return [line.rstrip() for line in written.getvalue().splitlines() if line.strip()]
