@@ -130,11 +130,12 @@ async def test_a_call_whose_caller_stays_away_ends_and_has_lasted_until_they_lef
     scene.room.join()
     scene.watch()
     scene.room.leave()
+    lasted = scene.live.age
     await wait_until(lambda: scene.call.done == ["pause", "end: everybody has left"])
     scene.live.emit_ended("everybody has left")
     ended = scene.events[-1]
     assert isinstance(ended, CallEnded)
-    assert 30.0 <= ended.seconds < 30.25, "the wait does not count"
+    assert 30.0 <= ended.seconds <= lasted + 0.001, "the wait does not count"
 
 
 @pytest.mark.parametrize(
@@ -267,15 +268,17 @@ async def test_a_tool_keeps_the_slot() -> None:
     scene.room.join()
     scene.watch()
 
-    async def run_tool(seconds: float) -> None:
+    async def run_tool(over: asyncio.Event) -> None:
         with scene.hang_up.limit("a tool", 60.0, is_tool=True):
-            await asyncio.sleep(seconds)
+            await over.wait()
 
-    tool = asyncio.create_task(run_tool(0.3))
+    over = asyncio.Event()
+    tool = asyncio.create_task(run_tool(over))
     await asyncio.sleep(0)
     scene.room.leave()
     await asyncio.sleep(0.2)
     assert scene.told == []
+    over.set()
     await tool
     await wait_until(lambda: scene.told == ["left"])
 
@@ -298,13 +301,11 @@ async def test_after_a_lost_connection_of_its_own_a_call_waits_anew_and_at_least
     await asyncio.sleep(0.2)
     assert scene.call.done == [], "until it is connected again, it sees nobody"
     loop = asyncio.get_running_loop()
-    scene.room.emit("reconnected")
     began = loop.time()
-    await asyncio.sleep(0.2)
-    assert scene.call.done == []
-    assert scene.told == [], "nor is it the first to go meanwhile"
+    scene.room.emit("reconnected")
+    await wait_until(lambda: scene.call.done or scene.told)
+    assert loop.time() - began >= 0.39, "nor is it the first to go meanwhile"
     await wait_until(lambda: "end: everybody has left" in scene.call.done)
-    assert loop.time() - began >= 0.39
 
 
 async def test_who_is_back_when_the_agent_is_connected_again_has_never_left() -> None:

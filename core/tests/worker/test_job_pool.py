@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import multiprocessing
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -25,6 +26,7 @@ from openrtc.worker.direct_job import build_job
 from openrtc.worker.isolated_calls import IsolatedCalls
 from openrtc.worker.job_pool import JobPool
 from openrtc.worker.server import WorkerServer
+from waiting import wait_until
 
 
 class Quick(Agent):
@@ -57,7 +59,7 @@ def job_for(agent: str) -> RunningJobInfo:
     )
 
 
-def thread_pool(prepare: Callable[[Any], None], *, patience: float = 10.0) -> ProcPool:
+def thread_pool(prepare: Callable[[Any], object], *, patience: float = 10.0) -> ProcPool:
     """Return livekit-agents' own pool of threads."""
 
     async def run(context: JobContext) -> None:
@@ -112,18 +114,23 @@ def test_the_worker_knows_where_the_calls_of_each_agent_run() -> None:
 
 
 async def test_a_job_that_waits_can_be_hung_up() -> None:
-    pool = pool_with(thread_pool(lambda process: time.sleep(1.0)), runtime_of())
+    begins, ready = threading.Event(), asyncio.Event()
+    started = thread_pool(lambda process: begins.wait())
+    started.on("process_ready", lambda _: ready.set())
+    pool = pool_with(started, runtime_of())
     launched: list[Any] = []
     pool.on("process_job_launched", launched.append)
     await pool.start()
     info = job_for("slow")
     launching = asyncio.create_task(pool.launch_job(info))
-    await asyncio.sleep(0.3)
+    await wait_until(lambda: pool.get_by_job_id(info.job.id))
     waiting = pool.get_by_job_id(info.job.id)
     assert waiting is not None and waiting.running_job is info
     await waiting.aclose()
-    await asyncio.wait_for(launching, 1.0)
-    await asyncio.sleep(1.2)
+    await asyncio.wait_for(launching, 5.0)  # while no thread is ready
+    begins.set()
+    await asyncio.wait_for(ready.wait(), 10.0)
+    await asyncio.sleep(0.2)
     assert pool.get_by_job_id(info.job.id) is None and not launched
     assert not [job for job in pool.processes if job.running_job]
     await asyncio.wait_for(pool.aclose(), 10.0)
@@ -150,7 +157,7 @@ async def test_a_job_whose_end_hangs_is_cancelled_and_its_slot_is_free(caplog: p
 
 
 async def test_a_job_that_nothing_can_run_is_told_and_reported_as_failed(caplog: pytest.LogCaptureFixture) -> None:
-    pool = pool_with(thread_pool(lambda process: time.sleep(1.0), patience=0.1), runtime_of())
+    pool = pool_with(thread_pool(lambda process: time.sleep(0.5), patience=0.1), runtime_of())
     closed: list[Any] = []
     pool.on("process_closed", closed.append)
     await pool.start()
