@@ -209,6 +209,15 @@ def test_what_is_told_to_stop_does_not_begin_again_meanwhile(monkeypatch: pytest
         signal.signal(signal.SIGTERM, before)
 
 
+def test_a_thread_that_looks_late_is_given_a_turn_by_the_code_that_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns: list[float] = []
+    monkeypatch.setattr(clock, "_sleep", turns.append)
+    watching = ThreadClock(go_on, ends=False)
+    with watching._looking:
+        watching._look_instead()
+    assert turns == [clock.TURN_SECONDS]
+
+
 def test_the_thread_of_the_clock_ends_when_nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "IDLE_SECONDS", 0.01)
     use_clock(ThreadClock(go_on, ends=False))

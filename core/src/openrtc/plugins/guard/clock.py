@@ -53,6 +53,8 @@ THREAD_LATE_SECONDS = 1.0
 """How late the thread may be on a busy machine, before the timer looks in its place."""
 TIMER_SECONDS = 0.5
 """Of this process's work between two looks of the timer: on a machine shared by many, that takes seconds."""
+TURN_SECONDS = 0.1
+"""How long the code is interrupted where the thread has begun to look, and gets no turn otherwise to go on."""
 LOCKED_SECONDS = 5.0
 """How much later than its time code is ended that holds the interpreter's lock: a busy machine is not taken for it."""
 AFTER_STACK_SECONDS = 0.5
@@ -240,12 +242,16 @@ class ThreadClock:
 
     def _look_instead(self) -> None:
         """Look in the main thread, where the clock's own has not come to run."""
+        if time.monotonic() <= self._next_look + THREAD_LATE_SECONDS:
+            return
         # Never waiting for it: what it waits for may be held by the code that is interrupted here.
-        if time.monotonic() > self._next_look + THREAD_LATE_SECONDS and self._looking.acquire(blocking=False):
+        if self._looking.acquire(blocking=False):
             try:
                 self._look()
             finally:
                 self._looking.release()
+        else:
+            _sleep(TURN_SECONDS)
 
     def _look(self) -> bool:
         """Do what is due, and note when to look again; False when nothing runs, and the thread ends."""
