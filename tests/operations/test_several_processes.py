@@ -11,7 +11,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,12 +20,14 @@ import pytest
 
 from e2e.callers import Caller, CallersProcess
 from e2e.packages import Package
+from e2e.reporting import show_log_on_failure
 from e2e.server_api import Dispatch, ServerApi
 from e2e.tone_agents import TONE_AGENTS, TONES
 from e2e.tones import who_was_heard
 from e2e.worker import WorkerProcess, openrtc_worker
 from openrtc.observe.snapshots import read_snapshots
 from openrtc.server.settings import find_free_port, is_port_free
+from waiting import poll_until
 
 StartWorker = Callable[..., WorkerProcess]
 
@@ -179,12 +181,26 @@ def number_that_took(worker: WorkerProcess, room: str) -> int:
     return int(record["worker"])
 
 
+@pytest.fixture(scope="module")
+def two_workers(
+    api: ServerApi, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[WorkerProcess]:
+    """A supervisor of two workers, which a test may end."""
+    folder = tmp_path_factory.mktemp("two-workers")
+    more: dict[str, Any] = {"folders": install(folder), "variables": {"OPENRTC_SPEEDUPS": "none"}}
+    with openrtc_worker(api, folder / "worker.log", *TWO_WORKERS, **more) as worker:
+        show_log_on_failure(request.node, worker)
+        wait_for_registrations(worker, 2)
+        yield worker
+        if worker.running:
+            worker.stop()
+
+
 @pytest.mark.realtime
 def test_two_workers_share_the_calls_and_one_that_is_killed_is_replaced(
-    start_worker: StartWorker, api: ServerApi, callers: CallersProcess, tmp_path: Path
+    two_workers: WorkerProcess, api: ServerApi, callers: CallersProcess
 ) -> None:
-    worker = start_worker(*TWO_WORKERS, folders=install(tmp_path))
-    wait_for_registrations(worker, 2)
+    worker = two_workers
     assert worker.records("workers are forked"), "they share what was loaded"
     rooms = [f"steady-shared-{number}" for number in range(3)]
     joined = {room: callers.join(room, api.token(room, "ann"), speaks=False) for room in rooms}
@@ -205,19 +221,17 @@ def test_two_workers_share_the_calls_and_one_that_is_killed_is_replaced(
     assert heard_between(bystander, killed - 0.5, killed + 1.5) == {"alpha"}
     after = callers.join("bob", api.token("beta-after-kill", "bob"), speaks=False)
     after.wait_for("track_subscribed", 20.0)
-    worker.signal()
-    time.sleep(0.5)
     for caller in (after, *joined.values()):
         caller.leave()
-    assert worker.wait(30.0) == 0
+    lived = [*(room for room in rooms if took[room] == 1), "beta-after-kill"]
+    poll_until(lambda: not any(api.agents_in(lived).values()))
 
 
 @pytest.mark.realtime
 def test_sigterm_lets_the_calls_of_both_workers_finish_and_a_second_ends_them(
-    start_worker: StartWorker, api: ServerApi, callers: CallersProcess, tmp_path: Path
+    two_workers: WorkerProcess, api: ServerApi, callers: CallersProcess
 ) -> None:
-    worker = start_worker(*TWO_WORKERS, folders=install(tmp_path))
-    wait_for_registrations(worker, 2)
+    worker = two_workers
     rooms = [f"steady-ending-{number}" for number in range(3)]
     joined = [callers.join(room, api.token(room, "ann"), speaks=False) for room in rooms]
     for caller in joined:
@@ -279,7 +293,10 @@ def test_sighup_replaces_the_workers_without_losing_a_call_a_probe_or_an_agent(
     assert not any(psutil.pid_exists(pid) for pid in before.values())
     after = callers.join("cem", api.token("beta-rolled", "cem"), speaks=False)
     assert after.wait_for_answer(0.0) is not None
+    worker.signal()
+    time.sleep(0.5)
     after.leave()
+    assert worker.wait(30.0) == 0
 
 
 def test_both_workers_are_registered_under_the_name_of_each_agent(
