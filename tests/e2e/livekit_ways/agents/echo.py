@@ -23,7 +23,6 @@ async def entrypoint(ctx: JobContext) -> None:
         stream = rtc.AudioStream(track, sample_rate=RATE, num_channels=1)
         async for event in stream:
             await source.capture_frame(event.frame)
-        logger.info("the microphone has ended")
 
     @ctx.room.on("track_subscribed")
     def on_track(track: rtc.Track, publication: rtc.TrackPublication, participant: rtc.RemoteParticipant) -> None:
