@@ -180,10 +180,10 @@ class Blocker(Chirper):
 
     async def act(self, started: asyncio.Event) -> None:
         """Block."""
-        for seconds in (1.0, 3.0, 3.0):
+        for _ in range(2):
             await asyncio.sleep(2.5)
             self.note("block")
-            time.sleep(seconds)  # noqa: ASYNC251 - the block is what is tried
+            time.sleep(3.0)  # noqa: ASYNC251 - the block is what is tried
             self.note("blocked")
 
 
