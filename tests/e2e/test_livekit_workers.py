@@ -212,7 +212,6 @@ def said(worker: WorkerProcess) -> list[str]:
     return [str(record["message"]) for record in worker.records("^CASE ")]
 
 
-@pytest.mark.realtime
 def test_what_they_bring_counts_in_one_worker_for_all(
     start_worker: Callable[..., WorkerProcess], api: ServerApi, callers: CallersProcess, tmp_path: Path
 ) -> None:
@@ -272,7 +271,6 @@ MAILBOX = Package(
 ALLOWED = ("--allow", f"{MAILBOX.name},openrtc-offline")
 
 
-@pytest.mark.realtime
 def test_a_stranger_is_not_taken_for_the_owner_whose_call_a_module_remembers(
     start_worker: Callable[..., WorkerProcess], api: ServerApi, callers: CallersProcess, tmp_path: Path
 ) -> None:

@@ -82,7 +82,6 @@ def hold_call(callers: CallersProcess, api: ServerApi, room: str, agent_name: st
     caller.leave()
 
 
-@pytest.mark.realtime
 def test_what_ran_as_a_worker_runs_as_a_package(
     run: Run, api: ServerApi, callers: CallersProcess, tmp_path: Path
 ) -> None:
@@ -100,7 +99,6 @@ def test_what_ran_as_a_worker_runs_as_a_package(
     after.stop()
 
 
-@pytest.mark.realtime
 def test_a_pool_of_openrtc_0_20_runs_as_it_is(run: Run, api: ServerApi, callers: CallersProcess) -> None:
     pool = run("main.py", OPENRTC_PORT="0")
     hold_call(callers, api, "pool", "hotel")

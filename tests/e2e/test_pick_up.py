@@ -7,6 +7,7 @@ import shutil
 import time
 import urllib.request
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,14 @@ from e2e.worker import TRACEBACK, WorkerProcess
 HOLE = 1.0
 """Seconds for which the call may be silent on a busy machine; `test_reload.py` says why."""
 LONG = "class Long(ToneAgent):\n    frequency = 440.0\n    seconds = 300.0\n"
-LIVE = Package(name="live-agents", modules={"live_tones.py": SOURCE + LONG}, agents={"live": "live_tones:Long"})
+HURRIED = "from openrtc.worker import drift_watch\n\ndrift_watch.DRIFT_LOOK_SECONDS = 2.0\n"
+"""Lets the worker look every two seconds for what has changed, in the place of ten."""
+LIVE = Package(
+    name="live-agents",
+    modules={"live_tones.py": SOURCE + LONG, "hurried.py": HURRIED},
+    agents={"live": "live_tones:Long"},
+    plugins={"hurried": "hurried"},
+)
 LATE = Package(name="late-agents", modules={"late_tones.py": SOURCE}, agents={"late": "late_tones:Beta"})
 CRASHING = Package(
     name="crashing-agents",
@@ -63,7 +71,7 @@ def test_new_packages_join_and_others_are_told_while_a_call_goes_on(
     caller.leave()
     shutil.rmtree(folder / "late_agents-1.0.0.dist-info")
     shutil.rmtree(folder / "live_agents-1.0.0.dist-info")
-    Package(name="live-agents", modules=LIVE.modules, agents=LIVE.agents, version="1.1.0").install_into(folder)
+    replace(LIVE, version="1.1.0").install_into(folder)
     worker.wait_for_log(r"live-agents 1\.1\.0 was installed after this worker loaded 1\.0\.0: calls go on")
     worker.wait_for_log(r"late-agents 1\.0\.0 was removed after this worker loaded it: calls go on")
     drift = [(one["distribution"], one["what"]) for one in ask(worker, "/ready")["drift"]]
