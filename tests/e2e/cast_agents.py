@@ -9,12 +9,9 @@ from typing import Any
 
 from livekit.agents import Agent, function_tool
 
+from e2e.agent_packages import ROLES, TONES
 from e2e.cast_models import BrokenSTT, TalkLLM, ToneSTT, ToneTTS
-from e2e.packages import Package
 from openrtc import AgentSpec, Cast, HumanTurn, Member, RouteRequest, current_member, hookimpl
-
-ROLES = {"Tim": "dispatcher", "Chris": "driver", "Pat": "porter"}
-TONES = {"Tim": 440.0, "Chris": 700.0, "Pat": 1100.0}
 
 TURNS = {
     "vad": None,
@@ -163,17 +160,3 @@ alone = spec("Tim", Monologue)
 def openrtc_route(request: RouteRequest, agents: object) -> list[str] | None:
     """Send two agents, which know nothing of each other, to the rooms of this name."""
     return ["tim", "chris"] if request.room_name.startswith("both-") else None
-
-
-CAST_AGENTS = Package(
-    name="cast-agents",
-    agents={
-        name: f"e2e.cast_agents:{name}"
-        for name in (
-            *("pair", "lively", "alone", "quiet", "trio", "strict", "slow", "faulty", "voices", "never", "apart"),
-            *("faultyear", "brokenear", "onlyear"),
-        )
-    }
-    | {"tim": "e2e.cast_agents:TIM", "chris": "e2e.cast_agents:CHRIS"},
-    plugins={"both": "e2e.cast_agents"},
-)

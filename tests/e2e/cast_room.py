@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from e2e.agent_packages import TONES
 from e2e.callers import Answer, Caller, CallersProcess
-from e2e.cast_agents import TONES
 from e2e.pcm import RATE, tone
 from e2e.server_api import ServerApi
 from e2e.tones import tones_heard

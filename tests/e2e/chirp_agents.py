@@ -16,15 +16,13 @@ from livekit import rtc
 from livekit.agents import Agent, AgentSession, JobContext, get_job_context, stt
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, NOT_GIVEN
 
+from e2e.agent_packages import WORDS
 from e2e.chirps import FIRST_HZ, HZ_A_SECOND
 from e2e.loud_vad import LoudVAD
-from e2e.packages import Package
 from openrtc import AgentSpec
 
 RATE = 24_000
 PIECE = RATE // 20
-WORDS = " ".join(f"word{number}" for number in range(100))
-"""What is said in 30 s."""
 ALARM = {"mode": "vad", "min_duration": 0.3, "resume_false_interruption": True, "false_interruption_timeout": 0.8}
 
 
@@ -206,13 +204,5 @@ alarmed = AgentSpec(
         "vad": LoudVAD(),
         "turn_handling": {"turn_detection": "stt", "interruption": ALARM},
         "aec_warmup_duration": None,
-    },
-)
-
-CHIRP_AGENTS = Package(
-    name="chirp-agents",
-    agents={
-        name: f"e2e.chirp_agents:{name}"
-        for name in ("steady", "interrupted", "paused", "recorded", "sentence", "goodbye", "blocker", "alarmed")
     },
 )

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from e2e.agent_packages import CAST_AGENTS
 from e2e.callers import CallersProcess
-from e2e.cast_agents import CAST_AGENTS
 from e2e.cast_room import CastRoom, NewCastRoom
 from e2e.reporting import show_log_on_failure
 from e2e.server_api import ServerApi

@@ -10,7 +10,6 @@ from livekit.agents.llm import ChatContext, ChatMessage
 from livekit.plugins.openai import realtime
 
 from e2e.loud_vad import LoudVAD
-from e2e.packages import Package
 from openrtc import AgentSpec, Cast, Member, current_member
 
 
@@ -48,8 +47,3 @@ rtalone = AgentSpec(
 )
 rtaudio = Cast(members=[TIM, CHRIS], hears="audio", turn_budget=2)
 rtgives = Cast(members=[member("dispatcher", "Tim", "alloy", agent=Giver, greeting="hello"), CHRIS], turn_budget=1)
-
-REALTIME_AGENTS = Package(
-    name="realtime-agents",
-    agents={name: f"e2e.realtime_agents:{name}" for name in ("rtalone", "rtaudio", "rtgives")},
-)

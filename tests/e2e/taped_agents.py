@@ -9,16 +9,13 @@ from livekit import rtc
 from livekit.agents import Agent
 from livekit.agents.voice.room_io import RoomOptions
 
+from e2e.agent_packages import ANSWER_SECONDS, HELLO, VOICE_HZ, WHERE
 from e2e.cast_agents import TURNS
 from e2e.cast_models import SECONDS_A_WORD, TalkLLM, ToneSTT, ToneTTS
-from e2e.packages import Package
 from e2e.pcm import RATE, tone
 from openrtc import AgentSpec
 
-VOICE_HZ = 440.0
-ANSWER_SECONDS = 5.0
 ANSWER = " ".join(["ann@example.com", *["word"] * (round(ANSWER_SECONDS / SECONDS_A_WORD) - 1)])
-HELLO, WHERE = 1500.0, 2000.0
 SENTENCES = {"write to ann at example dot com": HELLO, "my card is 4111 1111 1111 1111": WHERE}
 """What a caller says with each tone."""
 
@@ -59,8 +56,3 @@ taped = _build_spec()
 processed = _build_spec(isolation="process")
 typed = _build_spec(room_options=lambda: RoomOptions(audio_input=False, audio_output=False))
 voiceless = AgentSpec(agent=Voiceless, session_options=TURNS)
-
-TAPED_AGENTS = Package(
-    name="taped-agents",
-    agents={name: f"e2e.taped_agents:{name}" for name in ("taped", "processed", "typed", "voiceless")},
-)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from e2e.agent_packages import CAST_AGENTS
 from e2e.callers import CallersProcess
-from e2e.cast_agents import CAST_AGENTS
 from e2e.cast_room import HELLO, CastRoom, events_of
 from e2e.server_api import ServerApi
 from e2e.worker import WorkerProcess

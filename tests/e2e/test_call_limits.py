@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from e2e.agent_packages import CAST_AGENTS
 from e2e.callers import Caller, CallersProcess
-from e2e.cast_agents import CAST_AGENTS
 from e2e.packages import Package
 from e2e.server_api import ServerApi
 from e2e.tone_agents import TONE_AGENTS

@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
-from e2e.cast_agents import ROLES
+from e2e.agent_packages import ROLES
 from e2e.cast_room import DRIVER_WHERE, HELLO, CastRoom, NewCastRoom, Speech, events_of, overlap
 from e2e.server_api import ServerApi
 from e2e.worker import WorkerProcess

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from e2e.agent_packages import REALTIME_AGENTS
 from e2e.callers import CallersProcess
 from e2e.cast_room import HELLO, CastRoom, events_of, overlap
 from e2e.ledger_agents import LEDGER, reported_usage, told_usage
-from e2e.realtime_agents import REALTIME_AGENTS
 from e2e.realtime_server import USAGE, RealtimeServer
 from e2e.reporting import show_log_on_failure
 from e2e.server_api import ServerApi

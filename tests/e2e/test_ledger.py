@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from e2e.agent_packages import CAST_AGENTS
 from e2e.callers import CallersProcess
-from e2e.cast_agents import CAST_AGENTS
 from e2e.cast_room import HELLO, CastRoom, events_of
 from e2e.child import environment
 from e2e.ledger_agents import LEDGER, reported_usage

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from e2e.callers import CallersProcess
+from e2e.edited_call import find_longest_hole
 from e2e.packages import Package
-from e2e.reload_agents import find_longest_hole
 from e2e.server_api import Dispatch, ServerApi
 from e2e.tone_agents import SOURCE
 from e2e.worker import TRACEBACK, WorkerProcess

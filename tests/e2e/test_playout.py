@@ -12,8 +12,8 @@ import av
 import numpy as np
 import pytest
 
+from e2e.agent_packages import CHIRP_AGENTS, WORDS
 from e2e.callers import Caller, CallersProcess
-from e2e.chirp_agents import CHIRP_AGENTS, WORDS
 from e2e.chirps import HeardChirp
 from e2e.pcm import RATE, resample, tone
 from e2e.recording import Recording

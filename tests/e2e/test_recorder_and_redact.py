@@ -11,12 +11,11 @@ import av
 import numpy as np
 import pytest
 
+from e2e.agent_packages import ANSWER_SECONDS, CAST_AGENTS, HELLO, TAPED_AGENTS, VOICE_HZ, WHERE
+from e2e.agent_packages import TONES as CAST_TONES
 from e2e.callers import Answer, Caller, CallersProcess
-from e2e.cast_agents import CAST_AGENTS
-from e2e.cast_agents import TONES as CAST_TONES
 from e2e.pcm import Pcm, resample, seconds_of, tone
 from e2e.server_api import ServerApi
-from e2e.taped_agents import ANSWER_SECONDS, HELLO, TAPED_AGENTS, VOICE_HZ, WHERE
 from e2e.tones import Heard, tones_heard, who_was_heard
 from e2e.worker import WorkerProcess
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from e2e.callers import Caller, CallersProcess
-from e2e.reload_agents import ADDED, EditedCall, find_longest_hole
+from e2e.edited_call import ADDED, EditedCall, find_longest_hole
 from e2e.reporting import show_log_on_failure
 from e2e.server_api import ServerApi
 from e2e.worker import TRACEBACK, WorkerProcess

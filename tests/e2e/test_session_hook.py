@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from e2e.agent_packages import CAST_AGENTS
 from e2e.callers import CallersProcess
-from e2e.cast_agents import CAST_AGENTS
 from e2e.packages import Package
 from e2e.server_api import ServerApi
 from e2e.tone_agents import TONE_AGENTS

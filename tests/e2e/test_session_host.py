@@ -9,8 +9,8 @@ from pathlib import Path
 import jwt
 import pytest
 
+from e2e.agent_packages import CAST_AGENTS
 from e2e.callers import Caller, CallersProcess
-from e2e.cast_agents import CAST_AGENTS
 from e2e.server_api import Dispatch, ServerApi
 from e2e.tone_agents import TONE_AGENTS
 from e2e.worker import WorkerProcess

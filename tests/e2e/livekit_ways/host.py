@@ -15,8 +15,7 @@ from livekit import api
 from e2e.callers import CallersProcess
 from e2e.child import environment
 from e2e.livekit_ways.outcome import read_outcome, spoken
-from e2e.livekit_ways.paid import VOICE_FOLDER, recording_of
-from e2e.livekit_ways.ways import Outcome, Way
+from e2e.livekit_ways.ways import VOICE_FOLDER, Outcome, Way, recording_of
 from e2e.pcm import write_wav
 from e2e.realtime_server import RealtimeServer
 from e2e.server_api import Dispatch, ServerApi

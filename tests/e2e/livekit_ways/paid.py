@@ -19,10 +19,9 @@ from livekit.agents import APIError, llm, tts, utils
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS
 
 from e2e.cast_models import ToneSTT
+from e2e.livekit_ways.ways import VOICE_FOLDER, recording_of
 from e2e.pcm import RATE, read_wav
 
-VOICE_FOLDER = "PAID_VOICE_FOLDER"
-"""Environment variable: where the recordings are."""
 SENTENCES = [
     "what time do you open",
     "how is the weather",
@@ -37,11 +36,6 @@ SENTENCES = [
 ]
 SAID = {sentence: 1000.0 + 200.0 * number for number, sentence in enumerate(SENTENCES)}
 """The tone of each sentence of a caller, in hertz."""
-
-
-def recording_of(sentence: str, folder: Path) -> Path:
-    """Return the file that a sentence is spoken from."""
-    return folder / ("-".join(re.findall(r"[a-z0-9]+", sentence.lower())) + ".wav")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,8 @@ from e2e.packages import Package
 AGENTS = Path(__file__).parent / "agents"
 END = 300.0
 """The tone, in hertz, with which every sentence of an agent ends: it begins with one of its own."""
+VOICE_FOLDER = "PAID_VOICE_FOLDER"
+"""Environment variable: where the recordings are."""
 
 
 @dataclass(frozen=True)
@@ -328,3 +331,8 @@ SPOKEN = {
     for number, sentence in enumerate(dict.fromkeys(sentence for way in WAYS for sentence in way.sentences))
 }
 """The tone, in hertz, with which each sentence of an agent begins."""
+
+
+def recording_of(sentence: str, folder: Path) -> Path:
+    """Return the file that a sentence is spoken from."""
+    return folder / ("-".join(re.findall(r"[a-z0-9]+", sentence.lower())) + ".wav")
