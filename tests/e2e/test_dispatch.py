@@ -101,7 +101,7 @@ async def test_the_same_can_be_done_with_functions(connection: LiveKitConnection
 
 def lost(cli: CommandLine, *options: str) -> Done:
     began = time.monotonic()
-    done = cli.run("dispatch", "create", "--wait", "--timeout", "2", "--json", *options)
+    done = cli.run("dispatch", "create", "--wait", "--timeout", "1", "--json", *options)
     assert (done.code, time.monotonic() - began < 15.0) == (1, True), done
     assert done.document["dispatch"]["jobs"] == [] and done.document["lost"]["reason"] in done.err
     return done
