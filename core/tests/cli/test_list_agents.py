@@ -8,9 +8,12 @@ import struct
 import subprocess
 import sys
 import termios
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+
+from e2e.worker_template import worker_template
 
 pytestmark = pytest.mark.process
 
@@ -259,6 +262,6 @@ def test_an_isolation_that_a_package_asks_for_or_the_operator_sets_is_shown(site
         "forced": "thread",
     }
     assert "(isolation: process)" in site.run("list-agents", "--load", site.only).stdout
-    routed = site.run("route", "--room", "forced-1", "--json")
-    assert json.loads(routed.stdout)["isolation"] == "thread"
-    assert "isolation: thread" in site.run("route", "--room", "forced-1").stdout
+    route = partial(site.fork, worker_template(), "-m", "openrtc", "route", "--room", "forced-1", site.only)
+    assert json.loads(route("--json").stdout)["isolation"] == "thread"
+    assert "isolation: thread" in route().stdout
