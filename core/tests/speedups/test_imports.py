@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -38,7 +39,12 @@ LLM, UPLOADS = "livekit.agents.inference.llm", "livekit.agents.telemetry.traces"
 DECODER, RECORDER = "livekit.agents.utils.codecs.decoder", "livekit.agents.voice.recorder_io.recorder_io"
 USES = {LLM: "openai.AsyncClient", UPLOADS: "Compression.Gzip", DECODER: "av.open", RECORDER: "av.open"}
 
-
+NAMES = f"""
+def names_of(module):
+    return {{name: str(value).partition(" at 0x")[0] for name, value in vars(module).items()}}
+def names():
+    return {{importer: names_of(sys.modules[importer]) for importer in {list(USES)}}}
+"""
 ENV = {**os.environ, "PYTHONHASHSEED": "0"}
 """Sets are shown in the same order."""
 
@@ -56,8 +62,16 @@ def go_on(code: str) -> tuple[Any, str]:
     return json.loads(done.stdout), done.stderr
 
 
+@functools.cache
+def import_and_use() -> tuple[Any, str]:
+    """Import livekit-agents, then use what is left for later: what is there after the one, and after the other."""
+    using = "".join(f"sys.modules[{importer!r}].{use}\n" for importer, use in USES.items())
+    code = "before = late(), loaded(), len(sys.meta_path)\n" + using + NAMES
+    return run(IMPORT + code + "print(json.dumps([before, names()]))")
+
+
 def test_importing_livekit_agents_leaves_it_for_later() -> None:
-    (names, modules, finders), logged = run(IMPORT + "print(json.dumps([late(), loaded(), len(sys.meta_path)]))")
+    ((names, modules, finders), _), logged = import_and_use()
     assert names.keys() == USES.keys(), "nobody else has come by a stand-in"
     assert "openai" in names[LLM] and "requests" in names[UPLOADS]
     assert modules == [] and logged == ""
@@ -65,15 +79,8 @@ def test_importing_livekit_agents_leaves_it_for_later() -> None:
 
 
 def test_after_the_first_use_every_name_is_what_it_is_without_us() -> None:
-    importing = "import livekit.agents\n"
-    using = "".join(f"sys.modules[{importer!r}].{use}\n" for importer, use in USES.items())
-    names = f"""
-def names(importer):
-    return {{name: str(value).partition(" at 0x")[0] for name, value in vars(sys.modules[importer]).items()}}
-print(json.dumps({{importer: names(importer) for importer in {list(USES)}}}))
-"""
-    plain, _ = run("import json, sys\n" + importing + names)
-    late, logged = run(BEGIN + importing + using + names)
+    plain, _ = run(f"import json, sys\nimport livekit.agents\n{NAMES}print(json.dumps(names()))")
+    (_, late), logged = import_and_use()
     assert late == plain and min(map(len, plain.values())) > 10
     assert logged == ""
 

@@ -84,7 +84,7 @@ def test_an_import_that_hangs_is_told_by_name_and_line_and_given_up(
         r"its import has been running for \d+ s, since \d\d:\d\d:\d\d, now at \S+:\d+"
     )
     assert told and all(re.fullmatch(line, one) for one in told), told
-    assert told[-1].endswith(f"now at {place}")
+    assert any(one.endswith(f"now at {place}") for one in told), told  # one that is told late may see it go on
     assert clock.describe_hang() is None
 
 
@@ -247,10 +247,10 @@ def test_a_stopped_clock_watches_nothing(given_up: list[HungPackage]) -> None:
 )
 def test_a_command_that_looks_gives_up_with_the_name(site: Site, command: tuple[str, ...], hang: str) -> None:
     site.add("pkg-p", plugins={"p": "pkg_p"}, files={"pkg_p.py": f"\n{hang}\n"})
-    done = site.run(*command, "--allow", "pkg-p", "--import-seconds", "1")
+    done = site.run(*command, "--allow", "pkg-p", "--import-seconds", "2")
     assert (done.returncode, done.stdout) == (clock.GIVEN_UP, ""), done.stderr
     assert done.stderr == (
-        'openrtc: pkg-p 1.0 (entry point "p", pkg_p): its import had not ended after 1 seconds '
+        'openrtc: pkg-p 1.0 (entry point "p", pkg_p): its import had not ended after 2 seconds '
         f"(at {site.folder}/pkg_p.py:2) ({FIX_IMPORT})\n"
     )
 
