@@ -38,7 +38,7 @@ def tone_metadata(frequency: float, seconds: float, hole: tuple[float, float] | 
 @pytest.mark.usefixtures("worker")
 def test_the_tone_that_was_sent_is_heard_with_its_hole_and_no_other(api: ServerApi, callers: CallersProcess) -> None:
     room = "harness-hole"
-    ann = callers.join("ann", api.token(room, "ann"))
+    ann = callers.join("ann", api.token(room, "ann"), speaks=False)
     dispatched = api.dispatch(room, "tone", tone_metadata(660, 4.0, (2.0, 2.3)))
     agent = ann.wait_for_agent()
     began = ann.wait_for("track_subscribed")["at"]
@@ -78,7 +78,7 @@ def test_three_callers_in_one_process_hear_each_their_own_tone(api: ServerApi, c
 def test_a_caller_hears_what_another_says_and_when(api: ServerApi, callers: CallersProcess) -> None:
     room = "harness-two"
     ann = callers.join("ann", api.token(room, "ann"))
-    bob = callers.join("bob", api.token(room, "bob"))
+    bob = callers.join("bob", api.token(room, "bob"), speaks=False)
     bob.wait_for("track_subscribed", identity="ann")
     first = ann.say(tone(440, 1.0))
     pause = bob.wait_for_answer(first.began - 0.2, quiet=0.5)

@@ -57,7 +57,8 @@ def test_new_packages_join_and_others_are_told_while_a_call_goes_on(
         *("--metrics-jsonl", str(file)),
         folders=[folder],
     )
-    listener = callers.join("ann", api.token("live-1", "ann", agents=[Dispatch(room="live-1", agent_name="live")]))
+    live, late = (Dispatch(room=f"{name}-1", agent_name=name) for name in ("live", "late"))
+    listener = callers.join("ann", api.token("live-1", "ann", agents=[live]), speaks=False)
     listener.wait_for_agent()
     time.sleep(1.0)
     began = time.time()
@@ -66,7 +67,7 @@ def test_new_packages_join_and_others_are_told_while_a_call_goes_on(
     worker.wait_for_log(r"late-agents 1\.0\.0 has joined this worker after \d+ ms, agents: late", timeout=60.0)
     worker.wait_for_log(r"crashing-agents cannot join this worker, .*: the import crashed Python \(SIGSEGV\)")
     worker.wait_for_log(r"registered worker.*late")
-    caller = callers.join("ben", api.token("late-1", "ben", agents=[Dispatch(room="late-1", agent_name="late")]))
+    caller = callers.join("ben", api.token("late-1", "ben", agents=[late]), speaks=False)
     caller.wait_for_agent()
     caller.leave()
     shutil.rmtree(folder / "late_agents-1.0.0.dist-info")
