@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sys
 import warnings
@@ -158,3 +159,23 @@ def test_a_call_that_cancels_all_tasks_cancels_its_own(run: Run, monkeypatch: py
 
     assert run(main()) == "the other call goes on"
     assert asyncio.all_tasks is asyncio.tasks.all_tasks
+
+
+def test_a_task_that_ignores_its_end_does_not_keep_the_process(
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(containment, "TASKS_END_SECONDS", 0.05)
+
+    async def goes_on() -> None:
+        while True:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(60)
+
+    async def main() -> str:
+        task = asyncio.create_task(goes_on())
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # as in a process that ends at once
+        await asyncio.sleep(0)
+        return "done"
+
+    assert run(main()) == "done"
+    assert "a task that goes on though it was cancelled: goes_on() at" in caplog.text

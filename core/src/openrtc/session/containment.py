@@ -22,7 +22,7 @@ from livekit.agents.llm import ToolError
 
 from openrtc.errors import OpenRTCError, summarize_error
 from openrtc.runtime.live_call import CpuMeter, current_meter
-from openrtc.session.failure import LoopBroken, find_failing_line, mark_reported
+from openrtc.session.failure import LoopBroken, find_failing_line, is_framework, is_library, mark_reported
 from openrtc.session.loop_threads import give_threads
 from openrtc.threads import ThreadOwner, current_threads
 
@@ -34,6 +34,8 @@ MOST_OF_NOBODY = 64
 """Threads for blocking code of which nobody knows whose it is, such as in callbacks from threads of libraries: many,
 since all calls share them."""
 
+TASKS_END_SECONDS = 3.0
+"""How long tasks that are left when the worker ends may take to end, too."""
 
 ENDS_WORKER = (SystemExit, KeyboardInterrupt, LoopBroken)
 """What must not leave an agent's code: it ends the loop, or as no `Exception` it ends tasks of livekit's."""
@@ -119,16 +121,27 @@ def run_contained(main: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop 
 
 
 def _close_loop(loop: asyncio.AbstractEventLoop) -> None:
-    # What asyncio.run() does at its end, but for the default executor: a thread of it that hangs would be waited for.
+    # What asyncio.run() does at its end, but for what would be waited for without an end: a thread of the default
+    # executor that hangs, and a task that goes on when it is cancelled.
     try:
         pending = asyncio.all_tasks(loop)
         for task in pending:
             task.cancel()
-        loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+        left = loop.run_until_complete(asyncio.wait(pending, timeout=TASKS_END_SECONDS))[1] if pending else ()
+        for task in left:
+            logger.error("the worker ends without a task that goes on though it was cancelled: %s", _find_place(task))
         loop.run_until_complete(loop.shutdown_asyncgens())
     finally:
         asyncio.set_event_loop(None)
         loop.close()
+
+
+def _find_place(task: asyncio.Task[Any]) -> str:
+    """Return where a task waits: its innermost line of an agent, else of anybody."""
+    frames = [(frame.f_code.co_filename, frame) for frame in list_frames(task)]
+    own = [one for one in frames if not is_framework(one[0]) and not is_library(one[0])]
+    path, frame = (own or frames)[-1]
+    return f"{frame.f_code.co_name}() at {path}:{frame.f_lineno}"
 
 
 def _log_lost_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

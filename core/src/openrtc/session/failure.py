@@ -160,7 +160,7 @@ def _is_package(frame: FrameType) -> bool:
 
 
 def _is_outside(frame: FrameType) -> bool:
-    return _is_no_framework(frame) and not _is_library(frame.f_code.co_filename)
+    return _is_no_framework(frame) and not is_library(frame.f_code.co_filename)
 
 
 def _is_no_framework(frame: FrameType) -> bool:
@@ -173,7 +173,7 @@ def is_framework(filename: str) -> bool:
     return _OWN_FOLDER in path.parents or ("livekit" in path.parts and _INSTALLED & set(path.parts) != set())
 
 
-def _is_library(filename: str) -> bool:
+def is_library(filename: str) -> bool:
     """Whether a source file is of Python's library, or of OpenTelemetry, in whose spans livekit runs agents' code."""
     path = Path(filename)
     return "opentelemetry" in path.parts or (_PYTHON_FOLDER in path.parents and not _INSTALLED & set(path.parts))
