@@ -92,7 +92,7 @@ class Stages:
 
     def get(self) -> Stage:
         """Return the stage."""
-        if self._stage is None or not self._stage.usable:
+        if self._stage is None or not self._stage.becomes_usable():
             control = self._stage.control if self._stage else None
             self.close()
             self._count += 1
@@ -101,7 +101,7 @@ class Stages:
 
     def check(self) -> None:
         """Check that after all faults nothing is left behind in the stage, and that its bystander hears its agent."""
-        if self._stage:
+        if self._stage and self._stage.worker.running:
             assert not (why := self._stage.describe_leak()), why
             assert self._stage.bystander_hears()
 
@@ -167,7 +167,7 @@ def inject_side_by_side(
     command: str,
     request: pytest.FixtureRequest,
 ) -> InjectSideBySide:
-    """Take the faults of all parameters of a test, which wait more than they do, by the parameters' name.
+    """Take the faults of all parameters of a test, by the parameters' name.
 
     The first test injects those of all tests that are to run in this process; each looks at what became of its own.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 import socket
 import threading
@@ -22,13 +23,15 @@ from typing import Any, Self
 from livekit import api
 
 from e2e.callers import Caller, CallersProcess
-from e2e.packages import Package
+from e2e.recording import Recording
 from e2e.server_api import ServerApi
 from e2e.tone_agents import TONE_AGENTS
 from e2e.worker import TRACEBACK, openrtc_worker
+from faults.drifting_agents import DRIFTING
 from faults.failing_agents import BYSTANDER, FAULTY_AGENTS
 from faults.failing_hooks import FAULTY_HOOKS
 from faults.failing_models import FAULTY_MODELS
+from faults.greedy_agents import GREEDY, TALKATIVE
 from faults.process_resources import SLACK, ProcessResources, describe_leak
 from faults.rows import PendingRow, Row
 from faults.sharing_agents import SHARING_AGENTS
@@ -36,13 +39,16 @@ from faults.silence import silence_between
 from openrtc.server.settings import find_free_port
 
 PACKAGES = (TONE_AGENTS, BYSTANDER, FAULTY_AGENTS, FAULTY_MODELS, FAULTY_HOOKS, SHARING_AGENTS)
+PACKAGES += (TALKATIVE, GREEDY, DRIFTING)
 VICTIM = "victim"
-AT_ONCE = 6
-"""How many faults that wait are injected side by side."""
-PACE = 0.5
-"""Seconds between the calls of such faults: a call that begins takes a quarter of a second of a processor."""
+AT_ONCE = 16
+"""How many faults are injected side by side: most of them wait."""
+PACE = 0.4
+"""Seconds between the beginnings of such faults: a call that begins takes a quarter of a second of a processor."""
 HANG_UP_SECONDS = 8
 """What a tool has when its caller has left: less than the minute of the default, which a test would wait for."""
+BREAK_SECONDS = 5
+"""For how long code may block the loop: less than the 10 s of the default, for which a test would burn a processor."""
 CONTROL_CALLS = 4
 RATIO = 3.0
 """How much longer a bystander's longest hole may be than the control's."""
@@ -90,8 +96,10 @@ class Fault:
         self.rooms: list[str] = []
         self.alone = alone
         self._open: list[str] = []
+        self._ended: set[str] = set()
         self.victims: list[Caller] = []
-        self._log_start = stage.worker.log_path.stat().st_size
+        self._log_start = self._log_read = stage.worker.log_path.stat().st_size
+        self._messages: list[tuple[str, str]] = []
 
     def log(self) -> str:
         """Return what the worker has logged since the fault began."""
@@ -99,8 +107,6 @@ class Fault:
 
     def room(self, agent: str) -> str:
         """Return the name of a new room for an agent."""
-        if not self.alone:
-            self.stage.pace()
         name = f"{agent}-{next(self.stage.numbers)}"
         self.rooms.append(name)
         self._open.append(name)
@@ -140,6 +146,7 @@ class Fault:
                     return False
             if rejections := [text for _, text in self.messages() if text.startswith(f"room {room!r}: rejected")]:
                 self.operator = _short(rejections[0])
+                self._ended.add(room)
                 return True
             time.sleep(0.05)
         raise AssertionError(f"no agent joined room {room!r}, and nobody rejected it\n{self.log()[-2000:]}")
@@ -150,8 +157,12 @@ class Fault:
 
     def messages(self) -> list[tuple[str, str]]:
         """Return level and text of each line about its calls that the worker has logged since the fault began."""
-        lines = _json_lines(self.log())
-        return [(line["level"], line["message"]) for line in lines if self.alone or self._is_about(line)]
+        new = self.stage.log(self._log_read)
+        whole = new[: new.rfind("\n") + 1]
+        self._log_read += len(whole.encode())
+        lines = [line for line in _json_lines(whole) if self.alone or self._is_about(line)]
+        self._messages += [(line["level"], line["message"]) for line in lines]
+        return self._messages
 
     def _is_about(self, line: dict[str, Any]) -> bool:
         if line.get("room") is None and line["logger"].startswith("openrtc"):
@@ -165,6 +176,7 @@ class Fault:
             self.stage.wait_until_idle(self.rooms, within)
         else:
             self.stage.wait_until_agents_left(self.rooms, within)
+        self._ended.update(self.rooms)
 
     def hang_up(self) -> None:
         """End the calls: their rooms are deleted, which is quicker than that the callers leave.
@@ -173,7 +185,8 @@ class Fault:
         """
         while self._open:
             room = self._open.pop()
-            self._wait_until_joined(room)
+            if room not in self._ended:
+                self._wait_until_joined(room)
             with tolerate_missing():
                 self.stage.api.delete_room(room)
         self.victims.clear()
@@ -229,34 +242,24 @@ class Stage:
         server: The LiveKit server.
         folder: For logs, packages and recordings.
         control: Longest hole of an earlier stage's control; None measures it.
-        packages: What is installed.
-        options: Further options of the worker.
-        piped: Whether the reader of its log can be let stand still.
     """
 
-    def __init__(
-        self,
-        server: ServerApi,
-        folder: Path,
-        *,
-        control: float | None = None,
-        packages: Sequence[Package] = PACKAGES,
-        options: Sequence[str] = (),
-        piped: bool = False,
-    ) -> None:
+    def __init__(self, server: ServerApi, folder: Path, *, control: float | None = None) -> None:
         self.api = server
         self.numbers = itertools.count(1)
-        self._pace = threading.Lock()
+        self._turn = threading.Lock()
         self.room = f"bystander-{next(_STAGES)}"
         self.health_port = find_free_port(socket.SOCK_STREAM)
-        for package in packages:
-            package.install_into(folder / "packages")
-        allowed = ",".join(package.name for package in packages)
-        limits = ("--max-sessions", "200", "--hang-up-seconds", str(HANG_UP_SECONDS))
-        options = ("--allow", allowed, "--port", str(self.health_port), *limits, *options)
-        self.worker = openrtc_worker(
-            server, folder / "worker.log", *options, folders=[folder / "packages"], piped=piped
-        )
+        self.packages = folder / "packages"
+        for package in PACKAGES:
+            package.install_into(self.packages)
+        self.events = folder / "events"
+        os.mkfifo(self.events)  # a pipe for the worker's events, which nobody reads
+        allowed = ",".join(package.name for package in PACKAGES)
+        options = ["--allow", allowed, "--port", str(self.health_port), "--metrics-jsonl", str(self.events)]
+        options += ["--max-sessions", "200", "--hang-up-seconds", str(HANG_UP_SECONDS)]
+        options += ["--break-seconds", str(BREAK_SECONDS)]
+        self.worker = openrtc_worker(server, folder / "worker.log", *options, folders=[self.packages], piped=True)
         self.callers = CallersProcess(server.url, folder / "callers")
         try:
             self.worker.wait_until_ready()
@@ -283,17 +286,14 @@ class Stage:
         self.callers.close()
         self.worker.kill()
 
-    def pace(self) -> None:
-        """Wait for this thread's turn to begin a call: side by side they are held, one after the other they begin."""
-        with self._pace:
-            time.sleep(PACE)
-
-    @property
-    def usable(self) -> bool:
+    def becomes_usable(self) -> bool:
         """Whether the worker takes calls, the bystander's agent is in its room, and no call of a fault is left."""
-        if not self.worker.running or not self._is_ready():
-            return False
-        return bool(self.api.agents_in([self.room])[self.room]) and self.live_calls() == 1
+        until = time.monotonic() + SETTLES_WITHIN  # a worker that has just been busy may take none
+        while self.worker.running and time.monotonic() < until:
+            if self._is_ready() and self.api.agents_in([self.room])[self.room] and self.live_calls() == 1:
+                return True
+            time.sleep(0.1)
+        return False
 
     @property
     def allowed(self) -> float:
@@ -361,12 +361,12 @@ class Stage:
         finally:
             fault.ended = time.time()
             time.sleep(EDGE)
-            outcome = self._outcome(fault, problem)
+            outcome = self._outcome(fault, problem, self.bystander.recordings())
             report(outcome.row.row(command, passed=not outcome.problem))
         assert not outcome.problem, outcome.problem
 
     def inject_side_by_side(self, injections: Mapping[str, Injection]) -> dict[str, Outcome]:
-        """Inject faults that wait side by side; check once, after all, what must hold after every fault.
+        """Inject faults side by side; check once, after all, what must hold after every fault.
 
         Args:
             injections: The faults, by name.
@@ -384,9 +384,12 @@ class Stage:
         except AssertionError as error:
             common = f"after {', '.join(tried)}: {error}"
         time.sleep(EDGE)
-        return {name: self._outcome(fault, problem or common) for name, (fault, problem) in tried.items()}
+        heard = self.bystander.recordings()
+        return {name: self._outcome(fault, problem or common, heard) for name, (fault, problem) in tried.items()}
 
     def _try(self, injection: Injection) -> tuple[Fault, str]:
+        with self._turn:  # side by side the calls are held, one after the other they begin
+            time.sleep(PACE)
         fault = Fault(self, injection.what, injection.lost, alone=False)
         problem = ""
         try:
@@ -399,8 +402,8 @@ class Stage:
         fault.ended = time.time()
         return fault, problem
 
-    def _outcome(self, fault: Fault, problem: str) -> Outcome:
-        hole = self.hole(fault.began, fault.ended)
+    def _outcome(self, fault: Fault, problem: str, heard: list[Recording]) -> Outcome:
+        hole = silence_between(heard, fault.began, fault.ended)
         problem = problem or self._why_too_long(hole, fault)
         row = PendingRow(
             fault=fault.what,

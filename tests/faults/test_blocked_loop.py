@@ -1,4 +1,4 @@
-"""Code that blocks the loop of all calls: it is heard after some seconds, and reported while it lasts."""
+"""Code that blocks the loop of all calls for ever, or in call after call."""
 
 from __future__ import annotations
 
@@ -11,45 +11,13 @@ from e2e.callers import CallersProcess
 from e2e.server_api import ServerApi
 from e2e.worker import TRACEBACK
 from faults.bystander_calls import ALLOWED, BystanderCalls, hole_since
-from faults.conftest import Inject, StartWorker
+from faults.conftest import StartWorker
 from faults.failing_agents import FAULTY_AGENTS
 from faults.failing_models import FAULTY_MODELS
 from faults.rows import PendingRow
-from faults.stage import Stage
 from openrtc.worker.process_exit import STOPPED_AT_ONCE
-from waiting import poll_until
 
 pytestmark = pytest.mark.last  # 10 s of a blocked loop disturb every test that runs meanwhile
-
-
-def test_an_agent_blocks_the_loop_for_a_moment(inject: Inject) -> None:
-    with inject("agent blocks the loop for 0.1 s", lost="nothing") as fault:
-        fault.call("blocks-short").wait_for_agent()
-
-
-@pytest.mark.parametrize(("agent", "seconds"), [("blocks-second", 1.0), ("blocks-three", 3.0)])
-def test_an_agent_blocks_the_loop(inject: Inject, stage: Stage, agent: str, seconds: float) -> None:
-    with inject(f"agent blocks the loop for {seconds:g} s", lost=f"{seconds:g} s of every answer") as fault:
-        fault.blocked = seconds
-        fault.call(agent)
-        by = rf"by on_enter\(\) of agent '{agent}' at .*faulty_agents.py"
-        fault.wait_for_report(rf"the loop has been blocked for .* {by}", 15.0)
-        if seconds == 3.0:
-            poll_until(lambda: '"reason": "blocked"' in stage.ask("/ready")[1], 2.5)
-            assert stage.ask("/worker")[0] == 200
-        over = rf"the loop was blocked for .* {by}.* no call was answered meanwhile"
-        fault.wait_for_report(over, 15.0, in_table=False)
-
-
-def test_an_agent_spins_for_ever_when_its_caller_has_hung_up(inject: Inject) -> None:
-    with inject(
-        "agent tries again for ever, without coming back to the loop, when its caller has hung up",
-        lost="that call, 12 s of every answer, and 9 s of what agents say",
-    ) as fault:
-        fault.blocked = 12.0  # 10 s, and what it takes to clear away the thousands of speeches that it has begun
-        fault.call("spins-after-hang-up").wait_for_agent()
-        fault.everybody_leaves()
-        fault.wait_for_report(r"agent 'spins-after-hang-up' kept the loop .*, and was broken off in .*", 30.0)
 
 
 def test_agents_never_come_back_to_the_loop(
@@ -61,10 +29,10 @@ def test_agents_never_come_back_to_the_loop(
 ) -> None:
     row.fault = (
         "agents never come back to the loop: in a callback of the room, in time.sleep, in a regular expression, in "
-        "__del__, in code that catches every exception; --break-seconds 2, then SIGTERM"
+        "__del__, in code that catches every exception; --break-seconds 1, then SIGTERM"
     )
-    row.lost = "those calls, and 2 to 4 s of every answer for each"
-    worker = start("--break-seconds", "2", packages=[FAULTY_AGENTS, FAULTY_MODELS])
+    row.lost = "those calls, and 1 to 3 s of every answer for each"
+    worker = start("--break-seconds", "1", packages=[FAULTY_AGENTS, FAULTY_MODELS])
     bystander, _, _ = bystander_calls.call(worker)
     began = time.time()
     for agent in ("spins-in-callback", "sleeps", "searches", "spins-in-del", "catches-all"):

@@ -27,12 +27,15 @@ def test_one_of_two_workers_is_killed(
         bystander, _, worker = bystander_calls.call(first, second)
         if worker is second:
             break
+        bystander.leave()
     assert worker is second, "calls are spread over both"
     time.sleep(1.0)
     killed = time.time()
     first.kill()
     for _ in range(NEW_CALLS):
-        assert bystander_calls.call(second)[2] is second
+        caller, _, worker = bystander_calls.call(second)
+        assert worker is second
+        caller.leave()
     until = time.monotonic() + SERVER_NOTICES_WITHIN
     while (left := killable_api.agents_in([lost_room])[lost_room]) and time.monotonic() < until:
         time.sleep(0.2)
@@ -58,7 +61,9 @@ def test_a_rolling_upgrade_loses_no_call(start: StartWorker, bystander_calls: By
     old.wait_for_log("draining: 1 live calls")
     row.operator = old.records("draining: 1 live calls")[0]["message"]
     for _ in range(NEW_CALLS):
-        assert bystander_calls.call(old, new)[2] is new, "new calls go to the new one"
+        newcomer, _, worker = bystander_calls.call(old, new)
+        assert worker is new, "new calls go to the new one"
+        newcomer.leave()
     time.sleep(1.0)
     assert old.running, "the live call may finish"
     row.hole = hole_since(caller, drained)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 
-import pytest
-
-from faults.conftest import Inject, InjectSideBySide
 from faults.stage import Fault, Injection
 
 NEXT = "the router's opinion: the next rule decides"
@@ -47,7 +44,7 @@ SESSIONS = {
 
 def fail_to_route(fault: Fault, name: str) -> None:
     """Let a router fail."""
-    caller = fault.call(f"talker-{name}")
+    caller = fault.call(f"talker-{name}", subscribes=False)
     assert caller.wait_for_agent()["identity"].startswith("talker-"), "the room's name decides"
     fault.wait_for_report(f"router.*{ROUTERS[name][1]}")
 
@@ -69,7 +66,7 @@ def fail_to_observe(fault: Fault, name: str) -> None:
         fault.wait_for_report(seen, 15)
 
 
-FAILING = {
+FAULTS = {
     **{name: Injection(what, lost, partial(fail_to_route, name=name)) for name, (what, _, lost) in ROUTERS.items()},
     **{
         name: Injection(
@@ -82,17 +79,3 @@ FAILING = {
         for name, (what, _) in OBSERVERS.items()
     },
 }
-BLOCKING = [name for name in FAILING if name.endswith("-blocks")]
-"""They could be noticed by others."""
-
-
-@pytest.mark.parametrize("name", [name for name in FAILING if name not in BLOCKING])
-def test_a_hook_fails(inject_side_by_side: InjectSideBySide, name: str) -> None:
-    inject_side_by_side(FAILING)
-
-
-@pytest.mark.parametrize("name", BLOCKING)
-def test_a_hook_blocks(inject: Inject, name: str) -> None:
-    injection = FAILING[name]
-    with inject(injection.what, lost=injection.lost) as fault:
-        injection.inject(fault)

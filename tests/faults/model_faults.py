@@ -5,10 +5,7 @@ from __future__ import annotations
 import time
 from functools import partial
 
-import pytest
-
 from e2e.callers import Caller
-from faults.conftest import InjectSideBySide
 from faults.failing_models import CALL, faults_of
 from faults.stage import Fault, Injection
 
@@ -34,16 +31,11 @@ def fail_once(fault: Fault, kind: str, what: str) -> None:
         assert is_answered(caller), "the next turn is answered"
 
 
-FAILING = {
+FAULTS = {
     f"{kind}-{what}": Injection(f"{kind.upper()} {name}", LOST[kind], partial(fail_once, kind=kind, what=what))
     for kind in CALL
     for what, name in faults_of(kind).items()
 }
-
-
-@pytest.mark.parametrize("name", FAILING)
-def test_a_model_fails(inject_side_by_side: InjectSideBySide, name: str) -> None:
-    inject_side_by_side(FAILING)
 
 
 def is_answered(caller: Caller) -> bool:

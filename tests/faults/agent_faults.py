@@ -6,11 +6,9 @@ import re
 import time
 from functools import partial
 
-import pytest
-
-from faults.conftest import Inject, InjectSideBySide
 from faults.failing_agents import HOW, PLACES, WAYS
 from faults.stage import HANG_UP_SECONDS, Fault, Injection
+from waiting import poll_until
 
 ENDS_ITS_CALL = ("init", "factory", "enter")
 SEEN = {
@@ -25,7 +23,7 @@ SEEN = {
 
 def fail_in(fault: Fault, place: str, how: str) -> None:
     """Let an agent fail in a place, and look at its call."""
-    caller = fault.call(f"{place}-{how}")
+    caller = fault.call(f"{place}-{how}", subscribes=place == "tool")
     if place in ENDS_ITS_CALL:
         fault.wait_for_report(SEEN[place].format(how=how))
         fault.wait_until_ended()
@@ -55,14 +53,9 @@ FAILING = {
 }
 
 
-@pytest.mark.parametrize("name", FAILING)
-def test_an_agent_fails(inject_side_by_side: InjectSideBySide, name: str) -> None:
-    inject_side_by_side(FAILING)
-
-
 def fail_after_hand_off(fault: Fault, agent: str) -> None:
     """Let an agent fail after a hand-off, and look at its call."""
-    fault.call(agent)
+    fault.call(agent, subscribes=False)
     fault.wait_for_report(f"agent '{agent}' failed in on_enter: .*faulty_agents.py:.*this call is ended")
     fault.wait_until_ended()
 
@@ -78,16 +71,11 @@ FAILING_AFTER_HAND_OFF = {
 }
 
 
-@pytest.mark.parametrize("name", FAILING_AFTER_HAND_OFF)
-def test_an_agent_fails_after_a_hand_off(inject_side_by_side: InjectSideBySide, name: str) -> None:
-    inject_side_by_side(FAILING_AFTER_HAND_OFF)
-
-
 def use_entrypoints(fault: Fault) -> None:
     """Let agents of sessions that entrypoints have made fail."""
-    fault.call("entrypoint-hangs").wait_for_agent()
+    fault.call("entrypoint-hangs", subscribes=False).wait_for_agent()
     for agent in ("entrypoint-raises", "entrypoint-exits"):
-        fault.call(agent)
+        fault.call(agent, subscribes=False)
         fault.wait_for_report(f"agent '{agent}' failed in on_enter: .*faulty_agents.py:.*this call is ended")
     fault.everybody_leaves()
     fault.wait_for_report("agent 'entrypoint-hangs' failed in on_enter: CallIsOver.*this call is ended", 15)
@@ -97,12 +85,64 @@ def use_entrypoints(fault: Fault) -> None:
 def wait_for_ever(fault: Fault) -> None:
     """Let agents wait for ever."""
     for agent in ("enter-hangs", "tool-hangs"):
-        fault.call(agent).wait_for_agent()
+        fault.call(agent, subscribes=False).wait_for_agent()
     fault.everybody_leaves()
-    fault.call("factory-hangs")
+    fault.call("factory-hangs", subscribes=False)
     fault.wait_for_report("agent 'enter-hangs' failed in on_enter: CallIsOver.*this call is ended", 15)
     fault.wait_for_report("executing tool: CallIsOver", 15)
     fault.wait_for_report("agent 'factory-hangs' .*not built within", 15)
+    fault.wait_until_ended()
+
+
+def fail_while_joining(fault: Fault) -> None:
+    """Let agents fail while they join, and see how long their caller sees them."""
+    seen = []
+    for _ in range(5):
+        caller = fault.call("enter-raises", subscribes=False)
+        joined, left = caller.wait_for_agent(), caller.wait_for("participant_disconnected", 10.0, kind="AGENT")
+        seen.append(left["at"] - joined["at"])
+    fault.wait_for_report("agent 'enter-raises' failed in on_enter")
+    fault.wait_until_ended()
+    assert max(seen) < 1.0, seen
+
+
+def fail_five_times(fault: Fault) -> None:
+    """Let five calls fail."""
+    for _ in range(5):
+        fault.call("init-raises", subscribes=False)
+    poll_until(lambda: str(fault.messages()).count("agent 'init-raises' failed") == 5, 10.0)
+    fault.wait_for_report("agent 'init-raises' failed")
+    fault.wait_until_ended()
+
+
+def return_something_else(fault: Fault) -> None:
+    """Let a factory return no agent."""
+    fault.call("factory-lies", subscribes=False)
+    fault.wait_for_report("agent 'factory-lies' .*not an Agent.*this call is ended")
+    fault.wait_until_ended()
+
+
+def wait_in_all_threads(fault: Fault) -> None:
+    """Let calls wait in all threads that they have, and another one ask for one."""
+    for _ in range(6):
+        fault.call("waits-in-threads", subscribes=False).wait_for_agent()
+    asks = fault.call("asks-thread")
+    assert asks.wait_for_answer(0.0, timeout=10.0) is not None
+    line = fault.wait_for_report("asked a thread for", in_table=False)
+    assert float(line.removeprefix("asked a thread for ").removesuffix(" s")) < 0.1
+    fault.hang_up()
+    fault.wait_for_report(
+        r"agent 'waits-in-threads' left \d+ threads behind .* time.sleep\(\) at .*faulty_agents.py", 15.0
+    )
+
+
+def take_the_loop(fault: Fault) -> None:
+    """Let an agent stop the loop, and another one cancel all tasks of it."""
+    fault.call("stops-loop", subscribes=False).wait_for_agent()
+    fault.wait_for_report("somebody's code stopped the loop of all calls; the worker goes on")
+    fault.call("cancels-all", subscribes=False).wait_for_agent()
+    time.sleep(2.0)
+    fault.everybody_leaves()
     fault.wait_until_ended()
 
 
@@ -116,7 +156,7 @@ def subscribe_to_nothing(fault: Fault) -> None:
 def wait_for_ever_after_hand_off(fault: Fault) -> None:
     """Let agents wait for ever where a session changes agents."""
     for agent in ("updated-hangs", "exit-hangs", "task-tool-hangs", "tool-stays"):
-        fault.call(agent).wait_for_agent()
+        fault.call(agent, subscribes=False).wait_for_agent()
     time.sleep(1.0)  # until the tools run
     fault.everybody_leaves()
     fault.wait_for_report("agent 'updated-hangs' failed in on_enter: CallIsOver.*this call is ended", 15)
@@ -128,7 +168,7 @@ def wait_for_ever_after_hand_off(fault: Fault) -> None:
 
 def fail_in_shutdown_callback(fault: Fault) -> None:
     """Let a shutdown callback fail."""
-    fault.call("shutdown-fails").wait_for_agent()
+    fault.call("shutdown-fails", subscribes=False).wait_for_agent()
     fault.everybody_leaves()
     fault.wait_for_report("the slow callback has saved", 15, in_table=False)
     fault.wait_for_report("agent 'shutdown-fails': the shutdown callback .*bad failed: ValueError: no ledger at")
@@ -137,7 +177,7 @@ def fail_in_shutdown_callback(fault: Fault) -> None:
 def leave_tasks_behind(fault: Fault) -> None:
     """Let agents leave tasks behind."""
     for agent in ("leaks-task", "leaks-thousand"):
-        fault.call(agent).wait_for_agent()
+        fault.call(agent, subscribes=False).wait_for_agent()
     fault.hang_up()
     fault.wait_for_report("agent 'leaks-task' left 1 tasks behind")
     fault.wait_for_report("agent 'leaks-thousand' left 1000 tasks behind")
@@ -170,64 +210,20 @@ WAITING = {
     "in a shutdown callback": Injection(
         "one shutdown callback raises an error while another one saves", "nothing", fail_in_shutdown_callback
     ),
+    "takes the loop": Injection(
+        "agent stops the loop; agent cancels all tasks of the loop", "the second one's call", take_the_loop
+    ),
 }
-
-
-@pytest.mark.parametrize("name", WAITING)
-def test_an_agent_waits_or_is_waited_for(inject_side_by_side: InjectSideBySide, name: str) -> None:
-    inject_side_by_side(WAITING)
-
-
-def test_an_agent_that_fails_while_it_joins_is_gone_at_once(inject: Inject) -> None:
-    with inject("agent fails in on_enter while it joins: its caller sees it for a second at most", lost="it") as fault:
-        seen = []
-        for _ in range(5):
-            caller = fault.call("enter-raises")
-            joined, left = caller.wait_for_agent(), caller.wait_for("participant_disconnected", 10.0, kind="AGENT")
-            seen.append(left["at"] - joined["at"])
-        fault.wait_for_report("agent 'enter-raises' failed in on_enter")
-        assert max(seen) < 1.0, seen
-
-
-def test_five_calls_fail_one_after_the_other(inject: Inject) -> None:
-    with inject("five failed calls, one after the other", lost="those calls") as fault:
-        for _ in range(5):
-            fault.call("init-raises")
-        fault.wait_for_report("agent 'init-raises' failed")
-        until = time.monotonic() + 10.0
-        while (logged := str(fault.messages()).count("agent 'init-raises' failed")) < 5 and time.monotonic() < until:
-            time.sleep(0.1)
-        assert logged == 5
-        fault.wait_until_ended()
-
-
-def test_a_factory_returns_something_else(inject: Inject) -> None:
-    with inject("factory returns a string", lost="that call") as fault:
-        fault.call("factory-lies")
-        fault.wait_for_report("agent 'factory-lies' .*not an Agent.*this call is ended")
-        fault.wait_until_ended()
-
-
-def test_calls_wait_in_all_threads_that_they_have(inject: Inject) -> None:
-    what = "six calls of an agent wait for 15 s in ten threads each; another one asks for a thread, and is heard"
-    with inject(what, lost="nothing; the threads run on until they are done") as fault:
-        for _ in range(6):
-            fault.call("waits-in-threads").wait_for_agent()
-        asks = fault.call("asks-thread")
-        assert asks.wait_for_answer(0.0, timeout=10.0) is not None
-        line = fault.wait_for_report("asked a thread for", in_table=False)
-        assert float(line.removeprefix("asked a thread for ").removesuffix(" s")) < 0.1
-        fault.hang_up()
-        fault.wait_for_report(
-            r"agent 'waits-in-threads' left \d+ threads behind .* time.sleep\(\) at .*faulty_agents.py", 15.0
-        )
-
-
-def test_an_agent_stops_the_loop_or_cancels_all_tasks(inject: Inject) -> None:
-    with inject("agent stops the loop; agent cancels all tasks of the loop", lost="the second one's call") as fault:
-        fault.call("stops-loop").wait_for_agent()
-        fault.wait_for_report("somebody's code stopped the loop of all calls; the worker goes on")
-        fault.call("cancels-all").wait_for_agent()
-        time.sleep(2.0)
-        fault.everybody_leaves()
-        fault.wait_until_ended()
+SEVERAL = {
+    "in all threads": Injection(
+        "six calls of an agent wait for 15 s in ten threads each; another one asks for a thread, and is heard",
+        "nothing; the threads run on until they are done",
+        wait_in_all_threads,
+    ),
+    "while it joins": Injection(
+        "agent fails in on_enter while it joins: its caller sees it for a second at most", "it", fail_while_joining
+    ),
+    "five times": Injection("five failed calls, one after the other", "those calls", fail_five_times),
+    "factory-lies": Injection("factory returns a string", "that call", return_something_else),
+}
+FAULTS = WAITING | FAILING | FAILING_AFTER_HAND_OFF | SEVERAL

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from functools import partial
 
-import pytest
-
-from faults.conftest import InjectSideBySide
+from e2e.server_api import Dispatch
 from faults.stage import Fault, Injection
 
 LIMIT = 64_000
@@ -39,19 +37,13 @@ def give_metadata(fault: Fault, text: str) -> None:
     """Give metadata to a room, and to a job."""
     for place in ("room", "job"):
         room = fault.room(f"alpha-{place}")
-        fault.stage.api.create_room(room, metadata=text if place == "room" else "{}")
-        if place == "job":
-            fault.stage.api.dispatch(room, metadata=text)
+        in_room, in_job = (text, "") if place == "room" else ("{}", text)
+        fault.stage.api.create_room(room, metadata=in_room, agents=[Dispatch(room=room, metadata=in_job)])
     if sum(fault.is_rejected(room) for room in fault.rooms):
         fault.lost = "that call: it asks for an agent that is not there"
 
 
-BAD = {
+FAULTS = {
     kind: Injection(f"job and room metadata: {kind}", "nothing: it counts as absent", partial(give_metadata, text=text))
     for kind, text in NASTY.items()
 }
-
-
-@pytest.mark.parametrize("kind", BAD)
-def test_metadata_is_bad(inject_side_by_side: InjectSideBySide, kind: str) -> None:
-    inject_side_by_side(BAD)
