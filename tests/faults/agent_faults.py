@@ -94,18 +94,6 @@ def wait_for_ever(fault: Fault) -> None:
     fault.wait_until_ended()
 
 
-def fail_while_joining(fault: Fault) -> None:
-    """Let agents fail while they join, and see how long their caller sees them."""
-    seen = []
-    for _ in range(5):
-        caller = fault.call("enter-raises", subscribes=False)
-        joined, left = caller.wait_for_agent(), caller.wait_for("participant_disconnected", 10.0, kind="AGENT")
-        seen.append(left["at"] - joined["at"])
-    fault.wait_for_report("agent 'enter-raises' failed in on_enter")
-    fault.wait_until_ended()
-    assert max(seen) < 1.0, seen
-
-
 def fail_five_times(fault: Fault) -> None:
     """Let five calls fail."""
     for _ in range(5):
@@ -129,7 +117,7 @@ def wait_in_all_threads(fault: Fault) -> None:
     asks = fault.call("asks-thread")
     assert asks.wait_for_answer(0.0, timeout=10.0) is not None
     line = fault.wait_for_report("asked a thread for", in_table=False)
-    assert float(line.removeprefix("asked a thread for ").removesuffix(" s")) < 0.1
+    assert float(line.removeprefix("asked a thread for ").removesuffix(" s")) < 1.0, "it does not wait for theirs"
     fault.hang_up()
     fault.wait_for_report(
         r"agent 'waits-in-threads' left \d+ threads behind .* time.sleep\(\) at .*faulty_agents.py", 15.0
@@ -219,9 +207,6 @@ SEVERAL = {
         "six calls of an agent wait for 15 s in ten threads each; another one asks for a thread, and is heard",
         "nothing; the threads run on until they are done",
         wait_in_all_threads,
-    ),
-    "while it joins": Injection(
-        "agent fails in on_enter while it joins: its caller sees it for a second at most", "it", fail_while_joining
     ),
     "five times": Injection("five failed calls, one after the other", "those calls", fail_five_times),
     "factory-lies": Injection("factory returns a string", "that call", return_something_else),

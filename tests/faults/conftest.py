@@ -229,10 +229,11 @@ def start(killable_api: ServerApi, tmp_path: Path, request: pytest.FixtureReques
 
 
 @pytest.fixture
-def people(killable_server: LocalServer, tmp_path: Path) -> Iterator[CallersProcess]:
+def people(callers: CallersProcess, killable_server: LocalServer) -> Iterator[CallersProcess]:
     """A process for callers at that server."""
-    with CallersProcess(killable_server.url, tmp_path / "people") as process:
-        yield process
+    url, callers.url = callers.url, killable_server.url
+    yield callers
+    callers.url = url
 
 
 @pytest.fixture

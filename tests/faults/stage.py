@@ -38,8 +38,8 @@ from faults.sharing_agents import SHARING_AGENTS
 from faults.silence import silence_between
 from openrtc.server.settings import find_free_port
 
-PACKAGES = (TONE_AGENTS, BYSTANDER, FAULTY_AGENTS, FAULTY_MODELS, FAULTY_HOOKS, SHARING_AGENTS)
-PACKAGES += (TALKATIVE, GREEDY, DRIFTING)
+PACKAGES = [TONE_AGENTS, BYSTANDER, FAULTY_AGENTS, FAULTY_MODELS, FAULTY_HOOKS, SHARING_AGENTS, TALKATIVE, GREEDY]
+PACKAGES += [DRIFTING]
 VICTIM = "victim"
 AT_ONCE = 16
 """How many faults are injected side by side: most of them wait."""
@@ -70,6 +70,9 @@ AHEAD = 3.0
 UNHEARD = 0.5
 """A hole of so many seconds in a block that is not longer than that is one of the machine's."""
 
+
+POLL = 0.1
+"""Seconds between two looks: many faults look at the same time."""
 
 _STAGES = itertools.count(1)
 
@@ -135,7 +138,7 @@ class Fault:
                 return found
             assert self.stage.worker.running, f"the worker has ended\n{self.stage.worker.tail()}"
             assert time.monotonic() < until, f"no line like {pattern!r} in {timeout:g} s\n{self.log()}"
-            time.sleep(0.05)
+            time.sleep(POLL)
 
     def is_rejected(self, room: str) -> bool:
         """Whether a room was turned away, which is what the operator saw; else its agent has joined it for good."""
@@ -148,7 +151,7 @@ class Fault:
                 self.operator = _short(rejections[0])
                 self._ended.add(room)
                 return True
-            time.sleep(0.05)
+            time.sleep(POLL)
         raise AssertionError(f"no agent joined room {room!r}, and nobody rejected it\n{self.log()[-2000:]}")
 
     def metrics(self) -> str:
@@ -198,7 +201,7 @@ class Fault:
                 agents = [one for one in self.stage.api.participants(room) if one.kind == AGENT]
                 if agents and all(map(has_joined, agents)):
                     return
-            time.sleep(0.05)
+            time.sleep(POLL)
 
     def everybody_leaves(self) -> None:
         """Let the callers leave."""
@@ -257,8 +260,7 @@ class Stage:
         os.mkfifo(self.events)  # a pipe for the worker's events, which nobody reads
         allowed = ",".join(package.name for package in PACKAGES)
         options = ["--allow", allowed, "--port", str(self.health_port), "--metrics-jsonl", str(self.events)]
-        options += ["--max-sessions", "200", "--hang-up-seconds", str(HANG_UP_SECONDS)]
-        options += ["--break-seconds", str(BREAK_SECONDS)]
+        options += ["--max-sessions=200", f"--hang-up-seconds={HANG_UP_SECONDS}", f"--break-seconds={BREAK_SECONDS}"]
         self.worker = openrtc_worker(server, folder / "worker.log", *options, folders=[self.packages], piped=True)
         self.callers = CallersProcess(server.url, folder / "callers")
         try:
@@ -292,7 +294,7 @@ class Stage:
         while self.worker.running and time.monotonic() < until:
             if self._is_ready() and self.api.agents_in([self.room])[self.room] and self.live_calls() == 1:
                 return True
-            time.sleep(0.1)
+            time.sleep(POLL)
         return False
 
     @property
@@ -443,7 +445,7 @@ class Stage:
         """Wait until the bystander's call is the only one, and no agent is in ``rooms``."""
         until = time.monotonic() + within
         while (live := self.live_calls()) != 1 and time.monotonic() < until:
-            time.sleep(0.05)
+            time.sleep(POLL)
         assert live == 1, f"{live} calls are live, the bystander's and {live - 1} more"
         self.wait_until_agents_left(rooms, until - time.monotonic())
 
@@ -451,7 +453,7 @@ class Stage:
         """Wait until no agent is in ``rooms``."""
         until = time.monotonic() + within
         while any(left := self.api.agents_in(rooms).values()) and time.monotonic() < until:
-            time.sleep(0.05)
+            time.sleep(POLL)
         assert not any(left), f"an agent stays in its room: {left}"
 
     def _warm_up(self) -> None:

@@ -32,6 +32,17 @@ def test_a_fault(inject_side_by_side: InjectSideBySide, name: str) -> None:
     inject_side_by_side(FAULTS)
 
 
+def test_an_agent_that_fails_while_it_joins_is_gone_at_once(inject: Inject) -> None:
+    with inject("agent fails in on_enter while it joins: its caller sees it for a second at most", lost="it") as fault:
+        seen = []
+        for _ in range(5):
+            caller = fault.call("enter-raises", subscribes=False)
+            joined, left = caller.wait_for_agent(), caller.wait_for("participant_disconnected", 10.0, kind="AGENT")
+            seen.append(left["at"] - joined["at"])
+        fault.wait_for_report("agent 'enter-raises' failed in on_enter")
+        assert max(seen) < 1.0, seen
+
+
 def test_half_sent_requests_hold_up_no_call_and_no_other_request_for_long(inject: Inject, stage: Stage) -> None:
     what = f"{HALF_SENT} half-sent requests to the health port; a request for another host; a call"
     with inject(what, lost="the health server's answers, for 5 s") as fault:
