@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from livekit.agents.llm import FunctionTool
 from livekit.agents.llm.utils import build_strict_openai_schema
-from livekit.plugins.openai.realtime import RealtimeModel
 
 import dispatch_desk
 from dispatch_desk.agents import Dispatcher, Driver
@@ -60,6 +59,8 @@ def test_it_brings_tim_and_chris_who_both_need_the_fleet_and_a_cast_of_them() ->
 
 
 def test_with_a_key_both_speak_with_realtime_models_in_voices_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    from livekit.plugins.openai.realtime import RealtimeModel  # which the other tests can do without
+
     assert realtime_model(voice="alloy", temperature=0.8) is None
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     tim, chris = (member.spec for member in dispatch_desk.build_cast().members)
