@@ -44,11 +44,13 @@ class Site:
     Args:
         folder: Where the distributions are.
         work: An empty folder, the commands' current one.
+        runtime: The commands' XDG_RUNTIME_DIR, if not that of this process.
     """
 
-    def __init__(self, folder: Path, work: Path) -> None:
+    def __init__(self, folder: Path, work: Path, runtime: str = "") -> None:
         self.folder = folder
         self.work = work
+        self._runtime = {"XDG_RUNTIME_DIR": runtime} if runtime else {}
         self.distributions: set[str] = set()
         self.warnings: list[str] = []
 
@@ -189,7 +191,8 @@ class Site:
     def environment(self, env: Mapping[str, str] | None = None) -> dict[str, str]:
         """Return an environment with this folder on the path and none of the operator's settings."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("OPENRTC_", "LIVEKIT_", "COLUMNS", "FORCE_"))}
-        return {**kept, "PYTHONPATH": str(self.folder), "PYTHONIOENCODING": "utf-8", **(env or {})}
+        own = {"PYTHONPATH": str(self.folder), "PYTHONIOENCODING": "utf-8"}
+        return {**kept, **own, **self._runtime, **(env or {})}
 
     @property
     def only(self) -> str:
@@ -241,8 +244,8 @@ def own_log() -> Iterator[None]:
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """A folder of installed distributions, on `sys.path` for the time of the test."""
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime_folder: Path) -> Iterator[Site]:
+    """A folder of installed distributions, on `sys.path` for the time of the test, which sees no other's workers."""
     folder, work = tmp_path / "site", tmp_path / "work"
     folder.mkdir()
     work.mkdir()
@@ -256,10 +259,11 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="module")
-def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A folder of installed distributions for commands whose answers several tests look at; it is not on `sys.path`."""
     folder, work = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("work")
-    return Site(folder, work)
+    with tempfile.TemporaryDirectory(prefix="rt") as runtime:
+        yield Site(folder, work, runtime)
 
 
 @pytest.fixture(name="check_broken")

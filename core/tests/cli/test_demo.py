@@ -225,20 +225,6 @@ SPEAKER = """
 """
 
 
-def test_callers_speak_and_hear_the_answer(site: Site) -> None:
-    site.add("bakery", agents={"baker": "bakery:Baker"}, files={"bakery.py": SPEAKER})
-    result = site.run("demo", "--allow", "bakery,openrtc-offline")
-    assert result.returncode == 0, result.stdout + result.stderr
-    lines = result.stdout.splitlines()
-    assert any(line.startswith("  how       spoken") for line in lines)
-    assert any(re.fullmatch(r"  heard     .*opening hours", line) for line in lines), "as well as it recognises speech"
-    assert "  called    opening_hours()" in lines
-    assert any(
-        re.fullmatch(r"  said      We are open from seven until noon\.  \(\d+\.\d\d s\)", line) for line in lines
-    )
-    assert any(line.startswith("1 good call of 1, 1 agent, one process") for line in lines)
-
-
 def test_a_given_server_that_cannot_be_reached_is_one_line(site: Site) -> None:
     site.add("bakery", agents={"baker": "bakery:Baker"}, files={"bakery.py": SPEAKER})
     server = ("--url", "ws://127.0.0.1:9", "--api-key", "key", "--api-secret", "secret" * 6)

@@ -21,8 +21,10 @@ from openrtc.worker.process_exit import SUPERVISOR_GONE
 from openrtc.worker.stop_signals import StopSignals
 
 
-async def test_orders_come_in_also_those_that_were_given_before_anybody_followed() -> None:
-    ours, theirs = socket.socketpair()
+async def test_orders_come_in_also_those_that_were_given_before_anybody_followed(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, theirs = ends
     done: list[str] = []
     ours.send(DRAIN + DRAIN)
     ControlChannel(theirs).follow_orders(lambda: done.append("drain"), lambda: done.append("stop"))
@@ -32,14 +34,15 @@ async def test_orders_come_in_also_those_that_were_given_before_anybody_followed
     assert done == ["drain", "drain", "stop"]
 
 
-def test_a_worker_asks_to_be_replaced_and_a_supervisor_that_is_gone_hears_nothing() -> None:
-    ours, theirs = socket.socketpair()
+def test_a_worker_asks_to_be_replaced_and_a_supervisor_that_is_gone_hears_nothing(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, theirs = ends
     channel = ControlChannel(theirs)
     channel.report(REPLACE)
     assert ours.recv(10) == REPLACE
     ours.close()
     channel.report(REPLACE)
-    theirs.close()
 
 
 @pytest.mark.process
@@ -58,8 +61,10 @@ def test_a_worker_whose_supervisor_is_gone_ends_where_it_follows_no_orders_yet()
     assert "the supervisor is gone" in done.stderr
 
 
-async def test_notes_and_news_are_json_between_the_words_also_in_pieces() -> None:
-    ours, theirs = socket.socketpair()
+async def test_notes_and_news_are_json_between_the_words_also_in_pieces(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, theirs = ends
     heard: list[object] = []
     channel = ControlChannel(theirs)
     channel.follow_orders(lambda: heard.append("drain"), lambda: heard.append("stop"), note=heard.append)
@@ -71,11 +76,12 @@ async def test_notes_and_news_are_json_between_the_words_also_in_pieces() -> Non
     channel.report(REPLACE)
     assert list(Messages().feed(ours.recv(1000))) == [{"event": "roll", "installed": "abc"}, REPLACE]
     asyncio.get_running_loop().remove_reader(theirs)
-    ours.close()
 
 
-def test_only_orders_to_stop_count_as_such_and_the_end_of_the_supervisor_does() -> None:
-    ours, theirs = socket.socketpair()
+def test_only_orders_to_stop_count_as_such_and_the_end_of_the_supervisor_does(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, theirs = ends
     channel = ControlChannel(theirs)
     assert channel.count_unread() == 0
     ours.send(LEAVE + DRAIN + b'{"failed": "sss"}\n' + STOP)
@@ -83,11 +89,12 @@ def test_only_orders_to_stop_count_as_such_and_the_end_of_the_supervisor_does() 
     theirs.recv(100)
     ours.close()
     assert channel.count_unread() == 1
-    theirs.close()
 
 
-def test_a_process_takes_its_role_once_and_leaves_nothing_for_others_to_inherit() -> None:
-    ours, theirs = socket.socketpair()
+def test_a_process_takes_its_role_once_and_leaves_nothing_for_others_to_inherit(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, theirs = ends
     keep = Offer(agents={"desk": ["pkg", "1.0"]}, default="desk", rules=["default"])
     place = Place(number=3, slot=1, doors=(ours.fileno(),), answers=False, keep=keep)
     role = ProcessRole(WORKER, theirs.fileno(), place)
@@ -97,8 +104,6 @@ def test_a_process_takes_its_role_once_and_leaves_nothing_for_others_to_inherit(
     assert environ == {"HOME": "/"} and PROCESS_ROLE not in environ
     assert not ours.get_inheritable() and not theirs.get_inheritable()
     assert take_role(environ) is None
-    ours.close()
-    theirs.close()
 
 
 def test_each_further_worker_has_the_next_health_port() -> None:
@@ -116,8 +121,10 @@ def test_the_supervisor_imports_neither_livekit_nor_packages() -> None:
     assert done.stdout.strip() == "[]"
 
 
-async def test_a_supervised_worker_takes_no_number_of_signals_for_the_order_to_end_live_calls() -> None:
-    ours, theirs = socket.socketpair()
+async def test_a_supervised_worker_takes_no_number_of_signals_for_the_order_to_end_live_calls(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, theirs = ends
     stop = StopSignals(ControlChannel(theirs))
     ours.send(DRAIN)
     for _ in range(3):

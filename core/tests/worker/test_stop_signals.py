@@ -76,8 +76,10 @@ async def test_a_hang_up_is_ignored_where_nohup_lets_it_be(start: Start) -> None
     assert not stop.first.done()
 
 
-async def test_a_worker_without_its_supervisor_drains_and_heeds_a_second_signal(start: Start) -> None:
-    ours, theirs = socket.socketpair()
+async def test_a_worker_without_its_supervisor_drains_and_heeds_a_second_signal(
+    start: Start, ends: tuple[socket.socket, socket.socket]
+) -> None:
+    ours, theirs = ends
     stop = start(ControlChannel(theirs))
     await receive(signal.SIGHUP)
     assert not stop.first.done(), "only the supervisor acts on that"
@@ -90,10 +92,11 @@ async def test_a_worker_without_its_supervisor_drains_and_heeds_a_second_signal(
     assert stop.second.done()
 
 
-async def test_a_worker_without_a_health_server_leaves_its_port_by_draining(start: Start) -> None:
-    ours, theirs = socket.socketpair()
+async def test_a_worker_without_a_health_server_leaves_its_port_by_draining(
+    start: Start, ends: tuple[socket.socket, socket.socket]
+) -> None:
+    ours, theirs = ends
     stop = start(ControlChannel(theirs))
     ours.send(LEAVE + DRAIN)
     await asyncio.wait_for(stop.first, 30.0)
     asyncio.get_running_loop().remove_reader(theirs)
-    ours.close()
