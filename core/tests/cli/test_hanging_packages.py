@@ -92,7 +92,7 @@ def test_a_worker_that_is_told_to_stop_while_a_resource_hangs_ends(site: Site, a
     for number, hang in enumerate(HANGS):
         log = (site.work / f"my-hung-{number}.log").read_text()
         told = f"my-hung-{number}: the loading of the resource 'voice' has not ended, and the worker is told to stop: "
-        assert f"{told}it ends" in log and "begins again" not in log, (hang, log)
+        assert f"{told}it ends" in log and "begins again" not in log, f"{hang}\n{log}"
     assert set(codes.values()) == {0}, codes
 
 
