@@ -127,8 +127,10 @@ def _close_loop(loop: asyncio.AbstractEventLoop) -> None:
         pending = asyncio.all_tasks(loop)
         for task in pending:
             task.cancel()
-        left = loop.run_until_complete(asyncio.wait(pending, timeout=TASKS_END_SECONDS))[1] if pending else ()
-        for task in left:
+        if pending:
+            ended = asyncio.gather(*pending, return_exceptions=True)
+            loop.run_until_complete(asyncio.wait([ended], timeout=TASKS_END_SECONDS))
+        for task in (task for task in pending if not task.done()):
             logger.error("the worker ends without a task that goes on though it was cancelled: %s", _find_place(task))
         loop.run_until_complete(loop.shutdown_asyncgens())
     finally:
@@ -139,6 +141,8 @@ def _close_loop(loop: asyncio.AbstractEventLoop) -> None:
 def _find_place(task: asyncio.Task[Any]) -> str:
     """Return where a task waits: its innermost line of an agent, else of anybody."""
     frames = [(frame.f_code.co_filename, frame) for frame in list_frames(task)]
+    if not frames:
+        return repr(task)
     own = [one for one in frames if not is_framework(one[0]) and not is_library(one[0])]
     path, frame = (own or frames)[-1]
     return f"{frame.f_code.co_name}() at {path}:{frame.f_lineno}"
