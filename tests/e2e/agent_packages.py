@@ -15,13 +15,15 @@ CAST_AGENTS = Package(
     agents={
         name: f"e2e.cast_agents:{name}"
         for name in (
-            *("pair", "lively", "alone", "quiet", "trio", "strict", "slow", "faulty", "voices", "never", "apart"),
+            *("pair", "lively", "alone", "quiet", "trio", "strict", "slow", "faulty", "voices", "never"),
             *("faultyear", "brokenear", "onlyear"),
         )
     }
     | {"tim": "e2e.cast_agents:TIM", "chris": "e2e.cast_agents:CHRIS"},
     plugins={"both": "e2e.cast_agents"},
 )
+APART = Package(name="apart-agents", agents={"apart": "e2e.cast_agents:apart"})
+"""A cast in a process of its own: every worker with it keeps one ready."""
 
 REALTIME_AGENTS = Package(
     name="realtime-agents",

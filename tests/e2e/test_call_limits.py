@@ -95,7 +95,9 @@ def test_a_call_ends_politely_at_a_limit_of_its_agent(
         folder = package.install_into(tmp_path / "packages")
     names = ",".join(package.name for package in (TONE_AGENTS, CAST_AGENTS, LIMITED))
     worker = start_worker(
-        *("--config", str(settings), "--allow", names, "--metrics-jsonl", str(events)), folders=[folder]
+        *("--config", str(settings), "--allow", names, "--metrics-jsonl", str(events)),
+        folders=[folder],
+        isolates=True,
     )
     joined: dict[str, Caller] = {
         agent: callers.join(agent, api.token(f"{agent}-1", "ann", hangs_up=False), speaks=False)

@@ -7,10 +7,17 @@ import signal
 
 import pytest
 
+from e2e.agent_packages import APART, CAST_AGENTS
 from e2e.cast_room import NewCastRoom, events_of, overlap
+from e2e.packages import Package
 from e2e.worker import WorkerProcess
 
 pytestmark = pytest.mark.realtime
+
+
+@pytest.fixture(scope="module")
+def cast_packages() -> list[Package]:
+    return [CAST_AGENTS, APART]
 
 
 def test_a_member_that_fails_at_the_start_is_left_out_and_the_others_go_on(

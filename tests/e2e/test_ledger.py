@@ -60,6 +60,7 @@ def test_the_ledger_of_a_class_in_a_process_of_a_cast_and_of_an_entrypoint(
         *("--allow", f"{CAST_AGENTS.name},{LEDGER.name}", "--isolate", "tim=process"),
         *("--metrics-jsonl", str(tmp_path / "events.jsonl"), "--words", "full"),
         folders=[folder],
+        isolates=True,
         variables={"XDG_RUNTIME_DIR": runtime_folder},
     )
     rooms = {name: CastRoom(api, callers, f"{name}-1") for name in ("tim", "desk", "quiet")}

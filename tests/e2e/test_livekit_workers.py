@@ -217,7 +217,7 @@ def test_what_they_bring_counts_in_one_worker_for_all(
 ) -> None:
     folders = [WORKERS.install_into(tmp_path / "packages")]
     isolation = ("--isolate", "night=process", "--isolate", "day=thread")
-    worker = start_worker("--allow", WORKERS.name, *isolation, "--limit", "brief=1", folders=folders)
+    worker = start_worker("--allow", WORKERS.name, *isolation, "--limit", "brief=1", folders=folders, isolates=True)
     assert said(worker)[:2] == ["CASE prewarm of the night", "CASE prewarm"], "each once, before it is registered"
     worker.wait_for_log("agent 'lost' cannot serve: its prewarm failed: FileNotFoundError: weights.bin at ")
     worker.wait_for_log(
@@ -275,7 +275,8 @@ def test_a_stranger_is_not_taken_for_the_owner_whose_call_a_module_remembers(
     start_worker: Callable[..., WorkerProcess], api: ServerApi, callers: CallersProcess, tmp_path: Path
 ) -> None:
     folders = [MAILBOX.install_into(tmp_path / "packages")]
-    worker = start_worker(*ALLOWED, folders=folders, variables={"OPENRTC_LLM": "offline:", "OPENRTC_TTS": "offline:"})
+    variables = {"OPENRTC_LLM": "offline:", "OPENRTC_TTS": "offline:"}
+    worker = start_worker(*ALLOWED, folders=folders, variables=variables, isolates=True)
     worker.wait_for_log(r"agent 'mail': a process for each call, since it writes _IDENTITY at .*mail_desk\.py:8")
 
     def ask(caller: Caller, expected: str) -> None:

@@ -49,7 +49,7 @@ def test_each_call_hears_its_own_agent_in_the_worker_and_in_a_process(
     packages = [TONE_AGENTS, *map(_build, TONES)]
     folders = [package.install_into(tmp_path / package.name) for package in packages]
     isolation = ("--isolate", "flat-beta=thread,flat-gamma=process")
-    start_worker("--allow", "tone-agents,e2e-alpha,e2e-beta,e2e-gamma", *isolation, folders=folders)
+    start_worker("--allow", "tone-agents,e2e-alpha,e2e-beta,e2e-gamma", *isolation, folders=folders, isolates=True)
     rooms = {name: callers.join(name, api.token(f"flat-{name}-1", "ann"), speaks=False) for name in TONES}
     for name, caller in rooms.items():
         assert caller.wait_for_answer(0.0, timeout=40.0) is not None

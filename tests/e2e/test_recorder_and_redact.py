@@ -80,6 +80,7 @@ def test_calls_are_recorded_once_their_agents_have_said_so_and_their_words_are_r
         *("--allow", f"{TAPED_AGENTS.name},{CAST_AGENTS.name},openrtc-recorder,openrtc-redact"),
         *("--words", "redacted", "--metrics-jsonl", str(events)),
         folders=[installed],
+        isolates=True,
         variables={"OPENRTC_RECORDER_FOLDER": str(folder), "OPENRTC_RECORDER_SAYS": SENTENCE},
     )
 

@@ -55,7 +55,7 @@ def test_plugins_get_the_session_of_agents_of_casts_and_of_calls_in_processes(
     for package in (TONE_AGENTS, CAST_AGENTS, WATCHER):
         folder = package.install_into(tmp_path / "packages")
     names = ",".join(package.name for package in (TONE_AGENTS, CAST_AGENTS, WATCHER))
-    worker = start_worker("--allow", names, "--isolate", "beta=process", folders=[folder])
+    worker = start_worker("--allow", names, "--isolate", "beta=process", folders=[folder], isolates=True)
     joined = [callers.join(room, api.token(room, "ann"), speaks=False) for room in ("alpha-1", "beta-1", "pair-1")]
     worker.wait_for_log(f"CASE alpha in {worker.pid} before it starts")
     worker.wait_for_log(f"CASE beta in (?!{worker.pid} )[0-9]+ before it starts")

@@ -82,7 +82,7 @@ def hold_calls_in_text(api: ServerApi, callers: CallersProcess) -> None:
 def test_only_operators_are_answered_and_told(
     start_worker: Callable[..., WorkerProcess], api: ServerApi, callers: CallersProcess, folder: Path, tmp_path: Path
 ) -> None:
-    options = ("--signed", "--metrics-jsonl", str(tmp_path / "events.jsonl"), "--deny", "cast-agents:apart")
+    options = ("--signed", "--metrics-jsonl", str(tmp_path / "events.jsonl"))
     worker = start_worker("--allow", "tone-agents,cast-agents", *options, folders=[folder])
     choose_agents(worker, api, callers)
     hold_calls_in_text(api, callers)

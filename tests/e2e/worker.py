@@ -45,6 +45,7 @@ class WorkerProcess:
         descriptors: How many descriptors each of its processes may open at most, if not as many as this one.
         alone: Whether it shares no memory with others, as it would where it is forked from `worker_template`.
         template: What it is forked from instead, whatever its command.
+        isolates: Whether agents run in processes of their own: their fork server then imports nothing anew either.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class WorkerProcess:
         descriptors: int | None = None,
         alone: bool = False,
         template: Template | None = None,
+        isolates: bool = False,
     ) -> None:
         self.log_path = log
         self._ready = re.compile(ready)
@@ -75,7 +77,8 @@ class WorkerProcess:
             output = self._log.fileno()
             with open(os.devnull, "rb") as nothing:
                 files = (nothing.fileno(), output, output)
-                self._process = template.start(command, environ=environ, cwd=cwd, files=files, descriptors=descriptors)
+                more: dict[str, Any] = {"files": files, "descriptors": descriptors, "isolates": isolates}
+                self._process = template.start(command, environ=environ, cwd=cwd, **more)
         else:
             self._process = subprocess.Popen(
                 [str(python or sys.executable), *command],

@@ -4,6 +4,9 @@ To import livekit-agents takes two seconds of a processor, which is nine tenths 
 of a chat in the console. What is forked begins with the same first line of `openrtc` as what is started by its command
 line, with arguments, environment, path, folder and session of its own. Another template may have run other code first.
 
+Where agents run in processes of their own, the fork server of these may be forked too; what the true one does at its
+start, `e2e.test_isolation` tests.
+
 This file is also the program of that process. It reads requests from the socket that is its standard input, each a JSON
 line with the descriptors of input, output and errors beside it, and answers with a line when a process is there and
 another one when it ends.
@@ -12,6 +15,7 @@ another one when it ends.
 from __future__ import annotations
 
 import atexit
+import fcntl
 import functools
 import json
 import os
@@ -115,6 +119,7 @@ class Template:
         cwd: Path | None,
         files: Sequence[int],
         descriptors: int | None = None,
+        isolates: bool = False,
     ) -> ForkedProcess:
         """Fork a process.
 
@@ -125,6 +130,7 @@ class Template:
             cwd: Its working directory, if not this process's.
             files: The descriptors of its input, output and errors.
             descriptors: How many it may open at most, if not as many as this process.
+            isolates: Whether its fork server, of `multiprocessing`, is forked as well.
         """
         with self._lock:
             self._count += 1
@@ -135,6 +141,7 @@ class Template:
                 "environ": dict(environ),
                 "cwd": str(cwd or Path.cwd()),
                 "descriptors": descriptors,
+                "isolates": isolates,
             }
             data = json.dumps(order).encode() + b"\n"
             sent = socket.send_fds(self._socket, [data], files)
@@ -271,6 +278,8 @@ class _Program:
         random.seed()
         if numpy := sys.modules.get("numpy"):
             numpy.random.seed()
+        if order["isolates"]:
+            _fork_fork_server()
         if kind == "-m":
             runpy.run_module(what, run_name="__main__", alter_sys=True)
         elif is_file:
@@ -307,6 +316,49 @@ class _Program:
         os.close(descriptor)
         _, status = os.waitpid(pid, 0)
         self._answer("code", number, os.waitstatus_to_exitcode(status))
+
+
+def _fork_fork_server() -> None:
+    # A child of this process, as the one that `multiprocessing` would start, which imports livekit-agents anew.
+    from multiprocessing import util
+
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if not pid:
+        ours.close()
+        _be_fork_server(theirs)
+    theirs.close()
+    start: Any = util.spawnv_passfds
+
+    def hand_over(path: Any, args: Sequence[Any], descriptors: Sequence[int]) -> Any:
+        if "multiprocessing.forkserver" not in args[-1] or ours.fileno() < 0:
+            return start(path, args, descriptors)
+        order = {"code": args[-1], "descriptors": list(descriptors), "environ": dict(os.environ)}
+        with ours:
+            socket.send_fds(ours, [b"f"], [0, 1, 2, *descriptors])
+            ours.sendall(json.dumps(order).encode())
+        return pid
+
+    vars(util)["spawnv_passfds"] = hand_over
+
+
+def _be_fork_server(asks: socket.socket) -> NoReturn:
+    _, files, _, _ = socket.recv_fds(asks, 1, 24)
+    if not files:  # it has ended without one
+        os._exit(0)
+    with asks, asks.makefile() as sent:
+        order = json.loads(sent.read())
+    wanted = [0, 1, 2, *order["descriptors"]]
+    files = [fcntl.fcntl(file, fcntl.F_DUPFD, max(wanted) + 1) for file in files]
+    os.closerange(3, max(wanted) + 1)
+    for file, descriptor in zip(files, wanted, strict=True):
+        os.dup2(file, descriptor)
+        os.close(file)
+    os.environ.clear()
+    os.environ.update(order["environ"])
+    main = sys.modules["__main__"] = types.ModuleType("__main__")
+    exec(order["code"], vars(main))
+    sys.exit()
 
 
 def _import_all() -> None:

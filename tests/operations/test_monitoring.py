@@ -217,6 +217,7 @@ def test_every_line_and_event_of_a_call_tells_which_call_it_is(
         *("--allow", "logging-agents", "--isolation", isolation, "--metrics-jsonl", str(file)),
         folders=[LOGGING_AGENTS.install_into(tmp_path / "packages")],
         variables={"XDG_RUNTIME_DIR": runtime_folder, "SPANS": str(tmp_path / "spans")},
+        isolates=isolation == "process",
     )
     caller = callers.join("ann", api.token(room, "ann"))
     caller.wait_for_agent(60.0)

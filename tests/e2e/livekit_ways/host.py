@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from livekit import api
 
@@ -94,7 +94,8 @@ class Hosts:
         # As `lk simulate` starts it: no limit by the load of this machine, and no fixed port.
         command = [str(way.file), "start", "--simulation"]
         variables = self._variables | OWN_VARIABLES
-        with WorkerProcess(command, api=self._of_own, log=log, variables=variables, template=self._template) as worker:
+        more: dict[str, Any] = {"variables": variables, "template": self._template}
+        with WorkerProcess(command, api=self._of_own, log=log, isolates=True, **more) as worker:
             worker.wait_until_ready()
             outcome = self._hold(way, worker, self._of_own)
             worker.stop()
