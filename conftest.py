@@ -7,8 +7,8 @@ runs a worker, which changes livekit-agents for its whole process, has one of it
 from __future__ import annotations
 
 import functools
+import gc
 import os
-import subprocess
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -51,6 +51,17 @@ class ProcessGuard:
 GUARD = ProcessGuard()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the collector off what is there before the first test, since it is to the last."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give each test that asks for it a process of its own; see that timed tests are where `noxfile.py` looks."""
@@ -66,14 +77,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def run_in_own_process(item: pytest.Item) -> None:
     """Run a test with a pytest of its own, and fail with what that prints if it fails there."""
-    command = [sys.executable, "-m", "pytest", f"--rootdir={item.config.rootpath}", "-p", "no:cacheprovider"]
+    from e2e.worker_template import worker_template  # only where there is such a test
+
     environment = {**os.environ, OWN_PROCESS: "1"}
     for name in ("PYTEST_XDIST_WORKER", "PYTEST_ADDOPTS"):
         environment.pop(name, None)
     where = f"{item.path}::{item.nodeid.partition('::')[2]}"
-    done = subprocess.run(
-        [*command, where], env=environment, cwd=item.config.rootpath, capture_output=True, text=True, check=False
-    )
+    command = ["-m", "pytest", f"--rootdir={item.config.rootpath}", "-p", "no:cacheprovider", where]
+    done = worker_template().run(command, environ=environment, cwd=item.config.rootpath)
     assert done.returncode == 0, f"it failed in a process of its own:\n{done.stdout}{done.stderr}"
 
 
