@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+import pytest_asyncio
 from livekit import api, rtc
 from livekit.agents import tts, utils
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS
 
-from openrtc.conversation.demo.room_line import start_callers_process
+from openrtc.conversation.demo.room_line import CallersProcess, start_callers_process
 from openrtc.conversation.speech import LOUD, RATE
 from openrtc.dispatch.connection import LiveKitConnection
 from openrtc.dispatch.tokens import create_token
@@ -21,7 +22,8 @@ from openrtc.errors import OpenRTCError
 from openrtc.server.local import LocalServer
 from openrtc.settings.config import WorkerSettings
 
-pytestmark = pytest.mark.process
+# One process of callers for both tests: it imports livekit-agents.
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.process]
 
 ROOM = "answering-machine"
 
@@ -55,35 +57,40 @@ def settings() -> Iterator[WorkerSettings]:
         yield WorkerSettings(url=server.url, api_key=server.api_key, api_secret=server.api_secret)
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def callers() -> AsyncIterator[CallersProcess]:
+    """The process."""
+    async with start_callers_process(Voice()) as callers:
+        yield callers
+
+
 def token_for(settings: WorkerSettings) -> str:
     return create_token("caller", ROOM, connection=LiveKitConnection.of(settings))
 
 
-async def test_a_caller_speaks_and_is_answered_through_a_room(settings: WorkerSettings) -> None:
+async def test_a_caller_speaks_and_is_answered_through_a_room(settings: WorkerSettings, callers: CallersProcess) -> None:
     machine = AnsweringMachine()
     await machine.join(settings)
-    async with start_callers_process(Voice()) as callers:
-        line = callers.open_line(ROOM)
-        await line.join(settings.url, token_for(settings))
-        await asyncio.wait_for(line.wait_for_audio(), 20)
-        spoken = await asyncio.wait_for(line.say("hello"), 20)
-        assert abs(time.monotonic() - spoken) < 2.0
-        await asyncio.wait_for(machine.answered.wait(), 20)
-        await asyncio.sleep(0.7)
-        heard = line.first_answer_after(spoken)
-        assert heard is not None
-        assert spoken < heard < time.monotonic()
-        await line.aclose()
+    line = callers.open_line(ROOM)
+    await line.join(settings.url, token_for(settings))
+    await asyncio.wait_for(line.wait_for_audio(), 20)
+    spoken = await asyncio.wait_for(line.say("hello"), 20)
+    assert abs(time.monotonic() - spoken) < 2.0
+    await asyncio.wait_for(machine.answered.wait(), 20)
+    await asyncio.sleep(0.7)
+    heard = line.first_answer_after(spoken)
+    assert heard is not None
+    assert spoken < heard < time.monotonic()
+    await line.aclose()
     assert machine.seconds_heard > 0.7
     await machine.room.disconnect()
 
 
-async def test_a_wrong_key_is_an_error_in_one_line(settings: WorkerSettings) -> None:
+async def test_a_wrong_key_is_an_error_in_one_line(settings: WorkerSettings, callers: CallersProcess) -> None:
     forged = WorkerSettings(url=settings.url, api_key=settings.api_key, api_secret="another secret of 32 letters!!!!")
-    async with start_callers_process(Voice()) as callers:
-        line = callers.open_line(ROOM)
-        with pytest.raises(OpenRTCError, match="the caller could not join the room"):
-            await asyncio.wait_for(line.join(forged.url, token_for(forged)), 60)
+    line = callers.open_line(ROOM)
+    with pytest.raises(OpenRTCError, match="the caller could not join the room"):
+        await asyncio.wait_for(line.join(forged.url, token_for(forged)), 60)
 
 
 class AnsweringMachine:

@@ -247,10 +247,10 @@ def test_a_stopped_clock_watches_nothing(given_up: list[HungPackage]) -> None:
 )
 def test_a_command_that_looks_gives_up_with_the_name(site: Site, command: tuple[str, ...], hang: str) -> None:
     site.add("pkg-p", plugins={"p": "pkg_p"}, files={"pkg_p.py": f"\n{hang}\n"})
-    done = site.run(*command, "--allow", "pkg-p", "--import-seconds", "2")
+    done = site.run(*command, "--allow", "pkg-p", "--import-seconds", "1")
     assert (done.returncode, done.stdout) == (clock.GIVEN_UP, ""), done.stderr
     assert done.stderr == (
-        'openrtc: pkg-p 1.0 (entry point "p", pkg_p): its import had not ended after 2 seconds '
+        'openrtc: pkg-p 1.0 (entry point "p", pkg_p): its import had not ended after 1 seconds '
         f"(at {site.folder}/pkg_p.py:2) ({FIX_IMPORT})\n"
     )
 
