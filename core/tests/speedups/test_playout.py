@@ -30,7 +30,7 @@ class Clock:
     """
 
     def __init__(self, loop: Any) -> None:
-        self._now = loop.time()
+        self._now: float = loop.time()
         self._select = loop._selector.select
         loop.time = self.time
         loop._selector.select = self._wait

@@ -68,7 +68,9 @@ def token_for(settings: WorkerSettings) -> str:
     return create_token("caller", ROOM, connection=LiveKitConnection.of(settings))
 
 
-async def test_a_caller_speaks_and_is_answered_through_a_room(settings: WorkerSettings, callers: CallersProcess) -> None:
+async def test_a_caller_speaks_and_is_answered_through_a_room(
+    settings: WorkerSettings, callers: CallersProcess
+) -> None:
     machine = AnsweringMachine()
     await machine.join(settings)
     line = callers.open_line(ROOM)
