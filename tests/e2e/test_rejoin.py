@@ -16,11 +16,11 @@ from e2e.worker import WorkerProcess
 
 StartWorker = Callable[..., WorkerProcess]
 
-HANG_UPS = 8
+HANG_UPS = 6
 SLOTS = 6
 HANG_UP_SECONDS = 0.6
 """Between two of them: as often as a hundred a minute."""
-CROWD = 7
+CROWD = 6
 AWAY_SECONDS = 3.0
 
 

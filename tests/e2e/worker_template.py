@@ -269,24 +269,24 @@ class _Program:
         os.environ.update(order["environ"])
         os.chdir(order["cwd"])
         own = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
-        kind, what, *arguments = order["command"]
+        kind, *words = order["command"]
         is_file = kind not in ("-m", "-c")
         sys.path[:] = [str(Path(kind).parent) if is_file else order["cwd"], *own, *self._path]
         sys.path_importer_cache.clear()
         sys.orig_argv[:] = [sys.executable, *order["command"]]
-        sys.argv[:] = [kind, *([what] if is_file else []), *arguments]
+        sys.argv[:] = [kind, *words[not is_file :]]
         random.seed()
         if numpy := sys.modules.get("numpy"):
             numpy.random.seed()
         if order["isolates"]:
             _fork_fork_server()
         if kind == "-m":
-            runpy.run_module(what, run_name="__main__", alter_sys=True)
+            runpy.run_module(words[0], run_name="__main__", alter_sys=True)
         elif is_file:
             runpy.run_path(kind, run_name="__main__")
         else:
             sys.modules["__main__"] = main
-            exec(compile(what, "<string>", "exec"), vars(main))
+            exec(compile(words[0], "<string>", "exec"), vars(main))
         sys.exit()
 
     def _open_stream(self, descriptor: int) -> None:
