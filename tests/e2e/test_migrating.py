@@ -79,12 +79,15 @@ def run(api: ServerApi, tmp_path: Path, request: pytest.FixtureRequest) -> Itera
         worker.kill()
 
 
-def hold_call(callers: CallersProcess, api: ServerApi, room: str, agent_name: str = "", metadata: str = "") -> None:
-    """Let somebody call until the agent has been heard."""
-    agents = [Dispatch(room=room, agent_name=agent_name, metadata=metadata)] if agent_name else []
-    caller = callers.join(room, api.token(room, "ann", agents=agents), speaks=False)
-    assert caller.wait_for_answer(0.0, timeout=40.0) is not None
-    caller.leave()
+def hold_calls(callers: CallersProcess, api: ServerApi, *dispatches: Dispatch, room: str = "") -> None:
+    """Let somebody call with each dispatch, and in a room without one, at once until every agent has been heard."""
+    tokens = {one.room: api.token(one.room, "ann", agents=[one]) for one in dispatches}
+    if room:
+        tokens[room] = api.token(room, "ann")
+    calls = [callers.join(name, token, speaks=False) for name, token in tokens.items()]
+    for caller in calls:
+        assert caller.wait_for_answer(0.0, timeout=40.0) is not None
+        caller.leave()
 
 
 def test_what_ran_as_a_worker_runs_as_a_package(
@@ -92,22 +95,22 @@ def test_what_ran_as_a_worker_runs_as_a_package(
 ) -> None:
     # Not "start", which takes no call while this machine has much to do.
     before = run(str(tmp_path / "packages" / "front_desk.py"), "dev")
-    hold_call(callers, api, "before")
+    hold_calls(callers, api, room="before")
     before.kill()
     options = ("--port", "0", "--allow", "hotel,openrtc-offline")
     after = run("-m", "openrtc", "start", *options)
-    hold_call(callers, api, "after")
+    names = ("sales", "support")
+    hold_calls(callers, api, *(Dispatch(room=f"by-{name}", agent_name=name) for name in names), room="after")
     after.wait_for_log("room 'after': front by default")
-    for name in ("sales", "support"):
-        hold_call(callers, api, f"by-{name}", name)
+    for name in names:
         after.wait_for_log(f"room 'by-{name}': {name}-desk by job.agent_name")
     after.stop()
 
 
 def test_a_pool_of_openrtc_0_20_runs_as_it_is(run: Run, api: ServerApi, callers: CallersProcess) -> None:
     pool = run("main.py", OPENRTC_PORT="0")
-    hold_call(callers, api, "pool", "hotel")
-    hold_call(callers, api, "pool-2", "hotel", '{"agent": "support"}')
+    asks = {"pool": "", "pool-2": '{"agent": "support"}'}
+    hold_calls(callers, api, *(Dispatch(room=room, agent_name="hotel", metadata=asked) for room, asked in asks.items()))
     pool.wait_for_log("room 'pool': sales by default")
     pool.wait_for_log("room 'pool-2': support by job.agent")
     pool.wait_for_log("support begins in pool-2")
