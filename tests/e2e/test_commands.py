@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 from e2e.callers import CallersProcess
 from e2e.cli import run_openrtc
@@ -15,6 +16,7 @@ from e2e.packages import Environment, Package
 from e2e.server_api import ServerApi
 from e2e.tone_agents import TONE_AGENTS, TONES
 from e2e.worker import WorkerProcess, openrtc_worker
+from e2e.worker_template import BY_LK, worker_template
 
 StartWorker = Callable[..., WorkerProcess]
 
@@ -66,7 +68,8 @@ def test_a_script_with_a_pool_holds_calls_without_entry_points(
     script = tmp_path / "script.py"
     script.write_text(dedent(POOL_SCRIPT))
     folders = [TONE_AGENTS.install_into(tmp_path / "packages")]
-    with WorkerProcess([str(script)], api=api, log=tmp_path / "pool.log", folders=folders) as worker:
+    more: dict[str, Any] = {"folders": folders, "template": worker_template(BY_LK)}
+    with WorkerProcess([str(script)], api=api, log=tmp_path / "pool.log", **more) as worker:
         worker.wait_until_ready()
         (line,) = worker.records("^agents: ")
         assert line["message"] == "agents: alpha, gamma; default: alpha", "no installed agent is used"

@@ -11,6 +11,7 @@ from e2e.cli import CommandLine
 from e2e.pcm import tone, write_wav
 from e2e.server_api import ServerApi
 from e2e.worker import WorkerProcess, openrtc_worker
+from e2e.worker_template import BY_LK, worker_template
 
 pytestmark = pytest.mark.realtime
 
@@ -43,7 +44,8 @@ def test_a_spoken_call_is_answered_and_told_with_its_transcript_and_latency(api:
 def test_any_livekit_worker_can_be_called_and_one_that_does_not_answer_is_told(api: ServerApi, tmp_path: Path) -> None:
     write_wav(tmp_path / "caller.wav", tone(440.0, 0.5))
     cli = CommandLine(api.url, api.key, api.secret, "tone")
-    with WorkerProcess(["-m", "e2e.tone_worker"], api=api, log=tmp_path / "tone.log") as bare:
+    template, log = worker_template(BY_LK), tmp_path / "tone.log"
+    with WorkerProcess(["-m", "e2e.tone_worker"], api=api, log=log, template=template) as bare:
         bare.wait_until_ready()
         metadata = '{"frequency": 700, "seconds": 1}'
         spoken = ("--wav", str(tmp_path / "caller.wav"), "--answer-within", "1.5")

@@ -15,6 +15,7 @@ from e2e.reporting import show_log_on_failure
 from e2e.server_api import Dispatch, ServerApi
 from e2e.tones import tones_heard, who_was_heard
 from e2e.worker import WorkerProcess
+from e2e.worker_template import BY_LK, worker_template
 
 pytestmark = pytest.mark.realtime
 
@@ -26,7 +27,8 @@ def worker(
     api: ServerApi, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[WorkerProcess]:
     log = tmp_path_factory.mktemp("tone") / "worker.log"
-    with WorkerProcess(["-m", "e2e.tone_worker"], api=api, log=log) as process:
+    template = worker_template(BY_LK)
+    with WorkerProcess(["-m", "e2e.tone_worker"], api=api, log=log, template=template) as process:
         show_log_on_failure(request.node, process)
         yield process.wait_until_ready()
 
