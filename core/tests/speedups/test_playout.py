@@ -144,7 +144,9 @@ async def test_a_segment_is_told_as_upstream_tells_it_and_not_before_it_is_heard
 
 async def test_all_that_there_is_is_given_ahead_but_no_more_than_that(ahead: Output) -> None:
     await ahead.give(2.0)
-    assert ahead.output._audio_source.queued_duration == pytest.approx(2.0 - ahead.heard)
+    there_is = ahead.output._pushed_duration  # livekit-agents 1.8.0 keeps what does not fill a frame until more comes
+    assert there_is == pytest.approx(2.0, abs=0.05)
+    assert ahead.output._audio_source.queued_duration == pytest.approx(there_is - ahead.heard)
     assert ahead.output._audio_buf.empty()
     await ahead.give(4.0)
     while ahead.output._audio_source.queued_duration < SECONDS:  # noqa: ASYNC110 - nothing tells
