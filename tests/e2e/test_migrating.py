@@ -15,7 +15,6 @@ from e2e.packages import Package
 from e2e.reporting import show_log_on_failure
 from e2e.server_api import Dispatch, ServerApi
 from e2e.worker import WorkerProcess
-from e2e.worker_template import BY_LK, worker_template
 
 PAGE = (Path(__file__).parents[2] / "docs" / "migrating.md").read_text(encoding="utf-8")
 PAID = re.compile(r'stt="[a-z0-9/.-]+", llm="[a-z0-9/.-]+", tts="[a-z0-9/.-]+"')
@@ -67,8 +66,6 @@ def run(api: ServerApi, tmp_path: Path, request: pytest.FixtureRequest) -> Itera
     def begin(*command: str, **variables: str) -> WorkerProcess:
         log = tmp_path / f"worker-{len(started)}.log"
         more: dict[str, Any] = {"folders": [folder], "cwd": tmp_path, "variables": variables}
-        if command[0].endswith(".py"):
-            more |= {"template": worker_template(BY_LK), "isolates": True}
         worker = WorkerProcess(command, api=api, log=log, **more)
         started.append(worker)
         show_log_on_failure(request.node, worker)
