@@ -249,10 +249,12 @@ def test_a_command_that_looks_gives_up_with_the_name(site: Site, command: tuple[
     site.add("pkg-p", plugins={"p": "pkg_p"}, files={"pkg_p.py": f"\n{hang}\n"})
     done = site.run(*command, "--allow", "pkg-p", "--import-seconds", "1")
     assert (done.returncode, done.stdout) == (clock.GIVEN_UP, ""), done.stderr
-    assert done.stderr == (
-        'openrtc: pkg-p 1.0 (entry point "p", pkg_p): its import had not ended after 1 seconds '
-        f"(at {site.folder}/pkg_p.py:2) ({FIX_IMPORT})\n"
-    )
+    *stack, told = done.stderr.splitlines()
+    # On a machine that is too busy for the search to be interrupted, it ends with its stack.
+    place = "" if stack else f"(at {site.folder}/pkg_p.py:2) "
+    reason = "its import had not ended after 1 seconds"
+    assert told == f'openrtc: pkg-p 1.0 (entry point "p", pkg_p): {reason} {place}({FIX_IMPORT})'
+    assert not stack or f'  File "{site.folder}/pkg_p.py", line 2 in <module>' in stack
 
 
 @pytest.mark.process

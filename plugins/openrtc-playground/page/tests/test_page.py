@@ -172,9 +172,8 @@ def test_a_spoken_question_is_answered_aloud_and_watched_by_another_tab(worker: 
     page.wait("performance.getEntriesByName('openrtc:first-sound').length", PATIENCE)
     page.wait("document.querySelector('.words.theirs .stages')", PATIENCE)
     labels = page.text("#latency")
-    assert all(stage in labels for stage in ("Transcription", "LLM first token", "TTS first byte", "End to end")), (
-        labels
-    )
+    # The rules' first token may take less than what is shown.
+    assert all(stage in labels for stage in ("Transcription", "First sentence", "TTS first byte", "End to end")), labels
     assert "asks for 'support'" in page.text("#why")
     assert "order_status" in page.text("#agent")
     page.wait_for_text("#usage", "s heard", PATIENCE)
