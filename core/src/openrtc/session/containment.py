@@ -22,7 +22,7 @@ from livekit.agents.llm import ToolError
 
 from openrtc.errors import OpenRTCError, summarize_error
 from openrtc.runtime.live_call import CpuMeter, current_meter
-from openrtc.session.failure import LoopBroken, find_failing_line, is_framework, is_library, mark_reported
+from openrtc.session.failure import LoopBroken, find_failing_line, find_own_frame, mark_reported
 from openrtc.session.loop_threads import give_threads
 from openrtc.threads import ThreadOwner, current_threads
 
@@ -140,12 +140,11 @@ def _close_loop(loop: asyncio.AbstractEventLoop) -> None:
 
 def _find_place(task: asyncio.Task[Any]) -> str:
     """Return where a task waits: its innermost line of an agent, else of anybody."""
-    frames = [(frame.f_code.co_filename, frame) for frame in list_frames(task)]
-    if not frames:
+    found = find_own_frame([(frame, frame.f_lineno) for frame in list_frames(task)])
+    if found is None:
         return repr(task)
-    own = [one for one in frames if not is_framework(one[0]) and not is_library(one[0])]
-    path, frame = (own or frames)[-1]
-    return f"{frame.f_code.co_name}() at {path}:{frame.f_lineno}"
+    frame, line = found
+    return f"{frame.f_code.co_name}() at {frame.f_code.co_filename}:{line}"
 
 
 def _log_lost_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

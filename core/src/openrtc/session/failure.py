@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -137,21 +137,30 @@ def mark_reported(error: BaseException) -> bool:
 
 
 def find_failing_line(error: BaseException) -> str:
-    """Return ``file:line`` of the deepest frame of ``error`` that is an agent's own.
-
-    Where there is none, that of the deepest one that is neither OpenRTC's, livekit's nor Python's own; then any.
-    """
+    """Return ``file:line`` of the deepest frame of ``error`` that is an agent's own; see `find_own_frame`."""
     # The cause first: of an AgentExit it is the sys.exit in the agent's code. What a library has raised from an error
     # deeper in itself has the agent's frames on the outer one.
     chain = [one for one in (error.__cause__, error) if one is not None]
-    frames = [list(traceback.walk_tb(one.__traceback__)) for one in chain]
-    for counts in (_is_package, _is_outside, _is_no_framework, lambda _: True):
-        for of_one in frames:
-            found = [(frame, line) for frame, line in of_one if counts(frame)]
-            if found:
-                frame, line = found[-1]
-                return f"{frame.f_code.co_filename}:{line}"
+    if found := find_own_frame(*(list(traceback.walk_tb(one.__traceback__)) for one in chain)):
+        frame, line = found
+        return f"{frame.f_code.co_filename}:{line}"
     return "an unknown place"
+
+
+def find_own_frame(*stacks: Sequence[tuple[FrameType, int]]) -> tuple[FrameType, int] | None:
+    """Return the deepest frame that is an agent's own, with its line.
+
+    Where there is none, the deepest one that is neither OpenRTC's, livekit's nor Python's own; then any.
+
+    Args:
+        stacks: Frames and their lines, the outermost first; what an earlier one has comes before the same of a later.
+    """
+    for counts in (_is_package, _is_outside, _is_no_framework, lambda _: True):
+        for stack in stacks:
+            found = [(frame, line) for frame, line in stack if counts(frame)]
+            if found:
+                return found[-1]
+    return None
 
 
 def _is_package(frame: FrameType) -> bool:
@@ -160,7 +169,7 @@ def _is_package(frame: FrameType) -> bool:
 
 
 def _is_outside(frame: FrameType) -> bool:
-    return _is_no_framework(frame) and not is_library(frame.f_code.co_filename)
+    return _is_no_framework(frame) and not _is_library(frame.f_code.co_filename)
 
 
 def _is_no_framework(frame: FrameType) -> bool:
@@ -173,7 +182,7 @@ def is_framework(filename: str) -> bool:
     return _OWN_FOLDER in path.parents or ("livekit" in path.parts and _INSTALLED & set(path.parts) != set())
 
 
-def is_library(filename: str) -> bool:
+def _is_library(filename: str) -> bool:
     """Whether a source file is of Python's library, or of OpenTelemetry, in whose spans livekit runs agents' code."""
     path = Path(filename)
     return "opentelemetry" in path.parts or (_PYTHON_FOLDER in path.parents and not _INSTALLED & set(path.parts))
