@@ -32,10 +32,15 @@ def come_and_go(fault: Fault) -> None:
 
 def dispatch_at_once(fault: Fault) -> None:
     """Dispatch to many rooms at once."""
+    assert all(fault.stage.api.wait_for_agents(make_many_rooms(fault), 20.0).values())
+
+
+def make_many_rooms(fault: Fault) -> list[str]:
+    """Make many rooms at once, and return their names: each gets its agent by automatic dispatch."""
     rooms = [fault.room("alpha-burst") for _ in range(BURST)]
     with ThreadPoolExecutor(BURST) as pool:
-        list(pool.map(fault.stage.api.create_room, rooms))  # each new room gets its agent by automatic dispatch
-    poll_until(lambda: all(fault.stage.api.agents_in(rooms).values()), 20.0)
+        list(pool.map(fault.stage.api.create_room, rooms))
+    return rooms
 
 
 def dispatch_ten_times(fault: Fault) -> None:

@@ -8,7 +8,6 @@ import os
 import re
 import socket
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -23,7 +22,6 @@ FAULTS |= model_faults.FAULTS | hook_faults.FAULTS | metadata_faults.FAULTS
 HALF_SENT = 400
 STANDS_STILL = 12.0
 """Seconds without a reader: a pipe alone would be full after the first tenth of one."""
-BURST = 12
 
 
 @pytest.mark.timeout(400)  # the first one waits for all
@@ -100,14 +98,12 @@ def test_an_agent_spins_for_ever_when_its_caller_has_hung_up(inject: Inject) -> 
 
 def test_a_reader_of_the_log_stands_still(inject: Inject, stage: Stage) -> None:
     lost = "lines of the log, which are counted; no call"
-    what = f"reader of the log stands still for {STANDS_STILL:.0f} s, an agent writes 8 MB, {BURST} dispatches; "
-    with inject(what + "nobody reads --metrics-jsonl", lost=lost) as fault:
+    what = f"reader of the log stands still for {STANDS_STILL:.0f} s, an agent writes 8 MB, "
+    with inject(what + f"{room_faults.BURST} dispatches; nobody reads --metrics-jsonl", lost=lost) as fault:
         began = time.monotonic()
         stage.worker.pause_reading()
         fault.call("talkative").wait_for_agent()
-        rooms = [fault.room("alpha-burst") for _ in range(BURST)]
-        with ThreadPoolExecutor(BURST) as pool:
-            list(pool.map(stage.api.create_room, rooms))
+        room_faults.make_many_rooms(fault)
         fault.call("alpha-new").wait_for("track_subscribed", 20.0)
         time.sleep(max(0.0, STANDS_STILL - (time.monotonic() - began)))
         stage.worker.go_on_reading()
