@@ -151,6 +151,13 @@ class CastRoom:
         self.person.leave()
 
 
+def leave_and_wait_for_end(room: CastRoom, worker: WorkerProcess) -> None:
+    """Let the person leave, and see that all members do, and that the call ends."""
+    room.close()
+    room.wait_until(lambda: not room.api.agents_in([room.room])[room.room], 5.0)
+    room.wait_until(lambda: events_of(worker, room.room, "call_ended"))
+
+
 def _without_hitches(speeches: list[Speech], apart: float) -> list[Speech]:
     whole: list[Speech] = []
     for speech in speeches:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from e2e.cast_room import DRIVER_WHERE, HELLO, CastRoom, NewCastRoom, events_of, overlap
+from e2e.cast_room import DRIVER_WHERE, HELLO, CastRoom, NewCastRoom, events_of, leave_and_wait_for_end, overlap
 from e2e.worker import WorkerProcess
 
 pytestmark = pytest.mark.realtime
@@ -102,9 +102,7 @@ def test_an_ear_that_is_removed_falls_silent_and_another_member_hears_what_is_sa
     room.wait_for("Chris", since=said.ended)
     typed = room.type("dispatcher, are you there")
     room.wait_for("Chris", since=typed)
-    room.close()
-    room.wait_until(lambda: not room.api.agents_in([room.room])[room.room], 5.0)
-    room.wait_until(lambda: events_of(cast_worker, room.room, "call_ended"))
+    leave_and_wait_for_end(room, cast_worker)
 
 
 def test_where_members_hear_each_other_by_ear_the_ear_moves_too(

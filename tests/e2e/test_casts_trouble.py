@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from e2e.agent_packages import APART, CAST_AGENTS
-from e2e.cast_room import NewCastRoom, events_of, overlap
+from e2e.cast_room import NewCastRoom, events_of, leave_and_wait_for_end, overlap
 from e2e.packages import Package
 from e2e.worker import WorkerProcess
 
@@ -69,9 +69,7 @@ def test_a_member_that_is_removed_from_the_room_ends_the_call_only_where_the_cas
 def test_nobody_stays_when_the_last_person_has_left(cast_room: NewCastRoom, cast_worker: WorkerProcess) -> None:
     room = cast_room("lively")
     room.wait_until(lambda: "Chris" in room.spoken())
-    room.close()
-    room.wait_until(lambda: not room.api.agents_in([room.room])[room.room], 5.0)
-    room.wait_until(lambda: events_of(cast_worker, room.room, "call_ended"))
+    leave_and_wait_for_end(room, cast_worker)
 
 
 def test_a_cast_runs_in_the_process_that_a_member_asks_for_and_nobody_stays_when_that_dies(
