@@ -209,26 +209,10 @@ def test_it_ends_when_nobody_reads(site: Site) -> None:
     assert errors.read_text() == ""
 
 
-SPEAKER = """
-    from livekit.agents import Agent, function_tool
-
-    class Baker(Agent):
-        '''Sells bread.'''
-
-        def __init__(self):
-            super().__init__(instructions="Sell bread.")
-
-        @function_tool
-        async def opening_hours(self):
-            '''Tell the opening hours.'''
-            return "We are open from seven until noon."
-"""
-
-
 def test_a_given_server_that_cannot_be_reached_is_one_line(site: Site) -> None:
-    site.add("bakery", agents={"baker": "bakery:Baker"}, files={"bakery.py": SPEAKER})
+    add_agents(site, "counter")
     server = ("--url", "ws://127.0.0.1:9", "--api-key", "key", "--api-secret", "secret" * 6)
-    result = site.run("demo", "--allow", "bakery,openrtc-offline", *server)
+    result = site.run("demo", "--allow", "counting,openrtc-offline", *server)
     assert result.returncode == 2
     assert result.stderr.splitlines()[-1].startswith("openrtc: cannot register on ws://127.0.0.1:9: ")
     assert "Traceback" not in result.stderr
