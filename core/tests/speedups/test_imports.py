@@ -16,12 +16,12 @@ from e2e.worker_template import worker_template
 
 pytestmark = pytest.mark.process
 
-BEGIN = """
+BEFORE = """
 import json, sys, logging
 logging.basicConfig(format="%(message)s", stream=sys.stderr)
 from openrtc.speedups.imports import INFERENCE_LLM, UPLOADS, _DEFERRED, defer_imports, import_now
-defer_imports()
 """
+BEGIN = BEFORE + "defer_imports()\n"
 LATE = """
 def late():
     found = {}
@@ -34,7 +34,8 @@ def loaded():
     return [name for name in sys.modules if any((name + ".").startswith(package + ".")
         for packages in _DEFERRED.values() for package in packages)]
 """
-IMPORT = BEGIN + LATE + "import livekit.agents\nimport livekit.agents.inference.llm as llm\n"
+AGENTS = "import livekit.agents\nimport livekit.agents.inference.llm as llm\n"
+IMPORT = BEGIN + LATE + AGENTS
 LLM, UPLOADS = "livekit.agents.inference.llm", "livekit.agents.telemetry.traces"
 DECODER, RECORDER = "livekit.agents.utils.codecs.decoder", "livekit.agents.voice.recorder_io.recorder_io"
 USES = {LLM: "openai.AsyncClient", UPLOADS: "Compression.Gzip", DECODER: "av.open", RECORDER: "av.open"}
@@ -57,7 +58,7 @@ def run(code: str) -> tuple[Any, str]:
 
 def go_on(code: str) -> tuple[Any, str]:
     """Run code where livekit-agents has been imported, as by a worker."""
-    done = worker_template().run(["-c", IMPORT.replace("\ndefer_imports()", "") + code], environ=ENV, cwd=Path.cwd())
+    done = worker_template().run(["-c", BEFORE + LATE + AGENTS + code], environ=ENV)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout), done.stderr
 
@@ -202,6 +203,6 @@ defer_imports()
 import needy
 print(json.dumps([type(needy.colorsys).__name__, needy.colorsys is sys.modules["colorsys"], late()]))
 """
-    found, logged = run(BEGIN.replace("\ndefer_imports()", "") + LATE + code)
+    found, logged = run(BEFORE + LATE + code)
     assert found == ["module", True, {}]
     assert logged == "speedup 'imports' is off for needy of this livekit-agents: AssertionError: no function\n"
