@@ -37,7 +37,7 @@ def run_python(
     """
     environ = environment(*folders, **(variables or {}))
     if template := find_template(command, variables or {}):
-        return template.run(command, environ=environ, cwd=cwd or Path.cwd(), typed=typed)
+        return template.run(command, environ=environ, cwd=cwd, typed=typed)
     return subprocess.run(
         [sys.executable, *command],
         env=environ,

@@ -152,14 +152,19 @@ class Template:
         return ForkedProcess(command, pid, functools.partial(self._wait_for_code, number))
 
     def run(
-        self, command: Sequence[str], *, environ: Mapping[str, str], cwd: Path, typed: str = ""
+        self,
+        command: Sequence[str],
+        *,
+        environ: Mapping[str, str] = os.environ,
+        cwd: Path | None = None,
+        typed: str = "",
     ) -> subprocess.CompletedProcess[str]:
         """Fork a process and wait for its end, two minutes at most.
 
         Args:
             command: As for `start`.
             environ: Its environment.
-            cwd: Its working directory.
+            cwd: Its working directory, if not this process's.
             typed: What it reads from a pipe.
         """
         reading, writing = os.pipe()

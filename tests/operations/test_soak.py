@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,6 @@ AN_EIGHTH_OF_A_MINUTE = "0.125"
 
 @pytest.mark.process
 def test_nothing_is_left_of_calls_that_have_ended() -> None:
-    ended = worker_template().run([str(SOAK), AN_EIGHTH_OF_A_MINUTE], environ=os.environ, cwd=Path.cwd())
+    ended = worker_template().run([str(SOAK), AN_EIGHTH_OF_A_MINUTE])
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "without an answer" in ended.stdout

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import ast
 import inspect
-import os
 import sys
 import textwrap
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -216,6 +214,6 @@ assert _ffi_client.os.getpid() == os.getpid()
 @pytest.mark.process
 def test_a_panic_of_the_native_library_is_reported_and_sends_no_signal() -> None:
     assert find_changes("panics") == {}
-    done = worker_template().run(["-c", PANIC], environ=os.environ, cwd=Path.cwd())
+    done = worker_template().run(["-c", PANIC])
     assert done.returncode == 0, done.stderr
     assert "Panic" not in done.stderr

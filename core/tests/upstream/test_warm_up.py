@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 
 import pytest
 
@@ -26,7 +25,7 @@ print(json.dumps([loaded, "openai.resources" in sys.modules, os.environ.get("LIV
 def warmed_up(variable: str | None = None, **options: bool) -> list[object]:
     name = "LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE"
     env = {**_environment(), **({} if variable is None else {name: variable})}
-    done = worker_template().run(["-c", CODE, json.dumps(options)], environ=env, cwd=Path.cwd())
+    done = worker_template().run(["-c", CODE, json.dumps(options)], environ=env)
     assert done.returncode == 0, done.stderr
     found: list[object] = json.loads(done.stdout)
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -44,7 +43,7 @@ def test_the_names_are_those_of_the_installed_turn_detector() -> None:
         "from livekit.plugins.turn_detector.models import *; import json; "
         "print(json.dumps([HG_MODEL, MODEL_REVISIONS, 'onnx/' + ONNX_FILENAME]))"
     )
-    done = worker_template().run(["-c", code], environ=os.environ, cwd=Path.cwd())
+    done = worker_template().run(["-c", code])
     assert done.returncode == 0, done.stderr
     repository, revisions, weights = json.loads(done.stdout)
     assert revisions.keys() == {"en", "multilingual"}
