@@ -28,9 +28,10 @@ import aiohttp.web, livekit.agents.cli, livekit.api, numpy, psutil, rich.console
 for name in [name for name in sys.modules if name.partition(".")[0] == "openrtc"]:
     del sys.modules[name]
 sys.meta_path[:] = [finder for finder in sys.meta_path if not type(finder).__module__.startswith("openrtc.")]
-import asyncio, asyncio.unix_events, multiprocessing, os, signal, socket, sys
+import asyncio, asyncio.unix_events, multiprocessing, multiprocessing.resource_tracker, os, signal, socket, sys
 
 multiprocessing.set_start_method("spawn")
+multiprocessing.resource_tracker._HAVE_SIGMASK = False  # what it has found when it was imported
 pair, unix = socket.socketpair, socket.AF_UNIX
 socket.socketpair = lambda family=None, *further: pair(unix, *further)  # Windows has it, without AF_UNIX
 del socket.AF_UNIX

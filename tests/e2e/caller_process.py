@@ -24,6 +24,7 @@ from livekit.protocol.agent_pb import agent_session as proto
 from e2e.energy import LOUD
 from e2e.pcm import RATE, Pcm, read_wav, write_wav
 from openrtc.session.room_sockets import gather_once
+from openrtc.speedups import native
 
 CHUNK_SECONDS = 0.05
 CHUNK = round(RATE * CHUNK_SECONDS)
@@ -355,4 +356,5 @@ async def main(callers: Callers) -> None:
 
 
 if __name__ == "__main__":
+    native.install()
     asyncio.run(main(Callers()))

@@ -38,7 +38,12 @@ COMMANDS = [("-m", "openrtc", name) for name in NAMES]
 """What imports some of what the worker's template has imported."""
 LK = ("-m", "livekit.agents")
 """What the program ``lk`` runs: livekit-agents is imported before anything of OpenRTC."""
-BY_LK = "import livekit.agents.cli.cli\nfrom openrtc.worker import run"
+BY_LK = """
+import livekit.agents.cli.cli
+from openrtc.worker import run
+from e2e.worker_template import warm_up
+warm_up()
+"""
 LOADING = "--load"
 """The option with which other commands do."""
 STARTED_OTHERWISE = ("--processes", "--speedups")
@@ -373,6 +378,18 @@ def _import_all() -> None:
 
     speed_up_imports(SPEEDUPS)
     from openrtc.worker import run  # noqa: F401
+
+    warm_up()
+
+
+def warm_up() -> None:
+    """Do what each worker would do again: read livekit's sources, certificates and patterns, half of its start."""
+    from openrtc.upstream import warm_up
+    from openrtc.upstream.digest import find_changes
+    from openrtc.upstream.known_code import USED_BY
+
+    warm_up.warm_up(end_of_turn=False, openai=False)
+    find_changes(*USED_BY)
 
 
 def _main() -> None:

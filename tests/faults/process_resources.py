@@ -46,6 +46,12 @@ class ProcessResources:
         return ""
 
 
+def processor_seconds(pid: int) -> float:
+    """Return how long a process has worked so far, without its children."""
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system
+
+
 def threads_of(pid: int) -> list[str]:
     """Return the names of a process's threads, except those that livekit's native library never ends.
 

@@ -32,7 +32,7 @@ from faults.failing_agents import BYSTANDER, FAULTY_AGENTS
 from faults.failing_hooks import FAULTY_HOOKS
 from faults.failing_models import FAULTY_MODELS
 from faults.greedy_agents import GREEDY, TALKATIVE
-from faults.process_resources import SLACK, ProcessResources, describe_leak
+from faults.process_resources import SLACK, ProcessResources, describe_leak, processor_seconds
 from faults.rows import PendingRow, Row
 from faults.sharing_agents import SHARING_AGENTS
 from faults.silence import silence_between
@@ -43,8 +43,9 @@ PACKAGES += [DRIFTING]
 VICTIM = "victim"
 AT_ONCE = 16
 """How many faults are injected side by side: most of them wait."""
-PACE = 0.4
-"""Seconds between the beginnings of such faults: a call that begins takes a quarter of a second of a processor."""
+PACE = 2.0
+"""Time between the beginnings of such faults, as a multiple of what the worker works for one call: as much again is
+worked by the server and by who calls, and some faults are several calls."""
 HANG_UP_SECONDS = 8
 """What a tool has when its caller has left: less than the minute of the default, which a test would wait for."""
 BREAK_SECONDS = 5
@@ -226,6 +227,19 @@ class Injection:
 
 
 @dataclass(frozen=True, slots=True)
+class Control:
+    """What healthy calls, one after the other, are beside the bystander's.
+
+    Args:
+        hole: The longest time, in seconds, in which the bystander heard nothing.
+        processor_seconds: How long the worker works for each.
+    """
+
+    hole: float
+    processor_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a fault.
 
@@ -244,10 +258,10 @@ class Stage:
     Args:
         server: The LiveKit server.
         folder: For logs, packages and recordings.
-        control: Longest hole of an earlier stage's control; None measures it.
+        control: What an earlier stage's control has shown; None measures it.
     """
 
-    def __init__(self, server: ServerApi, folder: Path, *, control: float | None = None) -> None:
+    def __init__(self, server: ServerApi, folder: Path, *, control: Control | None = None) -> None:
         self.api = server
         self.numbers = itertools.count(1)
         self._turn = threading.Lock()
@@ -300,7 +314,7 @@ class Stage:
     @property
     def allowed(self) -> float:
         """How long a bystander's hole may be, in seconds."""
-        return RATIO * max(self.control, LEAST_CONTROL)
+        return RATIO * max(self.control.hole, LEAST_CONTROL)
 
     def live_calls(self) -> int:
         """Return how many jobs the worker runs."""
@@ -391,7 +405,7 @@ class Stage:
 
     def _try(self, injection: Injection) -> tuple[Fault, str]:
         with self._turn:  # side by side the calls are held, one after the other they begin
-            time.sleep(PACE)
+            time.sleep(PACE * self.control.processor_seconds)
         fault = Fault(self, injection.what, injection.lost, alone=False)
         problem = ""
         try:
@@ -409,7 +423,7 @@ class Stage:
         problem = problem or self._why_too_long(hole, fault)
         row = PendingRow(
             fault=fault.what,
-            control=self.control,
+            control=self.control.hole,
             hole=hole,
             operator=fault.operator if self.worker.running else f"the worker ended with {self.worker.exit_code}",
             lost=fault.lost if self.worker.running else "the worker, and every call in it",
@@ -464,14 +478,16 @@ class Stage:
         fault.hang_up()
         self.wait_until_idle(fault.rooms)
 
-    def _control(self) -> float:
+    def _control(self) -> Control:
         fault = Fault(self, "none", "nothing")
+        worked = processor_seconds(self.worker.pid)
         for _ in range(CONTROL_CALLS):
             fault.call("talker").wait_for_answer(0.0, quiet=0.3)
             fault.hang_up()
         self.wait_until_idle(fault.rooms)
+        worked = processor_seconds(self.worker.pid) - worked
         time.sleep(EDGE)
-        return self.hole(fault.began, time.time() - EDGE)
+        return Control(self.hole(fault.began, time.time() - EDGE), worked / CONTROL_CALLS)
 
 
 @contextmanager

@@ -82,9 +82,6 @@ def test_a_worker_that_is_told_to_stop_while_a_resource_hangs_ends(site: Site, a
     site.add("my-agent", agents={"helpdesk": "my_agent:Support"}, files={"my_agent.py": agent_source})
     workers = {hang: begin_to_hang(site, f"my-hung-{number}", hang) for number, hang in enumerate(HANGS)}
     try:
-        for number, worker in enumerate(workers.values()):
-            poll_until((site.work / f"my-hung-{number}").exists)
-            os.kill(worker.pid, signal.SIGTERM)
         codes = {hang: worker.wait(60) for hang, worker in workers.items()}
     finally:
         for worker in workers.values():
@@ -105,14 +102,14 @@ HANGS = (
 
 
 def begin_to_hang(site: Site, name: str, hang: str) -> ForkedProcess:
-    """Start a worker with a resource that hangs; there is a file of that name from then on, and a log."""
+    """Start a worker with a resource that hangs, and that lets it be told to stop soon after that; there is a log."""
     module = name.replace("-", "_")
     resource = f"""
-        import asyncio, re, time
+        import asyncio, os, re, subprocess, time
         from openrtc import ResourceSpec, hookimpl
 
         def begin():
-            open({str(site.work / name)!r}, "w").close()
+            subprocess.Popen(["sh", "-c", f"sleep 0.3; kill {{os.getpid()}}"])
 
         {"async " * ("await" in hang)}def load():
             {hang}

@@ -203,6 +203,7 @@ async def test_without_it_each_event_has_a_state_of_its_own(monkeypatch: pytest.
 
 
 def test_a_thread_of_python_is_left_alone_and_leaves_nothing_behind() -> None:
+    native.uninstall()  # its callback keeps those of the library, which may still have something to say
     before = native._kept
 
     def run() -> None:
