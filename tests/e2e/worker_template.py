@@ -38,12 +38,7 @@ COMMANDS = [("-m", "openrtc", name) for name in NAMES]
 """What imports some of what the worker's template has imported."""
 LK = ("-m", "livekit.agents")
 """What the program ``lk`` runs: livekit-agents is imported before anything of OpenRTC."""
-BY_LK = """
-import livekit.agents.cli.cli
-from openrtc.worker import run
-from e2e.worker_template import warm_up
-warm_up()
-"""
+BY_LK = "import livekit.agents.cli.cli\nfrom openrtc.worker import run"
 LOADING = "--load"
 """The option with which other commands do."""
 STARTED_OTHERWISE = ("--processes", "--speedups")
@@ -379,16 +374,14 @@ def _import_all() -> None:
     speed_up_imports(SPEEDUPS)
     from openrtc.worker import run  # noqa: F401
 
-    warm_up()
 
-
-def warm_up() -> None:
-    """Do what each worker would do again: read livekit's sources, certificates and patterns, half of its start."""
-    from openrtc.upstream import warm_up
+def _warm_up() -> None:
+    # What each worker would read again: livekit's sources, certificates and patterns take half of its start.
     from openrtc.upstream.digest import find_changes
     from openrtc.upstream.known_code import USED_BY
+    from openrtc.upstream.warm_up import warm_up
 
-    warm_up.warm_up(end_of_turn=False, openai=False)
+    warm_up(end_of_turn=False, openai=False)
     find_changes(*USED_BY)
 
 
@@ -399,6 +392,8 @@ def _main() -> None:
         exec(code, vars(main))
     else:
         _import_all()
+    if "openrtc.worker.run" in sys.modules:
+        _warm_up()
     for thread in threading.enumerate():
         if thread is not threading.current_thread():
             thread.join()
