@@ -26,6 +26,8 @@ pytestmark = pytest.mark.realtime
 
 NEAR = 0.25
 """Seconds by which a busy machine, the network and windows of 40 ms may shift what is heard."""
+AT_ONCE = 0.5
+"""Seconds within which a busy machine lets a caller hear what is interrupted no more: three are ahead of the loop."""
 LATE = 1.0
 """Seconds by which a busy machine may hear all of it later."""
 HOLE = 0.3
@@ -118,7 +120,7 @@ def calls(
 def test_an_interruption_is_heard_at_once_and_told_where_it_was(calls: Calls) -> None:
     heard = calls.heard("interrupted")
     interrupted, finished = calls.wait_for("interrupted", "interrupt"), calls.wait_for("interrupted", "finished")
-    assert heard.ended - interrupted["at"] <= NEAR
+    assert heard.ended - interrupted["at"] <= AT_ONCE
     assert finished["interrupted"] and finished["position"] == pytest.approx(heard.last, abs=NEAR)
     said = len(calls.wait_for("interrupted", "item")["text"].split())
     # Not nearer: livekit-agents guesses how fast is spoken, and guesses too little where the machine is busy.

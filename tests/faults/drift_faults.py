@@ -6,9 +6,11 @@ import shutil
 import time
 from dataclasses import replace
 
+from e2e.recording import heard_after
 from faults.drifting_agents import DRIFTING
 from faults.silence import silence_between
 from faults.stage import EDGE, Fault, Injection
+from waiting import poll_until
 
 NOTICED_WITHIN = 40.0
 """The worker looks each 10 s, and waits until nothing changes any more."""
@@ -18,6 +20,7 @@ def upgrade(fault: Fault) -> None:
     """Upgrade a package under a call, and let further calls come."""
     caller = fault.call("drifts")
     caller.wait_for("track_subscribed", 20.0)
+    poll_until(lambda: heard_after(caller.recordings(), 0.0))
     heard = time.time()
     version = f"2.0.{next(fault.stage.numbers)}"
     for old in fault.stage.packages.glob("drifting_agents-*.dist-info"):
