@@ -208,7 +208,7 @@ class Caller:
         """Subscribe to all tracks that are there; only who has joined without has to."""
         self.process.command("subscribe", caller=self.name).result(ANSWER_TIMEOUT)
 
-    def wait_for_answer(self, after: float, *, quiet: float = 1.0, timeout: float = 20.0) -> Answer | None:
+    def wait_for_answer(self, after: float, *, quiet: float = 1.0, timeout: float = 30.0) -> Answer | None:
         """Return when somebody was heard after ``after`` until there was silence; None when nobody was."""
         future = self.process.command("wait_for_answer", caller=self.name, after=after, quiet=quiet, timeout=timeout)
         heard = future.result(timeout + ANSWER_TIMEOUT)

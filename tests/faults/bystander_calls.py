@@ -26,7 +26,7 @@ class BystanderCalls:
         """Call and wait for the agent's voice; return the caller, the room, and the worker that answered."""
         room = f"bystander-{next(self._numbers)}"
         caller = self._people.join(room, self._server.token(room, "ann"), speaks=False)
-        caller.wait_for("track_subscribed", 20.0)
+        caller.wait_for("track_subscribed")
         answered = [worker for worker in workers if worker.records(f"^room '{room}': bystander")]
         assert answered, "somebody answered"
         return caller, room, answered[-1]

@@ -19,7 +19,7 @@ NOTICED_WITHIN = 40.0
 def upgrade(fault: Fault) -> None:
     """Upgrade a package under a call, and let further calls come."""
     caller = fault.call("drifts")
-    caller.wait_for("track_subscribed", 20.0)
+    caller.wait_for("track_subscribed")
     poll_until(lambda: heard_after(caller.recordings(), 0.0))
     heard = time.time()
     version = f"2.0.{next(fault.stage.numbers)}"
@@ -31,7 +31,7 @@ def upgrade(fault: Fault) -> None:
     fault.call("imports-late", subscribes=False)
     fault.wait_for_report("agent 'imports-late' failed: .*drifting-agents.*restart or roll it", in_table=False)
     later = fault.call("drifts")
-    later.wait_for("track_subscribed", 20.0)
+    later.wait_for("track_subscribed")
     assert silence_between(caller.recordings(), heard + EDGE, time.time() - EDGE) < fault.stage.allowed, "it goes on"
     assert sum("calls go on with what is loaded" in text for _, text in fault.messages()) == 1, "one line"
 

@@ -22,7 +22,7 @@ TOLD = "failing|Error in|failed|a task raised|unknown data type|unexpected type"
 def fail_once(fault: Fault, kind: str, what: str) -> None:
     """Let a model fail in the first turn of a call, and look at the second."""
     caller = fault.call(f"{kind}-{what}")
-    caller.wait_for("track_subscribed", 20.0)
+    caller.wait_for("track_subscribed")
     if what not in SILENT[kind]:
         fault.wait_for_report("has been silent for 10 s" if what == "hangs" else rf"{TOLD}|{kind}", 20.0)
     if kind == "stt":

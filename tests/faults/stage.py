@@ -43,7 +43,7 @@ PACKAGES += [DRIFTING]
 VICTIM = "victim"
 AT_ONCE = 16
 """How many faults are injected side by side: most of them wait."""
-PACE = 2.0
+PACE = 2.5
 """Time between the beginnings of such faults, as a multiple of what the worker works for one call: as much again is
 worked by the server and by who calls, and some faults are several calls."""
 HANG_UP_SECONDS = 8
@@ -124,7 +124,7 @@ class Fault:
         self.victims.append(caller)
         return caller
 
-    def wait_for_report(self, pattern: str, timeout: float = 10.0, *, in_table: bool = True) -> str:
+    def wait_for_report(self, pattern: str, timeout: float = 30.0, *, in_table: bool = True) -> str:
         """Wait for a warning or an error in the log; with ``in_table``, it is what the operator saw.
 
         Raises:
@@ -280,7 +280,7 @@ class Stage:
         try:
             self.worker.wait_until_ready()
             self.bystander = self.callers.join("bystander", server.token(self.room, "bystander"), speaks=False)
-            self.bystander.wait_for("track_subscribed", 20.0)
+            self.bystander.wait_for("track_subscribed")
             time.sleep(1.0)
             self._warm_up()
             self.control = self._control() if control is None else control

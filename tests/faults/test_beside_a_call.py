@@ -49,7 +49,7 @@ def test_half_sent_requests_hold_up_no_call_and_no_other_request_for_long(inject
                 half = halves.enter_context(socket.create_connection(("127.0.0.1", stage.health_port)))
                 with contextlib.suppress(ConnectionError):  # one too many is closed at once
                     half.sendall(b"GET /ready HTTP/1.1\r\nHost: 127")
-            fault.call("alpha").wait_for("track_subscribed", 20.0)
+            fault.call("alpha").wait_for("track_subscribed")
             poll_until(lambda: stage.ask("/ready")[0] == 200)
         status, text = stage.ask("/ready", host="evil.example")
         assert status == 403 and "evil.example" in text
@@ -104,7 +104,7 @@ def test_a_reader_of_the_log_stands_still(inject: Inject, stage: Stage) -> None:
         stage.worker.pause_reading()
         fault.call("talkative").wait_for_agent()
         room_faults.make_many_rooms(fault)
-        fault.call("alpha-new").wait_for("track_subscribed", 20.0)
+        fault.call("alpha-new").wait_for("track_subscribed")
         time.sleep(max(0.0, STANDS_STILL - (time.monotonic() - began)))
         stage.worker.go_on_reading()
         said = fault.wait_for_report(r"^\d+ lines were dropped because nobody read the log for \d+ s$", 20.0)
@@ -122,9 +122,9 @@ def test_a_reader_of_the_log_stands_still(inject: Inject, stage: Stage) -> None:
 
 def test_an_agent_takes_the_log_for_itself(inject: Inject, stage: Stage) -> None:
     with inject("agent mutes and reformats all of logging, in __init__ and in on_enter", lost="nothing") as fault:
-        fault.call("vandal").wait_for("track_subscribed", 20.0)
+        fault.call("vandal").wait_for("track_subscribed")
         room = fault.call("alpha-after")
-        room.wait_for("track_subscribed", 20.0)
+        room.wait_for("track_subscribed")
     lines = fault.log().splitlines()
     assert not [line for line in lines if line.startswith("mine: ")]
     routed = [line for line in lines if re.search(r"room 'alpha-after.*alpha by", line)]
@@ -133,12 +133,12 @@ def test_an_agent_takes_the_log_for_itself(inject: Inject, stage: Stage) -> None
 
 def test_an_agent_takes_the_signals_for_itself(inject: Inject, stages: Stages, stage: Stage) -> None:
     with inject("agent sets its own handlers of SIGTERM and SIGINT, and removes them", lost="nothing") as fault:
-        fault.call("deaf").wait_for("track_subscribed", 20.0)
-        fault.call("deaf").wait_for("track_subscribed", 20.0)
+        fault.call("deaf").wait_for("track_subscribed")
+        fault.call("deaf").wait_for("track_subscribed")
         time.sleep(1.0)
         fault.hang_up()
         fault.wait_until_ended()
-        fault.call("deaf").wait_for("track_subscribed", 20.0)
+        fault.call("deaf").wait_for("track_subscribed")
     stages.check()  # this worker ends now
     stage.bystander.leave()
     stage.worker.signal()

@@ -129,7 +129,7 @@ def test_a_node_of_a_cluster_dies(
         def call(name: str, where: str) -> Caller:
             living_api.create_room(name, node=where)
             caller = people.join(name, living_api.token(name, "ann"), speaks=False)
-            caller.wait_for("track_subscribed", 20.0)
+            caller.wait_for("track_subscribed")
             return caller
 
         first = start("--max-sessions", "2")
