@@ -26,7 +26,7 @@ from openrtc.worker.direct_job import build_job
 from openrtc.worker.isolated_calls import IsolatedCalls
 from openrtc.worker.job_pool import JobPool
 from openrtc.worker.server import WorkerServer
-from waiting import wait_until
+from waiting import PATIENCE_SECONDS, wait_until
 
 
 class Quick(Agent):
@@ -113,9 +113,10 @@ def test_the_worker_knows_where_the_calls_of_each_agent_run() -> None:
     assert kinds(runtime_of()) == {"quick": "coroutine", "slow": "coroutine"}, "a console holds every call itself"
 
 
-async def test_a_job_that_waits_can_be_hung_up() -> None:
+async def test_a_job_that_waits_can_be_hung_up(request: pytest.FixtureRequest) -> None:
     begins, ready = threading.Event(), asyncio.Event()
-    started = thread_pool(lambda process: begins.wait())
+    request.addfinalizer(begins.set)  # else the loop waits for that thread when this has failed
+    started = thread_pool(lambda process: begins.wait(), patience=PATIENCE_SECONDS)
     started.on("process_ready", lambda _: ready.set())
     pool = pool_with(started, runtime_of())
     launched: list[Any] = []
@@ -127,13 +128,14 @@ async def test_a_job_that_waits_can_be_hung_up() -> None:
     waiting = pool.get_by_job_id(info.job.id)
     assert waiting is not None and waiting.running_job is info
     await waiting.aclose()
-    await asyncio.wait_for(launching, 5.0)  # while no thread is ready
+    await asyncio.wait_for(launching, PATIENCE_SECONDS)  # while no thread is ready
+    assert not ready.is_set()
     begins.set()
-    await asyncio.wait_for(ready.wait(), 10.0)
+    await asyncio.wait_for(ready.wait(), PATIENCE_SECONDS)
     await asyncio.sleep(0.2)
     assert pool.get_by_job_id(info.job.id) is None and not launched
     assert not [job for job in pool.processes if job.running_job]
-    await asyncio.wait_for(pool.aclose(), 10.0)
+    await asyncio.wait_for(pool.aclose(), PATIENCE_SECONDS)
 
 
 async def test_a_job_whose_end_hangs_is_cancelled_and_its_slot_is_free(caplog: pytest.LogCaptureFixture) -> None:
