@@ -72,6 +72,6 @@ FAULTS = {
 }
 
 
-def wait_for_line(fault: Fault, pattern: str, timeout: float = 30.0) -> None:
+def wait_for_line(fault: Fault, pattern: str) -> None:
     """Wait for a line of the worker's log, of whatever level."""
-    poll_until(lambda: any(re.search(pattern, text) for _, text in fault.messages()), timeout)
+    poll_until(lambda: any(re.search(pattern, text) for _, text in fault.messages()), 30.0)

@@ -102,7 +102,7 @@ HANGS = (
 
 
 def begin_to_hang(site: Site, name: str, hang: str) -> ForkedProcess:
-    """Start a worker with a resource that hangs, and that lets it be told to stop soon after that; there is a log."""
+    """Start a worker with a resource that hangs, and that sends SIGTERM to the worker 0.3 s later; it has a log."""
     module = name.replace("-", "_")
     resource = f"""
         import asyncio, os, re, subprocess, time
